@@ -1,0 +1,91 @@
+#include "stoa/base/error.hpp"
+
+#include <array>
+#include <cstring>
+
+namespace stoa {
+namespace {
+
+struct Text {
+    Errc code;
+    std::string_view name;
+    std::string_view advice;
+};
+
+constexpr std::array kTexts{
+    Text{Errc::timed_out, "timed_out", "the deadline passed; try again or wait longer"},
+    Text{Errc::empty, "empty", "no message is waiting; use a blocking or timed receive to wait"},
+    Text{Errc::full, "full",
+         "no slot or no memory is free; receive something, wait, or create it with a larger "
+         "capacity or reserve"},
+    Text{Errc::too_many_loans, "too_many_loans",
+         "this handle holds its full loan quota; release a message, or use clone()"},
+    Text{Errc::no_free_place, "no_free_place",
+         "every participant place is taken; close a handle or create it with more places"},
+    Text{Errc::out_of_space, "out_of_space",
+         "the memory file system is full; free space in it or ask for a smaller reserve"},
+    Text{Errc::limit_reached, "limit_reached",
+         "a limit of this process is reached; raise it (ulimit -n, ulimit -v) or close something"},
+    Text{Errc::interrupted, "interrupted", "the wait was cancelled; call again to go on"},
+    Text{Errc::not_found, "not_found", "nothing has this name; create it first"},
+    Text{Errc::exists, "exists", "the name is taken; open it, or choose another name"},
+    Text{Errc::peer_died, "peer_died", "the process on the other side died; open again"},
+    Text{Errc::gone, "gone", "the object was destroyed; create or open it again"},
+    Text{Errc::end_of_stream, "end_of_stream", "nothing more will come; close this handle"},
+    Text{Errc::forked, "forked", "the handle belongs to the parent; open your own after fork"},
+    Text{Errc::not_owner, "not_owner", "this message or loan is no longer yours; drop it"},
+    Text{Errc::denied, "denied", "no permission; ask its owner for the right or run as its owner"},
+    Text{Errc::unsafe_folder, "unsafe_folder",
+         "the domain folder must be yours with mode 0700; name another with STOA_DOMAIN"},
+    Text{Errc::bad_name, "bad_name",
+         "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and does not begin with a dot"},
+    Text{Errc::bad_argument, "bad_argument", "an option is out of range; see the documentation"},
+    Text{Errc::too_big, "too_big",
+         "the message is larger than max_bytes; create the mailbox with a larger --max-bytes"},
+    Text{Errc::wrong_type, "wrong_type", "it holds another type; open it with the type it holds"},
+    Text{Errc::wrong_size, "wrong_size", "the sizes differ; use a buffer of the message's size"},
+    Text{Errc::bad_layout, "bad_layout",
+         "the file is not a stoa object or is damaged; remove it with `stoa mailbox rm`"},
+    Text{Errc::wrong_version, "wrong_version",
+         "another version of stoa made it; use that version, or remove it and create it again"},
+    Text{Errc::corrupt, "corrupt",
+         "its shared memory is damaged; remove it with `stoa mailbox rm` and create it again"},
+    Text{Errc::not_supported, "not_supported", "this kernel or file system cannot do it"},
+    Text{Errc::os, "os", "the operating system refused; see the errno"},
+};
+
+const Text* find(Errc code) noexcept {
+    for (const Text& text : kTexts) {
+        if (text.code == code) return &text;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+std::string_view name(Errc code) noexcept {
+    const Text* text = find(code);
+    return text != nullptr ? text->name : "unknown";
+}
+
+std::string_view advice(Errc code) noexcept {
+    const Text* text = find(code);
+    return text != nullptr ? text->advice : "the code is unknown; the memory may be damaged";
+}
+
+std::string describe(const Error& error) {
+    std::string out{error.step};
+    out += ": ";
+    out += name(error.code);
+    if (error.os_errno != 0) {
+        std::array<char, 128> buffer{};
+        out += " (";
+        out += strerror_r(error.os_errno, buffer.data(), buffer.size());  // the GNU one
+        out += ")";
+    }
+    out += ": ";
+    out += advice(error.code);
+    return out;
+}
+
+}  // namespace stoa
