@@ -1,7 +1,7 @@
 // Named crash points: places where a test may kill or stop this process.
 //
-// A no-op unless the build defines STOA_CRASH_POINTS to 1 (preset dev). A point is one load and one branch
-// then; the test sets the hook in the child that is to die.
+// A no-op unless the build defines STOA_CRASH_POINTS to 1 (preset dev). A point is one load and one
+// branch then; the test sets the hook in the child that is to die.
 #pragma once
 
 namespace stoa {

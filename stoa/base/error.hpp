@@ -19,55 +19,74 @@ namespace stoa {
 
 // Everything that can go wrong in stoa. Closed list: a new value needs a row in docs/errors.md.
 enum class Errc : std::uint8_t {
-    timed_out = 1,    // the deadline passed
-    empty,            // a try_receive found nothing
-    full,             // a try_send found no slot or no memory for the message
-    too_many_loans,   // this handle holds as many loans as its quota
-    no_free_place,    // no index is left for another participant
-    out_of_space,     // tmpfs or disk is full
-    limit_reached,    // a limit of this process: open files or address space
-    interrupted,      // the wait was cancelled by its cancel flag
-    not_found,        // nothing has this name
-    exists,           // the name is taken
-    peer_died,        // the process on the other side is dead
-    gone,             // the object was destroyed
-    end_of_stream,    // closed by its sender, and drained
-    forked,           // the handle was inherited through fork
-    not_owner,        // a lease or loan that this handle does not hold
-    denied,           // no permission
-    unsafe_folder,    // the domain folder belongs to someone else or is open to others
-    bad_name,         // the name breaks the rules
-    bad_argument,     // an option is out of range
-    too_big,          // the message is larger than max_bytes
-    wrong_type,       // the mailbox holds another type
-    wrong_size,       // the buffer or type has another size than the message
-    bad_layout,       // the bytes are not a stoa object
-    wrong_version,    // a stoa object of a format this library does not read
-    corrupt,          // an invariant of the shared memory is broken
-    not_supported,    // this kernel or file system cannot do it
-    os,               // any other error of the operating system; see os_errno
+    timed_out = 1,   // the deadline passed
+    empty,           // a try_receive found nothing
+    full,            // a try_send found no slot or no memory for the message
+    too_many_loans,  // this handle holds as many loans as its quota
+    no_free_place,   // no index is left for another participant
+    out_of_space,    // tmpfs or disk is full
+    limit_reached,   // a limit of this process: open files or address space
+    interrupted,     // the wait was cancelled by its cancel flag
+    not_found,       // nothing has this name
+    exists,          // the name is taken
+    peer_died,       // the process on the other side is dead
+    gone,            // the object was destroyed
+    end_of_stream,   // closed by its sender, and drained
+    forked,          // the handle was inherited through fork
+    not_owner,       // a lease or loan that this handle does not hold
+    denied,          // no permission
+    unsafe_folder,   // the domain folder belongs to someone else or is open to others
+    bad_name,        // the name breaks the rules
+    bad_argument,    // an option is out of range
+    too_big,         // the message is larger than max_bytes
+    wrong_type,      // the mailbox holds another type
+    wrong_size,      // the buffer or type has another size than the message
+    bad_layout,      // the bytes are not a stoa object
+    wrong_version,   // a stoa object of a format this library does not read
+    corrupt,         // an invariant of the shared memory is broken
+    not_supported,   // this kernel or file system cannot do it
+    os,              // any other error of the operating system; see os_errno
 };
 
 // What the caller does next. Callers branch on this; logs print the Errc.
-enum class Remedy : std::uint8_t { try_later, free_something, reopen, choose_another, mend_call, tell_the_operator };
+enum class Remedy : std::uint8_t {
+    try_later,
+    free_something,
+    reopen,
+    choose_another,
+    mend_call,
+    tell_the_operator
+};
 
 [[nodiscard]] constexpr Remedy remedy(Errc code) noexcept {
     switch (code) {  // no default: with -Wswitch a forgotten code does not build
-        case Errc::timed_out: case Errc::empty: case Errc::full: case Errc::interrupted:
-            return Remedy::try_later;
-        case Errc::too_many_loans: case Errc::no_free_place: case Errc::out_of_space:
-        case Errc::limit_reached:
-            return Remedy::free_something;
-        case Errc::peer_died: case Errc::gone: case Errc::end_of_stream: case Errc::forked:
-            return Remedy::reopen;
-        case Errc::not_found: case Errc::exists:
-            return Remedy::choose_another;
-        case Errc::not_owner: case Errc::bad_name: case Errc::bad_argument: case Errc::too_big:
-        case Errc::wrong_type: case Errc::wrong_size:
-            return Remedy::mend_call;
-        case Errc::denied: case Errc::unsafe_folder: case Errc::bad_layout:
-        case Errc::wrong_version: case Errc::corrupt: case Errc::not_supported: case Errc::os:
-            return Remedy::tell_the_operator;
+        case Errc::timed_out:
+        case Errc::empty:
+        case Errc::full:
+        case Errc::interrupted: return Remedy::try_later;
+        case Errc::too_many_loans:
+        case Errc::no_free_place:
+        case Errc::out_of_space:
+        case Errc::limit_reached: return Remedy::free_something;
+        case Errc::peer_died:
+        case Errc::gone:
+        case Errc::end_of_stream:
+        case Errc::forked: return Remedy::reopen;
+        case Errc::not_found:
+        case Errc::exists: return Remedy::choose_another;
+        case Errc::not_owner:
+        case Errc::bad_name:
+        case Errc::bad_argument:
+        case Errc::too_big:
+        case Errc::wrong_type:
+        case Errc::wrong_size: return Remedy::mend_call;
+        case Errc::denied:
+        case Errc::unsafe_folder:
+        case Errc::bad_layout:
+        case Errc::wrong_version:
+        case Errc::corrupt:
+        case Errc::not_supported:
+        case Errc::os: return Remedy::tell_the_operator;
     }
     return Remedy::tell_the_operator;  // a value that no Errc names, read from a broken peer
 }

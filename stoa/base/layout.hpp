@@ -17,8 +17,9 @@ consteval std::uint64_t magic_of(const char (&tag)[9]) {
     return value;
 }
 
-// Sees `T` at `offset`. nullptr when it does not fit or is not aligned. The memory holds a T because
-// its creator wrote one there, or because every byte pattern is a T (checked by the reader).
+// Sees `T` at `offset`. nullptr when it does not fit or is not aligned. The memory holds a T
+// because its creator wrote one there, or because every byte pattern is a T (checked by the
+// reader).
 template <typename T>
 [[nodiscard]] T* layout_at(std::span<std::byte> memory, std::uint64_t offset,
                            std::uint64_t count = 1) noexcept {

@@ -1,0 +1,45 @@
+// How big a pool ring is: from what a user asks to the sizes and offsets of its memory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "stoa/base/error.hpp"
+#include "stoa/ring/pool_layout.hpp"
+
+namespace stoa {
+
+struct PoolDemand {
+    std::uint32_t capacity = 1024;          // messages
+    std::uint32_t max_bytes = 64 * 1024;    // largest message
+    std::uint64_t reserve_bytes = 1 << 20;  // payload memory to share out among size classes
+    std::uint32_t loans = 128;         // chunks beyond the queued ones: the sum of all loan quotas
+    std::uint32_t payload_align = 16;  // 16, 32 or 64
+    bool acknowledged = false;
+};
+
+struct PoolGeometry {
+    std::uint32_t slot_count = 0;
+    std::uint32_t chunk_count = 0;
+    std::uint32_t class_count = 0;
+    bool acknowledged = false;
+    std::uint64_t hints_offset = 0;
+    std::uint64_t slots_offset = 0;
+    std::uint64_t total_bytes = 0;
+    std::array<PoolClass, kPoolMaxClasses> classes{};
+
+    // When capacity + loans messages of max_bytes fit into the reserve, one class holds them all
+    // and "full" always means `capacity` messages. Else the reserve is shared out among classes
+    // that grow four-fold, and "full" may also mean that no chunk is big enough. Errors:
+    // bad_argument  capacity, max_bytes, alignment or reserve out of range
+    [[nodiscard]] static Result<PoolGeometry> plan(const PoolDemand& demand) noexcept;
+
+    // Reads the geometry of an existing image from a private copy and checks every number.
+    // Errors: bad_layout, wrong_version
+    [[nodiscard]] static Result<PoolGeometry> read(std::span<std::byte> memory) noexcept;
+
+    [[nodiscard]] std::uint64_t payload_bytes() const noexcept;  // of all chunks together
+};
+
+}  // namespace stoa

@@ -1,0 +1,159 @@
+#include "stoa/base/crash_point.hpp"
+#include "stoa/ring/pool.hpp"
+
+// What brings a dead endpoint's messages back, and what delivers them again.
+//
+// recover(d), any number of times and by several at once:
+//   1 each slot TAKEN(d) becomes REDELIVER, with the same takes
+//   2 then each chunk that d owns and that lies in no slot is freed (acknowledged and borrowed:
+//     marked REDELIVER in its own word)
+//   3 then the flag is raised, with a new generation also when it is up already
+// The reverse orders lose, leak or strand: after step 1 no slot can begin to name d, so a chunk of
+// d's that step 2 finds in no slot is in none for good. A recoverer that dies leaves every word in
+// a state from which the next one goes on.
+namespace stoa {
+
+void PoolRing::raise() noexcept {
+    std::uint64_t flag = layout_->flag.load(kSeqCst);
+    // {generation, up}: a new generation, so that a receiver that is still looking cannot lower it.
+    while (!layout_->flag.compare_exchange_weak(flag, ((flag >> 1U) + 1) << 1U | 1U, kSeqCst)) {
+    }
+}
+
+void PoolRing::recover_slots(std::uint32_t dead) noexcept {
+    for (std::uint32_t i = 0; i < geometry_.slot_count; ++i) {
+        std::uint64_t seen = slot(i).load(kSeqCst);
+        Slot now = codec_.unpack(seen);
+        if (now.kind != SlotKind::taken || now.who != dead) continue;
+        now.kind = SlotKind::redeliver;
+        now.who = 0;
+        STOA_CRASH_POINT("pool.recover.slot");
+        slot(i).compare_exchange_strong(seen, codec_.pack(now),
+                                        kSeqCst);  // lost: a helper settled it
+    }
+}
+
+// A chunk in no slot whose word was `seen` goes to whoever may have it next.
+void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen) noexcept {
+    const ChunkWord now = unpack_chunk(seen);
+    const bool again = geometry_.acknowledged && now.state == ChunkState::borrowed;
+    ChunkWord after{.epoch = now.epoch + 1};
+    if (again) {
+        after.state = ChunkState::redeliver;
+        after.count = now.count < 255 ? now.count + 1 : 255;
+    }
+    if (!chunk(index).word.compare_exchange_strong(seen, pack(after), kSeqCst)) return;
+    STOA_CRASH_POINT("pool.recover.chunk");
+    if (!again) set_hint(index);
+}
+
+void PoolRing::recover_chunks(std::uint32_t dead) noexcept {
+    constexpr std::uint32_t kBatch = 64;
+    std::uint32_t index = 0;
+    while (index < geometry_.chunk_count) {
+        std::uint32_t listed[kBatch];
+        std::uint64_t words[kBatch];
+        std::uint32_t count = 0;
+        for (; index < geometry_.chunk_count && count < kBatch; ++index) {
+            const std::uint64_t word = chunk(index).word.load(kSeqCst);
+            const ChunkWord now = unpack_chunk(word);
+            if (now.state == ChunkState::free) {
+                set_hint(index);  // a sender may have died between taking the hint and the chunk
+            } else if ((now.state == ChunkState::loaned || now.state == ChunkState::borrowed) &&
+                       now.owner == dead) {
+                listed[count] = index;
+                words[count++] = word;
+            }
+        }
+        for (std::uint32_t i = 0; count > 0 && i < geometry_.slot_count; ++i) {
+            const Slot now = codec_.unpack(slot(i).load(kSeqCst));
+            if (now.kind == SlotKind::empty) continue;
+            for (std::uint32_t k = 0; k < count; ++k) {
+                if (listed[k] == now.chunk) listed[k] = kNoChunk;  // queued: it stays
+            }
+        }
+        for (std::uint32_t k = 0; k < count; ++k) {
+            if (listed[k] != kNoChunk) bring_back(listed[k], words[k]);
+        }
+    }
+}
+
+void PoolRing::recover(std::uint32_t dead) noexcept {
+    recover_slots(dead);
+    STOA_CRASH_POINT("pool.recover.slots_done");
+    recover_chunks(dead);
+    STOA_CRASH_POINT("pool.recover.chunks_done");
+    raise();
+}
+
+// A message that was taken too often ends here: kept, counted, delivered to nobody.
+void PoolRing::bury(std::uint32_t index, std::uint64_t seen) noexcept {
+    const Slot marked = codec_.unpack(seen);
+    std::uint64_t word = chunk(marked.chunk).word.load(kSeqCst);
+    if (slot(index).load(kSeqCst) != seen) return;
+    const ChunkWord now = unpack_chunk(word);
+    if (now.state != ChunkState::dead_letter) {
+        const std::uint64_t after =
+            pack({.epoch = now.epoch + 1, .count = now.count, .state = ChunkState::dead_letter});
+        if (!chunk(marked.chunk).word.compare_exchange_strong(word, after, kSeqCst)) return;
+    }
+    settle_slot(index, seen);
+}
+
+PoolStatus PoolRing::take_marked_slot(std::uint32_t me, PoolLoan& loan) noexcept {
+    for (std::uint32_t n = 0; n < geometry_.slot_count; ++n) {
+        std::uint32_t i = slot_cursor_ + n;
+        if (i >= geometry_.slot_count) i -= geometry_.slot_count;
+        std::uint64_t seen = slot(i).load(kSeqCst);
+        Slot now = codec_.unpack(seen);
+        if (now.kind != SlotKind::redeliver) continue;
+        if (now.chunk >= geometry_.chunk_count) return PoolStatus::corrupt;
+        if (now.takes == kMaxTakes) {
+            bury(i, seen);
+            continue;
+        }
+        now.kind = SlotKind::taken;
+        now.who = me;
+        ++now.takes;  // the word of this take differs from every earlier one
+        const std::uint64_t taken = codec_.pack(now);
+        if (!slot(i).compare_exchange_strong(seen, taken, kSeqCst)) continue;
+        STOA_CRASH_POINT("pool.redeliver.taken");
+        slot_cursor_ = i;
+        return finish_take(me, i, taken, loan);
+    }
+    return PoolStatus::empty;
+}
+
+// Acknowledged mode: a message that is in no slot waits in its own chunk word; one CAS claims it.
+bool PoolRing::take_marked_chunk(std::uint32_t me, PoolLoan& loan) noexcept {
+    for (std::uint32_t n = 0; n < geometry_.chunk_count; ++n) {
+        std::uint32_t i = chunk_cursor_ + n;
+        if (i >= geometry_.chunk_count) i -= geometry_.chunk_count;
+        Atomic<std::uint64_t>& word = chunk(i).word;
+        std::uint64_t seen = word.load(kSeqCst);
+        const ChunkWord now = unpack_chunk(seen);
+        if (now.state != ChunkState::redeliver) continue;
+        const std::uint64_t mine = pack({.epoch = now.epoch + 1,
+                                         .owner = me,
+                                         .count = now.count,
+                                         .state = ChunkState::borrowed});
+        if (!word.compare_exchange_strong(seen, mine, kSeqCst)) continue;
+        STOA_CRASH_POINT("pool.redeliver.claimed");
+        chunk_cursor_ = i;
+        fill(loan, i, mine);
+        return true;
+    }
+    return false;
+}
+
+PoolStatus PoolRing::take_redelivery(std::uint32_t me, PoolLoan& loan) noexcept {
+    std::uint64_t flag = layout_->flag.load(kSeqCst);
+    const PoolStatus status = take_marked_slot(me, loan);
+    if (status != PoolStatus::empty) return status;
+    if (geometry_.acknowledged && take_marked_chunk(me, loan)) return PoolStatus::ok;
+    // Nothing was found: lower the flag, unless somebody raised it again while we looked.
+    if ((flag & 1U) != 0) layout_->flag.compare_exchange_strong(flag, flag & ~1ULL, kSeqCst);
+    return PoolStatus::empty;
+}
+
+}  // namespace stoa
