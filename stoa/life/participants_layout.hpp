@@ -1,0 +1,93 @@
+// Memory image of a participant table, format v1. docs/formats/participants.md holds these tables.
+//
+// ParticipantTable
+//   offset bytes field        writer         rule
+//        0     8 magic        creator        set before the name is published
+//        8     4 version      creator        readers refuse a version they do not know
+//       12     4 max_places   creator        1 .. 4096; records beyond `places` are not reserved
+//       yet 16     4 places       anyone (CAS)   usable records; only grows, after their memory is
+//       reserved 20     4 mixed        joiner         1: processes of several pid or time
+//       namespaces joined 24    40 creator      creator        sys::Identity of the creator in five
+//       words 64     - records      -              max_places of ParticipantRecord
+//
+// ParticipantRecord, 128 bytes
+//        0     8 word         see below      {state 2, incarnation 24, pid 22, start ticks 16}
+//        8     8 sweeping     its holder     index + 1 of whom it recovers now | incarnation << 32;
+//        0 none
+//       16    40 identity     its holder     sys::Identity in five words, complete before LIVE
+//       56     4 role         its holder     what the endpoint does: bits of Role
+//       60     4 seat         its holder     which lane or side it uses; meaning in mailbox/
+//       64     8 sent         its holder     messages, for display
+//       72     8 received     its holder     messages, for display
+//       80     4 waiting      its holder     1 while it sleeps, for display
+//       84    44 reserved     creator        0
+//
+// word: FREE(n) -CAS by a joiner-> CLAIMED(n + 1) -store by it-> LIVE(n + 1)
+//       -CAS by itself, or by a sweeper that has proven its death-> FREE(n + 1)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "stoa/base/atomic.hpp"
+#include "stoa/base/layout.hpp"
+
+namespace stoa {
+
+inline constexpr std::uint64_t kParticipantsMagic = magic_of("STOAPAR1");
+inline constexpr std::uint32_t kParticipantsVersion = 1;
+inline constexpr std::uint32_t kMaxPlaces = 4096;  // an endpoint index has 12 bits in a slot word
+
+struct ParticipantRecord {
+    Atomic<std::uint64_t> word;
+    Atomic<std::uint64_t> sweeping;
+    Atomic<std::uint64_t> identity[5];
+    Atomic<std::uint32_t> role;
+    Atomic<std::uint32_t> seat;
+    alignas(kCacheLine) Atomic<std::uint64_t> sent;
+    Atomic<std::uint64_t> received;
+    Atomic<std::uint32_t> waiting;
+    std::uint32_t reserved[11];
+};
+static_assert(offsetof(ParticipantRecord, word) == 0 && offsetof(ParticipantRecord, sweeping) == 8);
+static_assert(offsetof(ParticipantRecord, identity) == 16);
+static_assert(offsetof(ParticipantRecord, role) == 56 && offsetof(ParticipantRecord, seat) == 60);
+static_assert(offsetof(ParticipantRecord, sent) == 64);
+static_assert(offsetof(ParticipantRecord, received) == 72);
+static_assert(offsetof(ParticipantRecord, waiting) == 80 && sizeof(ParticipantRecord) == 128);
+
+struct ParticipantTable {  // the records follow
+    std::uint64_t magic;
+    std::uint32_t version;
+    std::uint32_t max_places;
+    Atomic<std::uint32_t> places;
+    Atomic<std::uint32_t> mixed;
+    std::uint64_t creator[5];
+};
+static_assert(offsetof(ParticipantTable, magic) == 0 && offsetof(ParticipantTable, version) == 8);
+static_assert(offsetof(ParticipantTable, max_places) == 12);
+static_assert(offsetof(ParticipantTable, places) == 16 && offsetof(ParticipantTable, mixed) == 20);
+static_assert(offsetof(ParticipantTable, creator) == 24);
+static_assert(sizeof(ParticipantTable) == 64 && std::is_standard_layout_v<ParticipantTable>);
+
+enum class PlaceState : std::uint8_t { free = 0, claimed = 1, live = 2 };
+
+struct PlaceWord {
+    std::uint32_t incarnation = 0;  // modulo 2^24
+    std::uint32_t pid = 0;
+    std::uint16_t start_ticks_low = 0;
+    PlaceState state = PlaceState::free;
+};
+[[nodiscard]] constexpr std::uint64_t pack(PlaceWord w) noexcept {
+    return static_cast<std::uint64_t>(w.state) | std::uint64_t{w.incarnation & 0xffffffU} << 2U |
+           std::uint64_t{w.pid & 0x3fffffU} << 26U | std::uint64_t{w.start_ticks_low} << 48U;
+}
+[[nodiscard]] constexpr PlaceWord unpack_place(std::uint64_t word) noexcept {
+    return {.incarnation = static_cast<std::uint32_t>(word >> 2U) & 0xffffffU,
+            .pid = static_cast<std::uint32_t>(word >> 26U) & 0x3fffffU,
+            .start_ticks_low = static_cast<std::uint16_t>(word >> 48U),
+            .state = static_cast<PlaceState>(word & 3U)};
+}
+
+}  // namespace stoa
