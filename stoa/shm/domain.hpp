@@ -1,0 +1,44 @@
+// Domain: the directory in which names live.
+//
+// Start here: Domain::open(); names_of() lists what a domain holds.
+// Threads:    safe after open().
+// Processes:  all processes of one user share a domain; no other user may enter it.
+// Death:      a domain is a folder and has no state of its own.
+// Blocking:   only the file system.
+// Lifetime:   owns a descriptor of the folder.
+// Units:      names of 1 to 200 characters.
+// Source:     the folder rules of XDG_RUNTIME_DIR (0700, own user).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stoa/base/error.hpp"
+#include "stoa/sys/fd.hpp"
+
+namespace stoa {
+
+class Domain {
+public:
+    // `path` empty: STOA_DOMAIN, else /dev/shm/stoa-UID. Makes the folder (0700) when it is
+    // missing. Errors: unsafe_folder  it belongs to another user, or others may enter it
+    //         denied, not_found (its parent), os
+    [[nodiscard]] static Result<Domain> open(std::string_view path = {});
+
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] const sys::Fd& folder() const noexcept { return folder_; }
+
+    // The names of all objects of a kind (its file suffix, ".mailbox"), sorted.
+    [[nodiscard]] Result<std::vector<std::string>> names_of(std::string_view suffix) const;
+
+private:
+    std::string path_;
+    sys::Fd folder_;
+};
+
+// 1 to 200 of A-Z a-z 0-9 . _ - and no dot first.
+[[nodiscard]] Result<void> check_name(std::string_view name) noexcept;
+
+}  // namespace stoa

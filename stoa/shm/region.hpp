@@ -1,0 +1,95 @@
+// Region: shared memory with a name (or none), a table of its participants and one content.
+//
+// Start here: Region::create, Region::open; join through participants().
+// Threads:    create and open anywhere; one Region object per thread, or lock it yourself.
+// Processes:  any number map it, at different addresses.
+// Death:      at any instruction of create, open or destroy the name is absent or fully valid.
+// Blocking:   only the file system; a name that another process is removing is waited for, 1 s.
+// Lifetime:   unmaps in its destructor; the memory lives as long as its name or a mapping.
+// Units:      bytes.
+// Source:     O_TMPFILE and linkat(2) through /proc/self/fd: published when complete.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "stoa/base/error.hpp"
+#include "stoa/life/participants.hpp"
+#include "stoa/shm/domain.hpp"
+#include "stoa/shm/region_layout.hpp"
+#include "stoa/sys/fd.hpp"
+#include "stoa/sys/mapping.hpp"
+
+namespace stoa {
+
+struct RegionPlan {
+    RegionKind kind = RegionKind::mailbox;
+    std::uint64_t content_bytes = 0;   // address space; what is not reserved needs Region::reserve
+    std::uint64_t reserved_bytes = 0;  // of the content, from its start, backed by memory at once
+    std::uint32_t places = 32;
+    std::uint32_t max_places = kMaxPlaces;
+    std::uint32_t mode = 0600;
+};
+
+// Writes the content of a new region: zeroed memory, of which the first reserved_bytes may be used.
+using InitContent = Result<void> (*)(void* context, std::span<std::byte> content);
+
+class Region {
+public:
+    // Errors: exists, out_of_space, denied, limit_reached, what init returns
+    [[nodiscard]] static Result<Region> create(const Domain& domain, std::string_view file_name,
+                                               const RegionPlan& plan, InitContent init,
+                                               void* context);
+    // Memory without a name (memfd): passed on by fork, or as a descriptor over a socket.
+    [[nodiscard]] static Result<Region> create_anonymous(const RegionPlan& plan, InitContent init,
+                                                         void* context);
+    // Errors: not_found, denied, bad_layout, wrong_version
+    [[nodiscard]] static Result<Region> open(const Domain& domain, std::string_view file_name,
+                                             RegionKind kind,
+                                             sys::Access access = sys::Access::read_write);
+    // Another mapping of memory that came as a descriptor. Errors: bad_layout, wrong_version
+    [[nodiscard]] static Result<Region> attach(sys::Fd file, RegionKind kind);
+
+    // Marks the region CONDEMNED and removes its name. True: this call condemned it.
+    [[nodiscard]] static Result<bool> destroy(const Domain& domain, std::string_view file_name,
+                                              Region& region);
+    // Removes a name whatever is under it: also a damaged file that open() refuses.
+    static Result<void> discard(const Domain& domain, std::string_view file_name);
+
+    [[nodiscard]] bool condemned() const noexcept {
+        return layout_->state.load(kSeqCst) != kRegionLive;
+    }
+    // True: this call condemned it.
+    bool condemn() noexcept;
+
+    [[nodiscard]] std::span<std::byte> content() const noexcept { return content_; }
+    [[nodiscard]] Participants& participants() noexcept { return *participants_; }
+    [[nodiscard]] const Participants& participants() const noexcept { return *participants_; }
+    [[nodiscard]] const sys::Fd& file() const noexcept { return file_; }
+    [[nodiscard]] std::uint64_t allocated_bytes() const noexcept;
+
+    // Takes a place in the table for the calling process.
+    [[nodiscard]] Result<std::uint32_t> join(Role role);
+
+    // Backs more of the content with memory, before anything touches it. Errors: out_of_space
+    [[nodiscard]] Result<void> reserve(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
+
+private:
+    Region() = default;
+    static Result<Region> make(sys::Fd file, const RegionPlan& plan, InitContent init,
+                               void* context);
+    static Result<Region> map(sys::Fd file, RegionKind kind, sys::Access access);
+
+    sys::Fd file_;
+    sys::Mapping mapping_;
+    RegionLayout* layout_ = nullptr;
+    std::span<std::byte> content_;
+    std::uint64_t table_offset_ = 0;  // private copies
+    std::uint64_t content_offset_ = 0;
+    std::optional<Participants> participants_;
+};
+
+}  // namespace stoa

@@ -1,0 +1,53 @@
+// Memory image of a region, format v1. docs/formats/region.md holds this table; a test compares.
+//
+//   offset bytes field           writer        rule
+//        0     8 magic           creator       set before the name is published
+//        8     4 version         creator       readers refuse a version they do not know
+//       12     4 kind            creator       what the content is: RegionKind
+//       16     8 file_bytes      creator       size of the file; a shorter file is refused
+//       24     8 table_offset    creator       of the participant table
+//       32     8 content_offset  creator       multiple of 4096
+//       40     8 content_bytes   creator       address space of the content
+//       48     8 checksum        creator       FNV-1a of bytes 0 .. 47
+//       64     8 state           anyone (CAS)  1 LIVE, 2 CONDEMNED: destroyed, its name is to go
+//      128     - participants    -             see participants_layout.hpp, page-aligned
+//        -     - content         -             page-aligned
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "stoa/base/atomic.hpp"
+#include "stoa/base/layout.hpp"
+
+namespace stoa {
+
+inline constexpr std::uint64_t kRegionMagic = magic_of("STOARGN1");
+inline constexpr std::uint32_t kRegionVersion = 1;
+
+enum class RegionKind : std::uint32_t { mailbox = 1 };
+
+inline constexpr std::uint64_t kRegionLive = 1;
+inline constexpr std::uint64_t kRegionCondemned = 2;
+
+struct RegionLayout {
+    std::uint64_t magic;
+    std::uint32_t version;
+    std::uint32_t kind;
+    std::uint64_t file_bytes;
+    std::uint64_t table_offset;
+    std::uint64_t content_offset;
+    std::uint64_t content_bytes;
+    std::uint64_t checksum;
+    alignas(kCacheLine) Atomic<std::uint64_t> state;
+};
+static_assert(offsetof(RegionLayout, magic) == 0 && offsetof(RegionLayout, version) == 8);
+static_assert(offsetof(RegionLayout, kind) == 12 && offsetof(RegionLayout, file_bytes) == 16);
+static_assert(offsetof(RegionLayout, table_offset) == 24);
+static_assert(offsetof(RegionLayout, content_offset) == 32);
+static_assert(offsetof(RegionLayout, content_bytes) == 40);
+static_assert(offsetof(RegionLayout, checksum) == 48 && offsetof(RegionLayout, state) == 64);
+static_assert(sizeof(RegionLayout) == 128 && std::is_standard_layout_v<RegionLayout>);
+
+}  // namespace stoa

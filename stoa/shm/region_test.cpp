@@ -1,0 +1,149 @@
+#include "stoa/shm/region.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <random>
+#include <vector>
+
+#include "tests/kit/crash_at.hpp"
+#include "tests/kit/leaks.hpp"
+#include "tests/kit/process.hpp"
+#include "tests/kit/temp.hpp"
+
+namespace stoa {
+namespace {
+
+Result<void> write_mark(void* /*context*/, std::span<std::byte> content) {
+    content[0] = std::byte{42};
+    return {};
+}
+
+class RegionTest : public testing::Test {
+protected:
+    Result<Region> create(const char* name) {
+        const RegionPlan plan{.content_bytes = 8192, .reserved_bytes = 8192};
+        return Region::create(domain(), name, plan, write_mark, nullptr);
+    }
+    Result<Region> open(const char* name) {
+        return Region::open(domain(), name, RegionKind::mailbox);
+    }
+    [[nodiscard]] static Domain domain() { return Domain::open().value(); }
+
+    kit::TempDomain temp_;
+};
+
+TEST_F(RegionTest, IsCreatedOpenedAndDestroyed) {
+    Region made = create("a").value();
+    Region opened = open("a").value();
+    EXPECT_EQ(opened.content()[0], std::byte{42});
+    EXPECT_EQ(create("a").error().code, Errc::exists);
+    EXPECT_TRUE(Region::destroy(domain(), "a", opened).value());
+    EXPECT_TRUE(made.condemned());
+    EXPECT_EQ(open("a").error().code, Errc::not_found);
+    EXPECT_TRUE(create("a"));
+}
+
+TEST_F(RegionTest, ADestroyerThatDiedIsFinishedByTheNextOpenAndCreate) {
+    for (const bool by_create : {false, true}) {
+        ASSERT_TRUE(create("a"));
+        kit::fork_and_run([&] {
+            Region region = open("a").value();
+            region.condemn();
+            raise(SIGKILL);
+        });
+        if (by_create) {
+            EXPECT_TRUE(create("a"));
+        } else {
+            EXPECT_EQ(open("a").error().code, Errc::not_found);
+            EXPECT_TRUE(temp_.entries().empty());
+        }
+    }
+}
+
+TEST_F(RegionTest, ManyCreatorsOfOneNameMakeExactlyOne) {
+    std::vector<kit::Child> children;
+    for (int i = 0; i < 6; ++i) {
+        children.emplace_back([&] { _exit(create("a") ? 7 : 0); });
+    }
+    int winners = 0;
+    for (kit::Child& child : children) winners += child.wait().status == 7 ? 1 : 0;
+    EXPECT_EQ(winners, 1);
+}
+
+TEST_F(RegionTest, ManyRemoversNeverDeleteAFreshSuccessor) {
+    for (int round = 0; round < 20; ++round) {
+        ASSERT_TRUE(create("a"));
+        std::vector<kit::Child> children;
+        for (int i = 0; i < 4; ++i) {
+            children.emplace_back([&] {
+                if (Result<Region> region = open("a")) {
+                    (void)Region::destroy(domain(), "a", *region).value();
+                }
+                if (i == 0) {
+                    while (!create("a")) {
+                    }
+                }
+            });
+        }
+        for (kit::Child& child : children) EXPECT_TRUE(child.wait().ok());
+        // The successor is there unless a remover that opened it destroyed it on purpose.
+        if (Result<Region> last = open("a")) {
+            EXPECT_TRUE(Region::destroy(domain(), "a", *last));
+        }
+        EXPECT_TRUE(temp_.entries().empty());
+    }
+}
+
+TEST_F(RegionTest, TruncatedScribbledAndForeignFilesAreCleanErrors) {
+    ASSERT_TRUE(create("a"));
+    const std::string path = temp_.path() + "/a";
+    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    std::mt19937 random{5};
+    std::vector<char> saved(4096);
+    ASSERT_EQ(::pread(fd, saved.data(), 4096, 0), 4096);
+    for (int i = 0; i < 2000; ++i) {
+        const auto at = static_cast<off_t>(random() % 56);
+        const char value = static_cast<char>(random());
+        ASSERT_EQ(::pwrite(fd, &value, 1, at), 1);
+        if (value != saved[static_cast<std::size_t>(at)]) {
+            const Result<Region> region = open("a");
+            EXPECT_FALSE(region) << at;
+        }
+        ASSERT_EQ(::access(path.c_str(), F_OK), 0);
+        ASSERT_EQ(::pwrite(fd, saved.data(), 4096, 0), 4096);
+    }
+    ASSERT_EQ(::ftruncate(fd, 100), 0);
+    EXPECT_EQ(open("a").error().code, Errc::bad_layout);
+    EXPECT_TRUE(Region::discard(domain(), "a"));
+    EXPECT_TRUE(temp_.entries().empty());
+    ::close(fd);
+}
+
+TEST_F(RegionTest, NamesAreChecked) {
+    EXPECT_TRUE(check_name("logs-1.x_Y"));
+    for (const char* bad : {"", ".hidden", "a/b", "..", "a b", "ä"}) {
+        EXPECT_FALSE(check_name(bad)) << bad;
+    }
+    EXPECT_FALSE(check_name(std::string(201, 'a')));
+}
+
+TEST_F(RegionTest, AFolderThatOthersMayEnterIsRefused) {
+    const std::string open_folder = temp_.path() + "/open";
+    ASSERT_EQ(::mkdir(open_folder.c_str(), 0700), 0);
+    ASSERT_EQ(::chmod(open_folder.c_str(), 0755), 0);
+    EXPECT_EQ(Domain::open(open_folder).error().code, Errc::unsafe_folder);
+    ASSERT_EQ(::rmdir(open_folder.c_str()), 0);
+}
+
+TEST_F(RegionTest, TheParticipantTableGrowsIntoReservedMemory) {
+    Region region = create("a").value();
+    for (std::uint32_t i = 0; i < 1000; ++i) EXPECT_EQ(region.join(Role::sends), i);
+    EXPECT_EQ(region.participants().places(), 1024U);
+}
+
+}  // namespace
+}  // namespace stoa

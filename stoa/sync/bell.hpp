@@ -1,0 +1,93 @@
+// Bell: how a process sleeps until another one says that something changed.
+//
+// Start here: wait_on_bell() for the sleeper, ring_bell() for whoever changed something.
+// Threads:    any number of sleepers and ringers on one bell.
+// Processes:  the word lies in shared memory.
+// Death:      a woken sleeper that dies or stops takes its wake with it; every sleep is sliced, so
+//             the others look again after at most 100 ms; a recovery wakes all.
+// Blocking:   wait_on_bell, until its deadline. ring_bell never.
+// Lifetime:   borrows the word.
+// Units:      the word: bit 0 somebody sleeps, the rest a sequence number.
+// Source:     the sleep bit of Drepper 2011, "Futexes are tricky"; see the order below.
+//
+// Order (seq_cst: each side writes one word, then reads the other's):
+//   sleeper  B1 set the bit      B2 look again        B3 futex_wait on what B1 left
+//   ringer   A1 change something A2 read the bit      A3 clear it and count up   A4 wake one
+// If A2 misses the bit, B1 came after A1, so B2 sees the change. A woken sleeper sets the bit
+// again, for there may be others, and passes the wake on when more is there than it takes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "stoa/base/atomic.hpp"
+#include "stoa/base/deadline.hpp"
+#include "stoa/sys/futex.hpp"
+
+namespace stoa {
+
+// How a call waits. adaptive spins about as long as a wake-up takes and then sleeps.
+enum class Waiting : std::uint8_t { adaptive, spin, park };
+
+// The longest sleep between two looks at those one waits for. Tests make it infinite, so that no
+// lost wake-up can hide behind it.
+extern constinit std::chrono::nanoseconds g_wait_slice;
+inline constexpr std::chrono::milliseconds kWaitSlice{100};
+
+inline constexpr int kAdaptiveSpins = 400;  // about 7 us, longer than waking an idle core
+
+void ring_bell_slowly(Atomic<std::uint32_t>& bell) noexcept;
+
+// A1 has happened (by a seq_cst write). Wakes one sleeper if there is one.
+inline void ring_bell(Atomic<std::uint32_t>& bell) noexcept {
+    if ((bell.load(kSeqCst) & 1U) != 0) [[unlikely]]
+        ring_bell_slowly(bell);
+}
+
+// Wakes every sleeper: after a recovery, a close, a destroy.
+void ring_bell_for_all(Atomic<std::uint32_t>& bell) noexcept;
+
+enum class Waited : std::uint8_t { ready, timed_out, stopped };
+
+// One sleep of at most a slice. Returns true when it may have been woken.
+bool sleep_on_bell(Atomic<std::uint32_t>& bell, std::uint32_t seen, Deadline deadline) noexcept;
+
+// Waits until ready() is true. After each slice look_around() may end the wait by returning false.
+// `slept` tells whether it went to sleep (then the caller passes the wake on, see ring_bell).
+template <typename Ready, typename LookAround>
+Waited wait_on_bell(Atomic<std::uint32_t>& bell, Deadline deadline, Waiting waiting, bool& slept,
+                    Ready&& ready, LookAround&& look_around) {
+    slept = false;
+    if (ready()) return Waited::ready;
+    if (waiting == Waiting::adaptive) {
+        for (int i = 0; i < kAdaptiveSpins; ++i) {
+            cpu_pause();
+            if (ready()) return Waited::ready;
+        }
+    }
+    Deadline slice = Deadline::after(g_wait_slice);
+    for (;;) {
+        if (waiting == Waiting::spin) {
+            for (int i = 0; i < kAdaptiveSpins; ++i) {
+                cpu_pause();
+                if (ready()) return Waited::ready;
+            }
+        } else {
+            const std::uint32_t seen = bell.fetch_or(1, kSeqCst) | 1U;  // B1
+            if (ready()) return Waited::ready;                          // B2
+            slept = true;
+            sleep_on_bell(bell, seen, deadline);  // B3
+            if (ready()) {
+                bell.fetch_or(1, kSeqCst);  // others may still sleep
+                return Waited::ready;
+            }
+        }
+        if (deadline.passed()) return Waited::timed_out;
+        if (slice.passed()) {
+            if (!look_around()) return Waited::stopped;
+            slice = Deadline::after(g_wait_slice);
+        }
+    }
+}
+
+}  // namespace stoa
