@@ -30,6 +30,7 @@ FutexWait futex_wait(const Atomic<std::uint32_t>& word, std::uint32_t expected,
 }
 
 int futex_wake(const Atomic<std::uint32_t>& word, int count) noexcept {
+    if (count <= 0) return 0;  // the kernel wakes one for a count of 0
     const KeepErrno keep;
     const long woken = ::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
     return woken > 0 ? static_cast<int>(woken) : 0;
