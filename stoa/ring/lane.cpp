@@ -1,0 +1,373 @@
+#include "stoa/ring/lane.hpp"
+
+namespace stoa {
+namespace {
+
+// Positions beyond this are nobody's: at 10 GB/s it takes 14 years to get there.
+constexpr std::uint64_t kLastPosition = std::uint64_t{1} << 62U;
+
+struct Checked {
+    LaneLayout* layout;
+    LaneGeometry geometry;
+};
+
+// Loads each word of the header once and checks that copy.
+Result<Checked> check_header(std::span<std::byte> memory, const char* step) noexcept {
+    LaneLayout* layout = layout_at<LaneLayout>(memory, 0);
+    if (layout == nullptr) return fail(Errc::bad_layout, step);
+    const LaneHeaderPage& header = layout->header;
+    if (header.magic.load(kRelaxed) != kLaneMagic) return fail(Errc::bad_layout, step);
+    if (header.version.load(kRelaxed) != kLaneVersion) return fail(Errc::wrong_version, step);
+    const LaneGeometry geometry{header.ring_bytes.load(kRelaxed),
+                                header.max_record_bytes.load(kRelaxed)};
+    if (header.data_offset.load(kRelaxed) != sizeof(LaneLayout) || !geometry.valid() ||
+        geometry.bytes_needed() > memory.size()) {
+        return fail(Errc::bad_layout, step);
+    }
+    return Checked{layout, geometry};
+}
+
+// Both cursors of the receiver, loaded once each, `freed` first: it never overtakes.
+struct Cursors {
+    std::uint64_t freed;
+    std::uint64_t delivered;
+
+    [[nodiscard]] bool valid(std::uint64_t ring_bytes) const noexcept {
+        return (freed | delivered) % kLaneHeadBytes == 0 && delivered <= kLastPosition &&
+               freed <= delivered && delivered - freed <= ring_bytes - kLaneHeadBytes;
+    }
+};
+
+Cursors load_cursors(const LaneReceiverPage& receiver) noexcept {
+    const std::uint64_t freed = receiver.freed.load(kAcquire);  // S1, R5
+    return {freed, receiver.delivered.load(kAcquire)};          // S3, R5
+}
+
+// What a ready word takes of the ring; 0: no sender writes such a word there.
+std::uint64_t stride_of(std::uint64_t word, std::uint64_t offset,
+                        const LaneGeometry& geometry) noexcept {
+    const std::uint64_t bytes = LaneWord::bytes(word);
+    std::uint64_t stride = 0;
+    if (LaneWord::kind(word) == LaneKind::record) {
+        if (bytes > geometry.max_record_bytes) return 0;
+        stride = lane_stride(bytes);
+    } else if (LaneWord::kind(word) == LaneKind::pad && bytes % kLaneHeadBytes == 0) {
+        stride = bytes;
+    }
+    return stride <= geometry.ring_bytes - offset ? stride : 0;
+}
+
+// The half of a word that says not-ready, or that changes whenever the whole does (no change is a
+// multiple of 2^32: rings are smaller): where the kernel, which knows 32 bits, compares.
+const Atomic<std::uint32_t>* low_half(const Atomic<std::uint64_t>& word) noexcept {
+    return reinterpret_cast<const Atomic<std::uint32_t>*>(&word);
+}
+
+// Marks are odd while their writer sleeps and never repeat, also not over a death.
+constexpr std::uint32_t next_mark(std::uint32_t mark, bool asleep) noexcept {
+    return ((mark + 1) | 1U) + (asleep ? 0U : 1U);
+}
+
+}  // namespace
+
+Result<void> create_lane(std::span<std::byte> memory, const LaneGeometry& geometry) noexcept {
+    if (!geometry.valid()) return fail(Errc::bad_argument, "lane.create");
+    LaneLayout* layout = layout_at<LaneLayout>(memory, 0);
+    if (layout == nullptr || geometry.bytes_needed() > memory.size()) {
+        return fail(Errc::wrong_size, "lane.create");
+    }
+    layout->header.version.store(kLaneVersion, kRelaxed);
+    layout->header.data_offset.store(sizeof(LaneLayout), kRelaxed);
+    layout->header.ring_bytes.store(geometry.ring_bytes, kRelaxed);
+    layout->header.max_record_bytes.store(geometry.max_record_bytes, kRelaxed);
+    layout->receiver.delivered.store(0, kRelaxed);
+    layout->receiver.freed.store(0, kRelaxed);
+    layout->receiver.cpu.store(kLaneUnknownCpu, kRelaxed);
+    layout->receiver.mark.store(0, kRelaxed);
+    layout->sender.mark.store(0, kRelaxed);
+    layout_at<LaneHead>(memory, sizeof(LaneLayout))->ready.store(0, kRelaxed);
+    layout->header.magic.store(kLaneMagic, kRelaxed);
+    return {};
+}
+
+// --- LaneSender -------------------------------------------------------------------------------
+
+LaneSender::LaneSender(LaneLayout* layout, const LaneGeometry& geometry, LaneFence fence) noexcept
+    : ring_{reinterpret_cast<std::byte*>(layout) + sizeof(LaneLayout)},
+      mask_{geometry.ring_bytes - 1},
+      layout_{layout},
+      fence_{fence},
+      max_record_bytes_{geometry.max_record_bytes} {}
+
+Result<LaneSender> LaneSender::attach(std::span<std::byte> memory, LaneFence fence) noexcept {
+    const Result<Checked> checked = check_header(memory, "lane.attach_sender");
+    if (!checked) return std::unexpected(checked.error());
+    LaneSender sender{checked->layout, checked->geometry, fence};
+    if (const Result<void> adopted = sender.adopt(); !adopted) {
+        return std::unexpected(adopted.error());
+    }
+    return sender;
+}
+
+// Walks from `delivered` to the first place that is not ready. Behind it nothing is known: the
+// dead one may have written payload, words of a batch, or early clears there.
+Result<void> LaneSender::adopt() noexcept {
+    const std::uint64_t ring_bytes = mask_ + 1;
+    const Cursors cursors = load_cursors(layout_->receiver);
+    if (!cursors.valid(ring_bytes)) return fail(Errc::corrupt, "lane.attach_sender");
+    freed_seen_ = cursors.freed;
+    room_end_ = freed_seen_ + ring_bytes - kLaneHeadBytes;
+    tail_ = cursors.delivered;
+    while (true) {
+        const std::uint64_t word = head_at(tail_)->ready.load(kAcquire);  // S4
+        if (word == 0) break;
+        if (LaneWord::kind(word) == LaneKind::end) {
+            closed_ = true;
+            room_end_ = 0;
+            break;
+        }
+        const std::uint64_t stride = stride_of(word, tail_ & mask_, geometry());
+        if (stride == 0 || stride > room_end_ - tail_) {
+            return fail(Errc::corrupt, "lane.attach_sender");
+        }
+        tail_ += stride;
+    }
+    mark_awake();
+    return {};
+}
+
+// The cold half of make_place: is there room for a place behind us at `position`?
+LaneSend LaneSender::make_room(std::uint64_t position) noexcept {
+    if (closed_) return LaneSend::closed;
+    // S1. Weaker would let our next stores overtake the receiver's reads of what it freed.
+    const std::uint64_t freed = layout_->receiver.freed.load(kAcquire);
+    if (freed - freed_seen_ > tail_ - freed_seen_ || freed % kLaneHeadBytes != 0) {
+        return LaneSend::corrupt;  // it went back, or beyond what we sent
+    }
+    freed_seen_ = freed;
+    room_end_ = freed + mask_ + 1 - kLaneHeadBytes;
+    return position <= room_end_ ? LaneSend::ok : LaneSend::full;
+}
+
+// Each pad is a record of its own, published and freed by itself: a record and its pad together
+// may be larger than the ring.
+LaneSend LaneSender::publish_pads(std::uint64_t bytes, std::uint64_t alignment) noexcept {
+    while (true) {
+        const std::uint64_t pad = lane_pad(tail_ & mask_, bytes, alignment, mask_ + 1);
+        if (pad == 0) return LaneSend::ok;
+        if (tail_ + pad > room_end_) {
+            const LaneSend room = make_room(tail_ + pad);
+            if (room != LaneSend::ok) return room;
+        }
+        publish(LaneWord::make(LaneKind::pad, pad, 0), pad);
+    }
+}
+
+bool LaneSender::has_room(std::uint64_t bytes, std::uint64_t alignment) noexcept {
+    const std::uint64_t pad = lane_pad(tail_ & mask_, bytes, alignment, mask_ + 1);
+    return make_room(tail_ + (pad != 0 ? pad : lane_stride(bytes))) != LaneSend::full;
+}
+
+void LaneSender::close() noexcept {
+    if (closed_) return;
+    closed_ = true;
+    room_end_ = 0;
+    loan_bytes_ = kNoLoan;
+    // S2. The place at tail_ is ours already and nothing goes behind it.
+    head_at(tail_)->ready.store(LaneWord::make(LaneKind::end, 0, cpu_bits_), kRelease);
+}
+
+void LaneSender::reopen() noexcept {
+    if (!closed_) return;
+    closed_ = false;  // room_end_ is 0, so the next send looks at `freed`
+    head_at(tail_)->ready.store(0, kRelease);
+}
+
+const Atomic<std::uint32_t>* LaneSender::look_at_mark(std::uint32_t mark) noexcept {
+    woken_mark_ = mark;
+    if (mark % 2 == 0) return nullptr;
+    // S5. It sleeps where it stands, perhaps on a record that a dead predecessor published.
+    if (layout_->receiver.mark.load(kAcquire) != mark) return nullptr;  // it woke by itself
+    const std::uint64_t delivered = layout_->receiver.delivered.load(kAcquire);
+    return low_half(head_at(delivered & ~(kLaneHeadBytes - 1))->ready);
+}
+
+void LaneSender::mark_asleep() noexcept {
+    Atomic<std::uint32_t>& mark = layout_->sender.mark;
+    mark.store(next_mark(mark.load(kRelaxed), true), kRelease);
+    if (fence_ == LaneFence::full) full_fence();
+}
+
+void LaneSender::mark_awake() noexcept {
+    Atomic<std::uint32_t>& mark = layout_->sender.mark;
+    mark.store(next_mark(mark.load(kRelaxed), false), kRelease);
+}
+
+LaneSleep LaneSender::room_sleep() const noexcept {
+    return {low_half(layout_->receiver.freed), static_cast<std::uint32_t>(freed_seen_)};
+}
+
+// --- LaneBatch --------------------------------------------------------------------------------
+
+LaneBatch::LaneBatch(LaneSender& sender) noexcept : sender_{sender}, end_{sender.tail_} {
+    sender_.abandon();
+    sender_.cleared_ = LaneSender::kNoPlace;  // the batch will write over it
+}
+
+LaneSend LaneBatch::make_place(std::uint64_t bytes, std::uint64_t alignment) noexcept {
+    const std::uint64_t mask = sender_.mask_;
+    while (true) {
+        const std::uint64_t pad = lane_pad(end_ & mask, bytes, alignment, mask + 1);
+        const std::uint64_t stride = pad != 0 ? pad : lane_stride(bytes);
+        if (end_ + stride > sender_.room_end_) {
+            const LaneSend room = sender_.make_room(end_ + stride);
+            if (room != LaneSend::ok) return room;
+        }
+        if (pad == 0) return LaneSend::ok;
+        put(LaneWord::make(LaneKind::pad, pad, 0), pad);
+    }
+}
+
+// relaxed: the first record's S2 carries all of them.
+void LaneBatch::put(std::uint64_t word, std::uint64_t stride) noexcept {
+    if (first_word_ == 0) {
+        first_word_ = word;
+    } else {
+        sender_.head_at(end_)->ready.store(word, kRelaxed);
+    }
+    end_ += stride;
+}
+
+LaneSend LaneBatch::try_append(std::span<const std::byte> payload) noexcept {
+    const std::uint64_t bytes = payload.size();
+    if (bytes > sender_.max_record_bytes_) return LaneSend::too_big;
+    const LaneSend placed = make_place(bytes, 16);
+    if (placed != LaneSend::ok) return placed;
+    if (bytes != 0) {
+        std::byte* at = sender_.ring_ + (end_ & sender_.mask_);
+        std::memcpy(at + lane_payload_offset(bytes), payload.data(), bytes);
+    }
+    put(LaneWord::make(LaneKind::record, bytes, sender_.cpu_bits_), lane_stride(bytes));
+    return LaneSend::ok;
+}
+
+// Death before S2: the first place is not ready, so nothing of the batch exists.
+void LaneBatch::publish() noexcept {
+    if (first_word_ == 0) return;
+    STOA_CRASH_POINT("lane.batch.written");
+    sender_.head_at(end_)->ready.store(0, kRelaxed);
+    STOA_CRASH_POINT("lane.batch.cleared");
+    sender_.head_at(sender_.tail_)->ready.store(first_word_, kRelease);  // S2
+    STOA_CRASH_POINT("lane.batch.done");
+    sender_.tail_ = end_;
+    first_word_ = 0;
+}
+
+void LaneBatch::discard() noexcept {
+    end_ = sender_.tail_;
+    first_word_ = 0;
+}
+
+// --- LaneReceiver -----------------------------------------------------------------------------
+
+LaneReceiver::LaneReceiver(LaneLayout* layout, const LaneGeometry& geometry,
+                           LaneFence fence) noexcept
+    : ring_{reinterpret_cast<std::byte*>(layout) + sizeof(LaneLayout)},
+      mask_{geometry.ring_bytes - 1},
+      free_stride_{geometry.free_stride()},
+      layout_{layout},
+      fence_{fence},
+      max_record_bytes_{geometry.max_record_bytes} {}
+
+Result<LaneReceiver> LaneReceiver::attach(std::span<std::byte> memory, LaneFence fence) noexcept {
+    const Result<Checked> checked = check_header(memory, "lane.attach_receiver");
+    if (!checked) return std::unexpected(checked.error());
+    LaneReceiver receiver{checked->layout, checked->geometry, fence};
+    if (const Result<void> adopted = receiver.adopt(); !adopted) {
+        return std::unexpected(adopted.error());
+    }
+    return receiver;
+}
+
+Result<void> LaneReceiver::adopt() noexcept {
+    const Cursors cursors = load_cursors(layout_->receiver);
+    if (!cursors.valid(mask_ + 1)) return fail(Errc::corrupt, "lane.attach_receiver");
+    head_ = cursors.delivered;
+    freed_ = cursors.freed;
+    mark_awake();
+    free_now();
+    look_for_sleeper();  // the dead one may have freed and not woken
+    return {};
+}
+
+// What stands at head_, if it is not what the caller guessed: skips pads, explains the rest.
+// `word` is what was loaded there; at `ok` it is a sound record's. One load per word.
+LaneTake LaneReceiver::settle(std::uint64_t& word) noexcept {
+    for (int pads = 0; pads < kPadsPerCall; ++pads) {
+        if (word == 0) break;
+        switch (LaneWord::kind(word)) {
+            case LaneKind::record:
+                return stride_of(word, head_ & mask_, geometry()) != 0 ? LaneTake::ok
+                                                                       : LaneTake::corrupt;
+            case LaneKind::end: return LaneTake::end_of_stream;
+            case LaneKind::not_ready: return LaneTake::corrupt;
+            case LaneKind::pad: break;
+        }
+        const std::uint64_t stride = stride_of(word, head_ & mask_, geometry());
+        if (stride == 0) return LaneTake::corrupt;
+        advance(stride);
+        free_in_strides();
+        word = head_at(head_)->ready.load(kAcquire);  // R1
+    }
+    free_now();  // the caller may wait now, and the sender wait for this room
+    return LaneTake::empty;
+}
+
+// The position up to which nothing is lent.
+std::uint64_t LaneReceiver::oldest_in_use() const noexcept {
+    std::uint64_t oldest = head_;
+    for (std::uint64_t held = held_; held != 0; held &= held - 1) {
+        oldest = std::min(oldest, held_from_[static_cast<std::size_t>(std::countr_zero(held))]);
+    }
+    return oldest;
+}
+
+void LaneReceiver::free_now() noexcept {
+    const std::uint64_t oldest = oldest_in_use();
+    if (oldest == freed_) return;
+    freed_ = oldest;
+    layout_->receiver.cpu.store(cpu_, kRelaxed);
+    STOA_CRASH_POINT("lane.free.before");
+    // R3. Weaker would let the sender overwrite what we still read.
+    layout_->receiver.freed.store(oldest, kRelease);
+    STOA_CRASH_POINT("lane.free.done");
+    look_for_sleeper();
+}
+
+// As LaneSender::sleeper_to_wake(), the other way round.
+void LaneReceiver::look_for_sleeper() noexcept {
+    if (fence_ == LaneFence::full) full_fence();
+    std::atomic_signal_fence(kSeqCst);
+    const std::uint32_t mark = layout_->sender.mark.load(kRelaxed);
+    if (mark == woken_mark_) return;
+    woken_mark_ = mark;
+    if (mark % 2 != 0) to_wake_ = low_half(layout_->receiver.freed);
+}
+
+void LaneReceiver::mark_asleep() noexcept {
+    free_now();
+    Atomic<std::uint32_t>& mark = layout_->receiver.mark;
+    mark.store(next_mark(mark.load(kRelaxed), true), kRelease);  // R4
+    if (fence_ == LaneFence::full) full_fence();
+}
+
+void LaneReceiver::mark_awake() noexcept {
+    Atomic<std::uint32_t>& mark = layout_->receiver.mark;
+    mark.store(next_mark(mark.load(kRelaxed), false), kRelease);
+}
+
+LaneSleep LaneReceiver::ready_sleep() const noexcept {
+    return {low_half(head_at(head_)->ready), 0};
+}
+
+}  // namespace stoa

@@ -1,0 +1,245 @@
+// The receiving side of a lane (see stoa/ring/lane.hpp for the whole).
+//
+// Start here: LaneReceiver::try_receive copies a record out; try_take and release lend it in place.
+// Threads:    a receiver serves one thread at a time; the sender may be anywhere.
+// Processes:  one receiver at a time per lane; who attaches must know that the last one is gone.
+// Death:      at any instruction: a record is delivered when `delivered` passes it (R2). Before,
+//             the heir gets it again; after, it counts as delivered. Loans end with their process.
+// Blocking:   never; no system calls. Spinning, sleeping and waking belong to the layer above.
+// Lifetime:   borrows the mapping, which must outlive it; a loan is valid until its release.
+// Units:      bytes; positions count ring bytes since the lane was made and never wrap.
+// Source:     as lane_sender.hpp; returning space in strides: Torquati 2010 (multipush, multipop).
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "stoa/base/check.hpp"
+#include "stoa/base/crash_point.hpp"
+#include "stoa/base/error.hpp"
+#include "stoa/ring/lane_layout.hpp"
+#include "stoa/ring/lane_sender.hpp"
+
+namespace stoa {
+
+// Hot path, one byte. `wrong_size`: the record has another length than asked for and stays first.
+// `corrupt`: the sender broke the format; the lane is lost. `empty` may also come after many pads.
+enum class LaneTake : std::uint8_t {
+    ok,
+    empty,
+    end_of_stream,
+    wrong_size,
+    too_many_loans,
+    corrupt,
+};
+
+struct LaneRecord {  // a loan
+    std::span<const std::byte> payload;
+    std::uint32_t loan = 0;  // for release()
+};
+
+class alignas(kCacheLine) LaneReceiver {
+public:
+    static constexpr std::uint32_t kMaxLoans = 64;
+
+    // Takes the receiving side, fresh or from a dead predecessor: starts behind what that one was
+    // delivered and gives its loans back. So its death, with all its threads, must be proven.
+    // Errors: bad_layout, wrong_version, corrupt (its cursors break the rules)
+    [[nodiscard]] static Result<LaneReceiver> attach(std::span<std::byte> memory,
+                                                     LaneFence fence = LaneFence::full) noexcept;
+
+    LaneReceiver(LaneReceiver&&) noexcept = default;
+    LaneReceiver& operator=(LaneReceiver&&) noexcept = default;
+
+    // --- receiving --------------------------------------------------------------------------
+    // Copies the next record, which must have exactly that size. Delivered when this returns ok.
+    template <std::size_t kBytes>
+    [[nodiscard]] LaneTake try_receive(void* to) noexcept;
+    // Copies up to `max_count` records of that size that are there already, as one delivery.
+    // `count` is at least 1 when it returns ok.
+    template <std::size_t kBytes>
+    [[nodiscard]] LaneTake try_receive_all(void* to, std::uint64_t max_count,
+                                           std::uint64_t& count) noexcept;
+    // Lends the next record in place; it is delivered, and not overwritten until it is released.
+    [[nodiscard]] LaneTake try_take(LaneRecord& record) noexcept;
+    // In any order; space returns up to the oldest loan.
+    void release(const LaneRecord& record) noexcept;
+    [[nodiscard]] std::uint32_t loans() const noexcept {
+        return static_cast<std::uint32_t>(std::popcount(held_));
+    }
+    // Gives back all space that it can now. An empty try_ call and mark_asleep() do so too.
+    void free_now() noexcept;
+
+    // --- for the layer that waits -----------------------------------------------------------
+    // Whether a call is worth a try: a record, a pad or the end of the stream is there.
+    [[nodiscard]] bool ready() const noexcept { return head_at(head_)->ready.load(kAcquire) != 0; }
+    // After attach and each call that may give space back (receive, take, release, free_now,
+    // mark_asleep): the word on which the sender sleeps, to be woken once, or nullptr. Says it once
+    // per sleep.
+    [[nodiscard]] const Atomic<std::uint32_t>* sleeper_to_wake() noexcept {
+        return std::exchange(to_wake_, nullptr);
+    }
+    // To sleep until there is a record: mark_asleep(), a barrier for all (see LaneFence), ready()
+    // again, sleep on ready_sleep(), mark_awake().
+    void mark_asleep() noexcept;
+    void mark_awake() noexcept;
+    [[nodiscard]] LaneSleep ready_sleep() const noexcept;
+    // Pauses to make before the next look, once, after a long streak of records that ended: a
+    // reader that hangs on to the sender's line slows it down.
+    [[nodiscard]] std::uint32_t back_off_pauses() noexcept {
+        return std::exchange(streak_, 0U) >= kLongStreak ? kBackOffPauses : 0;
+    }
+    // See lane_spin_pauses().
+    [[nodiscard]] std::uint64_t last_bytes() const noexcept { return LaneWord::bytes(last_word_); }
+    // Where the sender of the last record ran; kLaneUnknownCpu if unknown.
+    [[nodiscard]] std::uint32_t sender_cpu() const noexcept { return LaneWord::cpu(last_word_); }
+    // Where this side runs: told to the sender with the next space that is given back.
+    void set_cpu(std::uint32_t cpu) noexcept { cpu_ = std::min(cpu, kLaneUnknownCpu); }
+
+    [[nodiscard]] LaneGeometry geometry() const noexcept { return {mask_ + 1, max_record_bytes_}; }
+    // Bytes received since the lane was made, heads and pads included.
+    [[nodiscard]] std::uint64_t position() const noexcept { return head_; }
+
+private:
+    static constexpr std::uint32_t kLongStreak = 16;
+    static constexpr std::uint32_t kBackOffPauses = 150;
+    static constexpr int kPadsPerCall = 64;  // bounds what a hostile sender can make us do
+
+    LaneReceiver(LaneLayout* layout, const LaneGeometry& geometry, LaneFence fence) noexcept;
+
+    [[nodiscard]] LaneHead* head_at(std::uint64_t position) const noexcept {
+        return reinterpret_cast<LaneHead*>(ring_ + (position & mask_));
+    }
+    template <std::size_t kBytes>
+    [[nodiscard]] static bool is_record_of(std::uint64_t word) noexcept {
+        return (word & ~LaneWord::kCpuMask) == LaneWord::make(LaneKind::record, kBytes, 0);
+    }
+    [[nodiscard]] bool goes_over_the_end(std::uint64_t stride) const noexcept {
+        return (head_ & mask_) + stride > mask_ + 1;
+    }
+    [[nodiscard]] LaneTake settle(std::uint64_t& word) noexcept;
+    [[nodiscard]] LaneTake skip_pad(std::uint64_t word) noexcept;
+    void advance(std::uint64_t bytes) noexcept;
+    void free_in_strides() noexcept;
+    void look_for_sleeper() noexcept;
+    [[nodiscard]] std::uint64_t oldest_in_use() const noexcept;
+    [[nodiscard]] Result<void> adopt() noexcept;
+
+    std::byte* ring_;
+    std::uint64_t mask_;
+    std::uint64_t head_ = 0;   // position of the next record
+    std::uint64_t freed_ = 0;  // what we last stored
+    std::uint64_t free_stride_;
+    LaneLayout* layout_;
+    std::uint64_t last_word_ = LaneWord::make(LaneKind::record, 0);
+    std::uint64_t last_stride_ = lane_stride(0);
+    std::uint64_t held_ = 0;  // one bit per place in held_from_
+    std::uint32_t streak_ = 0;
+    std::uint32_t cpu_ = kLaneUnknownCpu;
+    const Atomic<std::uint32_t>* to_wake_ = nullptr;
+    std::uint32_t woken_mark_ = 0;  // the sender's mark when we last acted on it
+    LaneFence fence_;
+    std::uint64_t max_record_bytes_;
+    std::array<std::uint64_t, kMaxLoans> held_from_{};  // positions of the loans
+};
+
+// Death before R2: the heir gets the record again. After it: the record was delivered.
+inline void LaneReceiver::advance(std::uint64_t bytes) noexcept {
+    head_ += bytes;
+    ++streak_;
+    STOA_CRASH_POINT("lane.receive.copied");
+    // R2. Weaker would count a record as delivered before its bytes were read.
+    layout_->receiver.delivered.store(head_, kRelease);
+    STOA_CRASH_POINT("lane.receive.delivered");
+}
+
+inline void LaneReceiver::free_in_strides() noexcept {
+    if (head_ - freed_ >= free_stride_) [[unlikely]]
+        free_now();
+}
+
+template <std::size_t kBytes>
+inline LaneTake LaneReceiver::try_receive(void* to) noexcept {
+    constexpr std::uint64_t kStride = lane_stride(kBytes);
+    // R1. Weaker would read the payload of a record before it was written.
+    std::uint64_t word = head_at(head_)->ready.load(kAcquire);
+    if (!is_record_of<kBytes>(word)) [[unlikely]] {
+        const LaneTake settled = settle(word);
+        if (settled != LaneTake::ok) return settled;
+        if (!is_record_of<kBytes>(word)) return LaneTake::wrong_size;
+    }
+    if (goes_over_the_end(kStride)) [[unlikely]]
+        return LaneTake::corrupt;
+    last_word_ = word;
+    last_stride_ = kStride;
+    std::memcpy(to, ring_ + (head_ & mask_) + lane_payload_offset(kBytes), kBytes);
+    advance(kStride);
+    free_in_strides();
+    return LaneTake::ok;
+}
+
+template <std::size_t kBytes>
+inline LaneTake LaneReceiver::try_receive_all(void* to, std::uint64_t max_count,
+                                              std::uint64_t& count) noexcept {
+    constexpr std::uint64_t kStride = lane_stride(kBytes);
+    count = 0;
+    if (max_count == 0) return LaneTake::empty;
+    std::uint64_t word = head_at(head_)->ready.load(kAcquire);  // R1
+    if (!is_record_of<kBytes>(word)) [[unlikely]] {
+        const LaneTake settled = settle(word);
+        if (settled != LaneTake::ok) return settled;
+        if (!is_record_of<kBytes>(word)) return LaneTake::wrong_size;
+    }
+    const std::uint64_t to_wrap = (mask_ + 1 - (head_ & mask_)) / kStride;
+    if (to_wrap == 0) [[unlikely]]
+        return LaneTake::corrupt;
+    const std::uint64_t most = std::min(max_count, to_wrap);
+    const std::byte* from = ring_ + (head_ & mask_);
+    std::byte* out = static_cast<std::byte*>(to);
+    do {
+        std::memcpy(out, from + lane_payload_offset(kBytes), kBytes);
+        out += kBytes;
+        from += kStride;
+        ++count;
+        // R1, for each record: a batch is published by its first word, other records by their own.
+    } while (count < most && reinterpret_cast<const LaneHead*>(from)->ready.load(kAcquire) == word);
+    last_word_ = word;
+    last_stride_ = kStride;
+    advance(count * kStride);
+    free_in_strides();
+    return LaneTake::ok;
+}
+
+inline LaneTake LaneReceiver::try_take(LaneRecord& record) noexcept {
+    std::uint64_t word = head_at(head_)->ready.load(kAcquire);  // R1
+    // A branch that guesses the length of the last record: the address of the next ready word then
+    // does not wait for this one.
+    if (word != last_word_) [[unlikely]] {
+        const LaneTake settled = settle(word);
+        if (settled != LaneTake::ok) return settled;
+        last_word_ = word;
+        last_stride_ = lane_stride(LaneWord::bytes(word));
+    }
+    if (goes_over_the_end(last_stride_)) [[unlikely]]
+        return LaneTake::corrupt;
+    if (held_ == UINT64_MAX) [[unlikely]]
+        return LaneTake::too_many_loans;
+    const std::uint64_t bytes = LaneWord::bytes(last_word_);
+    record.payload = {ring_ + (head_ & mask_) + lane_payload_offset(bytes), bytes};
+    record.loan = static_cast<std::uint32_t>(std::countr_one(held_));
+    held_ |= std::uint64_t{1} << record.loan;
+    held_from_[record.loan] = head_;
+    advance(last_stride_);
+    return LaneTake::ok;
+}
+
+inline void LaneReceiver::release(const LaneRecord& record) noexcept {
+    STOA_CHECK(record.loan < kMaxLoans && (held_ >> record.loan & 1U) != 0);
+    held_ &= ~(std::uint64_t{1} << record.loan);
+    free_in_strides();
+}
+
+}  // namespace stoa
