@@ -22,7 +22,6 @@ Errc code_of(int os_errno) noexcept {
         case EISDIR:
         case ENXIO: return Errc::bad_layout;
         case ENAMETOOLONG: return Errc::bad_name;
-        case EINTR: return Errc::interrupted;
         case ETIMEDOUT: return Errc::timed_out;
         case EOPNOTSUPP:
         case ENOSYS: return Errc::not_supported;

@@ -371,7 +371,8 @@ std::string process_name(std::uint32_t pid) {
     std::array<char, 64> buffer;
     const auto text = read_small(ProcPath{pid, "comm"}.c_str(), buffer);
     if (!text) return {};
-    std::string name{text->substr(0, text->find('\n'))};
+    std::string name{*text};
+    if (name.ends_with('\n')) name.pop_back();
     // A process may name itself with control bytes; they must not reach a terminal.
     std::ranges::replace_if(name, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, '?');
     return name;
