@@ -1,6 +1,7 @@
 // Namespaces of its own for a child of a test: small file systems, other pid namespaces.
 //
-// Start here: enter_namespaces(CLONE_NEWNS) in a child, then mount_tmpfs("/path", 1 MiB).
+// Start here: in a child: enter_namespaces(CLONE_NEWNS), then mount_tmpfs("/path", 1 MiB); or
+//             enter_namespaces(CLONE_NEWNS | CLONE_NEWPID), then Init{body}.
 // Threads:    the calling process must have one thread.
 // Processes:  changes the caller only; after CLONE_NEWPID its next child is pid 1 of the new
 // namespace. Death:      namespaces and their mounts vanish with their last process. Blocking:
@@ -9,15 +10,20 @@
 #pragma once
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <string>
 
 namespace stoa::kit {
@@ -67,5 +73,39 @@ inline void mount_proc() {
     must(::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0,
          "mount proc");
 }
+
+// The first process after enter_namespaces(CLONE_NEWPID): pid 1 of the new namespace; when it ends
+// the kernel kills the others there. (A kit::Child cannot be the first: it looks for its parent's
+// pid.)
+class Init {
+public:
+    explicit Init(const std::function<void()>& body) : pid_{::fork()} {
+        must(pid_ >= 0, "fork");
+        if (pid_ != 0) return;
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        body();
+        std::fflush(nullptr);
+        ::_exit(::testing::Test::HasFailure() ? 1 : 0);
+    }
+    Init(const Init&) = delete;
+    Init& operator=(const Init&) = delete;
+    ~Init() {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        (void)wait();
+    }
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    // True when the body returned and no EXPECT failed in it.
+    [[nodiscard]] bool wait() {
+        int status = -1;
+        while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
+        pid_ = -1;
+        return status == 0;
+    }
+
+private:
+    pid_t pid_;
+};
 
 }  // namespace stoa::kit
