@@ -33,6 +33,7 @@ public:
     }
 
     [[nodiscard]] constexpr bool is_never() const noexcept { return at_ns_ == kNever; }
+    [[nodiscard]] constexpr bool is_immediate() const noexcept { return at_ns_ <= 0; }
     // True for immediately() without a look at the clock.
     [[nodiscard]] bool passed() const noexcept {
         if (is_never()) return false;

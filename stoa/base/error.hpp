@@ -26,9 +26,9 @@ enum class Errc : std::uint8_t {
     no_free_place,   // no index is left for another participant
     out_of_space,    // tmpfs or disk is full
     limit_reached,   // a limit of this process: open files or address space
-    interrupted,     // the wait was cancelled by its cancel flag
     not_found,       // nothing has this name
     exists,          // the name is taken
+    in_use,          // another process has this role of the object
     peer_died,       // the process on the other side is dead
     gone,            // the object was destroyed
     end_of_stream,   // closed by its sender, and drained
@@ -63,7 +63,7 @@ enum class Remedy : std::uint8_t {
         case Errc::timed_out:
         case Errc::empty:
         case Errc::full:
-        case Errc::interrupted: return Remedy::try_later;
+        return Remedy::try_later;
         case Errc::too_many_loans:
         case Errc::no_free_place:
         case Errc::out_of_space:
@@ -72,8 +72,7 @@ enum class Remedy : std::uint8_t {
         case Errc::gone:
         case Errc::end_of_stream:
         case Errc::forked: return Remedy::reopen;
-        case Errc::not_found:
-        case Errc::exists: return Remedy::choose_another;
+        case Errc::not_found: case Errc::exists: case Errc::in_use: return Remedy::choose_another;
         case Errc::not_owner:
         case Errc::bad_name:
         case Errc::bad_argument:

@@ -115,7 +115,6 @@ bool Participants::look(std::uint32_t index, Participant& seen) const noexcept {
     seen.seat = r.seat.load(kRelaxed);
     seen.sent = r.sent.load(kRelaxed);
     seen.received = r.received.load(kRelaxed);
-    seen.waiting = r.waiting.load(kRelaxed) != 0;
     return r.word.load(kSeqCst) == seen.word;
 }
 
@@ -149,7 +148,6 @@ bool Participants::try_join(std::uint32_t index, Role role, const sys::Identity&
     r.seat.store(0, kRelaxed);
     r.sent.store(0, kRelaxed);
     r.received.store(0, kRelaxed);
-    r.waiting.store(0, kRelaxed);
     place.state = PlaceState::live;
     STOA_CRASH_POINT("participants.join.before_live");
     r.word.store(pack(place), kSeqCst);  // J6

@@ -36,7 +36,6 @@ struct Participant {  // what can be told about one place
     std::uint32_t seat = 0;
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
-    bool waiting = false;
     bool complete = false;  // false: it died or stopped while it joined
 };
 

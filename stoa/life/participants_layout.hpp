@@ -19,8 +19,7 @@
 //       60     4 seat         its holder     which lane or side it uses; meaning in mailbox/
 //       64     8 sent         its holder     messages, for display
 //       72     8 received     its holder     messages, for display
-//       80     4 waiting      its holder     1 while it sleeps, for display
-//       84    44 reserved     creator        0
+//       80    48 reserved     creator        0
 //
 // word: FREE(n) -CAS by a joiner-> CLAIMED(n + 1) -store by it-> LIVE(n + 1)
 //       -CAS by itself, or by a sweeper that has proven its death-> FREE(n + 1)
@@ -47,15 +46,14 @@ struct ParticipantRecord {
     Atomic<std::uint32_t> seat;
     alignas(kCacheLine) Atomic<std::uint64_t> sent;
     Atomic<std::uint64_t> received;
-    Atomic<std::uint32_t> waiting;
-    std::uint32_t reserved[11];
+    std::uint64_t reserved[6];
 };
 static_assert(offsetof(ParticipantRecord, word) == 0 && offsetof(ParticipantRecord, sweeping) == 8);
 static_assert(offsetof(ParticipantRecord, identity) == 16);
 static_assert(offsetof(ParticipantRecord, role) == 56 && offsetof(ParticipantRecord, seat) == 60);
 static_assert(offsetof(ParticipantRecord, sent) == 64);
 static_assert(offsetof(ParticipantRecord, received) == 72);
-static_assert(offsetof(ParticipantRecord, waiting) == 80 && sizeof(ParticipantRecord) == 128);
+static_assert(sizeof(ParticipantRecord) == 128);
 
 struct ParticipantTable {  // the records follow
     std::uint64_t magic;

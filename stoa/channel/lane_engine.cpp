@@ -1,0 +1,251 @@
+#include "stoa/channel/lane_engine.hpp"
+
+#include <cstring>
+
+#include "stoa/base/crash_point.hpp"
+
+namespace stoa {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Where no barrier can be sent to the publishers, one of them may miss the mark: sleep briefly.
+constexpr auto kSleepWithoutBarrier = 1ms;
+
+// Spins, then sleeps, until ready(). `sleep` marks, looks again and sleeps for at most its
+// argument.
+template <typename Ready, typename Sleep>
+Result<void> wait_on_lane(Deadline deadline, Waiting waiting, std::uint32_t pauses,
+                          LookAround around, Ready&& ready, Sleep&& sleep) {
+    for (std::uint32_t i = 0; i < pauses; ++i) {
+        cpu_pause();
+        if (ready()) return {};
+    }
+    Deadline slice = Deadline::after(g_wait_slice);
+    for (;;) {
+        if (waiting == Waiting::spin) {
+            for (int i = 0; i < kAdaptiveSpins; ++i) {
+                cpu_pause();
+                if (ready()) return {};
+            }
+        } else {
+            sleep(deadline.left(g_wait_slice));
+            if (ready()) return {};
+        }
+        if (deadline.passed()) return fail(Errc::timed_out, "wait");
+        if (slice.passed()) {
+            if (Result<void> looked = around.look(around.context); !looked) return looked;
+            slice = Deadline::after(g_wait_slice);
+        }
+    }
+}
+
+// A spin is of no use when the peer cannot run meanwhile: it last ran on this core.
+std::uint32_t pauses_for(Waiting waiting, std::uint32_t peer_cpu, std::uint64_t bytes) noexcept {
+    if (waiting != Waiting::adaptive || peer_cpu == sys::current_cpu()) return 0;
+    return lane_spin_pauses(bytes);
+}
+
+std::chrono::nanoseconds sleep_limit(std::chrono::nanoseconds wanted) noexcept {
+    if (sys::barrier_all()) return wanted;
+    full_fence();
+    return std::min<std::chrono::nanoseconds>(wanted, kSleepWithoutBarrier);
+}
+
+Error error_of(LaneSend status) noexcept {
+    switch (status) {
+        case LaneSend::ok: break;
+        case LaneSend::full: return {.code = Errc::full, .step = "send"};
+        case LaneSend::too_big: return {.code = Errc::too_big, .step = "send"};
+        case LaneSend::closed: return {.code = Errc::gone, .step = "send"};
+        case LaneSend::corrupt: return {.code = Errc::corrupt, .step = "send"};
+    }
+    return {.code = Errc::corrupt, .step = "send"};
+}
+
+}  // namespace
+
+LaneFence publisher_fence() noexcept {
+    return sys::register_global_expedited() ? LaneFence::none : LaneFence::full;
+}
+
+void LaneOut::wake_slowly(const Atomic<std::uint32_t>* word) noexcept {
+    if (bell_ == nullptr) {
+        first_ = false;
+        if (word != nullptr) sys::futex_wake(*word, 1);
+        return;
+    }
+    first_ = false;
+    bell_->fetch_add(1, kSeqCst);
+    STOA_CRASH_POINT("lane_engine.wake.counted");
+    sys::futex_wake(*bell_, 1);
+}
+
+Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
+    if (sender_.has_room(bytes)) return {};
+    if (deadline.passed()) return fail(Errc::full, "send");
+    const auto ready = [&] { return sender_.has_room(bytes); };
+    const auto sleep = [&](std::chrono::nanoseconds wanted) {
+        sender_.mark_asleep();
+        const std::chrono::nanoseconds limit = sleep_limit(wanted);
+        if (!ready()) {
+            const LaneSleep place = sender_.room_sleep();
+            (void)sys::futex_wait(*place.word, place.expected, limit);
+        }
+        sender_.mark_awake();
+    };
+    return wait_on_lane(deadline, waiting_, pauses_for(waiting_, sender_.receiver_cpu(), bytes),
+                        around_, ready, sleep);
+}
+
+Result<void> LaneOut::send(Bytes message, Deadline deadline) {
+    if (loan_open_) return fail(Errc::too_many_loans, "send");
+    sender_.set_cpu(sys::current_cpu());
+    for (;;) {
+        const LaneSend status = sender_.try_send(message);
+        if (status == LaneSend::ok) [[likely]]
+            break;
+        wake_receiver();  // pads may have been published
+        if (status != LaneSend::full) return std::unexpected(error_of(status));
+        if (Result<void> waited = wait_for_room(message.size(), deadline); !waited) return waited;
+    }
+    wake_receiver();
+    return {};
+}
+
+Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, std::uint64_t alignment,
+                                              Deadline deadline) {
+    if (loan_open_) return fail(Errc::too_many_loans, "reserve");
+    std::span<std::byte> room;
+    for (;;) {
+        const LaneSend status = sender_.try_reserve(bytes, room, alignment);
+        if (status == LaneSend::ok) [[likely]]
+            break;
+        wake_receiver();
+        if (status != LaneSend::full) return std::unexpected(error_of(status));
+        if (Result<void> waited = wait_for_room(bytes, deadline); !waited) {
+            return std::unexpected(waited.error());
+        }
+    }
+    loan_open_ = true;
+    return room;
+}
+
+void LaneOut::commit(std::uint64_t bytes) noexcept {
+    sender_.set_cpu(sys::current_cpu());
+    sender_.commit(bytes);
+    loan_open_ = false;
+    wake_receiver();
+}
+
+void LaneOut::abandon() noexcept {
+    sender_.abandon();
+    loan_open_ = false;
+}
+
+Result<void> LaneIn::attach_lanes() {
+    const std::uint32_t count = source_.count(source_.context);
+    if (lanes_.size() < count) lanes_.resize(count);
+    attached_ = count;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (lanes_[i] != nullptr) continue;
+        const std::span<std::byte> memory = source_.memory(source_.context, i);
+        if (memory.empty()) continue;  // its sender is still making it, and rings when it sends
+        Result<LaneReceiver> lane = LaneReceiver::attach(memory, publisher_fence());
+        if (!lane) return std::unexpected(lane.error());
+        lanes_[i] = std::make_unique<LaneReceiver>(std::move(*lane));
+        wake_sender(*lanes_[i]);
+    }
+    return {};
+}
+
+bool LaneIn::any_ready() noexcept {
+    for (const auto& lane : lanes_) {
+        if (lane != nullptr && lane->ready()) return true;
+    }
+    return false;
+}
+
+void LaneIn::mark_asleep() noexcept {
+    for (const auto& lane : lanes_) {
+        if (lane == nullptr) continue;
+        lane->mark_asleep();
+        wake_sender(*lane);
+    }
+}
+
+void LaneIn::mark_awake() noexcept {
+    for (const auto& lane : lanes_) {
+        if (lane != nullptr) lane->mark_awake();
+    }
+}
+
+Result<void> LaneIn::wait_for_message(Deadline deadline) {
+    // The bell first: a lane that opens after this look rings it.
+    const std::uint32_t seen = bell_ != nullptr ? bell_->load(kSeqCst) : 0;
+    if (bell_ != nullptr) {
+        if (Result<void> attached = attach_lanes(); !attached) return attached;
+        if (any_ready()) return {};
+    }
+    if (deadline.passed()) {
+        return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
+    }
+    const auto ready = [&] {
+        return any_ready() || (bell_ != nullptr && bell_->load(kSeqCst) != seen);
+    };
+    const auto sleep = [&](std::chrono::nanoseconds wanted) {
+        mark_asleep();
+        const std::chrono::nanoseconds limit = sleep_limit(wanted);
+        if (!ready()) {
+            if (bell_ != nullptr) {
+                (void)sys::futex_wait(*bell_, seen, limit);
+            } else {
+                const LaneSleep place = lanes_.front()->ready_sleep();
+                (void)sys::futex_wait(*place.word, place.expected, limit);
+            }
+        }
+        mark_awake();
+    };
+    const LaneReceiver* one = lanes_.size() == 1 ? lanes_.front().get() : nullptr;
+    const std::uint32_t pauses = one != nullptr
+                                     ? pauses_for(waiting_, one->sender_cpu(), one->last_bytes())
+                                     : pauses_for(waiting_, kLaneUnknownCpu, 0);
+    return wait_on_lane(deadline, waiting_, pauses, around_, ready, sleep);
+}
+
+Result<LaneMessage> LaneIn::take(Deadline deadline) {
+    for (;;) {
+        for (std::size_t n = 0; n < lanes_.size(); ++n) {
+            const std::uint32_t i = next_;
+            next_ = next_ + 1 < lanes_.size() ? next_ + 1 : 0;
+            if (lanes_[i] == nullptr) continue;
+            LaneReceiver& lane = *lanes_[i];
+            lane.set_cpu(sys::current_cpu());
+            LaneMessage message{.lane = i, .record = {}};
+            const LaneTake status = lane.try_take(message.record);
+            wake_sender(lane);
+            switch (status) {
+                case LaneTake::ok: return message;
+                case LaneTake::empty:
+                case LaneTake::end_of_stream: continue;
+                case LaneTake::too_many_loans: return fail(Errc::too_many_loans, "receive");
+                case LaneTake::wrong_size:
+                case LaneTake::corrupt: return fail(Errc::corrupt, "receive");
+            }
+        }
+        if (lanes_.size() == 1 && waiting_ != Waiting::park) {
+            for (std::uint32_t i = lanes_[0]->back_off_pauses(); i > 0; --i) cpu_pause();
+        }
+        if (Result<void> waited = wait_for_message(deadline); !waited) {
+            return std::unexpected(waited.error());
+        }
+    }
+}
+
+void LaneIn::release(const LaneMessage& message) noexcept {
+    LaneReceiver& lane = *lanes_[message.lane];
+    lane.release(message.record);
+    wake_sender(lane);
+}
+
+}  // namespace stoa

@@ -1,0 +1,154 @@
+// Lanes with their sleeping and waking: the two ends of a mailbox or link that lanes carry.
+//
+// Start here: LaneOut::send, LaneIn::take.
+// Threads:    each object serves one thread.
+// Processes:  one LaneOut per lane, one LaneIn for all lanes that lead to it.
+// Death:      as stoa/ring/lane.hpp; a waiting call looks around after each slice of 100 ms.
+// Blocking:   every call that takes a Deadline, until then.
+// Lifetime:   borrows the memory of the lanes.
+// Units:      bytes.
+// Source:     sleeping on the data itself; membarrier(2) in the sleeper takes the fence off the
+//             publisher.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "stoa/base/deadline.hpp"
+#include "stoa/base/error.hpp"
+#include "stoa/channel/pool_engine.hpp"
+#include "stoa/ring/lane.hpp"
+#include "stoa/sync/bell.hpp"
+#include "stoa/sys/cpu.hpp"
+#include "stoa/sys/membarrier.hpp"
+
+namespace stoa {
+
+// The fence that a publisher of this process needs: none once the process is registered for the
+// barriers that sleepers send.
+[[nodiscard]] LaneFence publisher_fence() noexcept;
+
+class LaneOut {
+public:
+    // `bell`: where the receiver sleeps when it awaits several lanes; nullptr: on the lane itself.
+    LaneOut(LaneSender sender, Atomic<std::uint32_t>* bell, Waiting waiting,
+            LookAround around) noexcept
+        : sender_{std::move(sender)}, bell_{bell}, waiting_{waiting}, around_{around} {}
+
+    // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt
+    [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
+    // One value of a fixed size: the short way. False: take the long way, send().
+    template <std::size_t kBytes>
+    [[nodiscard]] bool try_send_value(const void* value) noexcept {
+        if (loan_open_) return false;
+        if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
+        if (sender_.try_send<kBytes>(value) != LaneSend::ok) [[unlikely]]
+            return false;
+        wake_receiver();
+        return true;
+    }
+    // Sends as many as there is room for now, published together; returns how many.
+    template <std::size_t kBytes>
+    [[nodiscard]] std::uint64_t try_send_values(const void* values, std::uint64_t count) noexcept {
+        if (loan_open_) return 0;
+        if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
+        LaneBatch batch{sender_};
+        const std::uint64_t sent = batch.append_all<kBytes>(values, count);
+        batch.publish();
+        if (sent > 0) wake_receiver();
+        return sent;
+    }
+    // Waits until a message of that size is worth another try.
+    [[nodiscard]] Result<void> wait_for_room(std::uint64_t bytes, Deadline deadline);
+
+    [[nodiscard]] Result<std::span<std::byte>> reserve(std::uint64_t bytes, std::uint64_t alignment,
+                                                       Deadline deadline);
+    void commit(std::uint64_t bytes) noexcept;
+    void abandon() noexcept;
+
+private:
+    void wake_receiver() noexcept {
+        const Atomic<std::uint32_t>* word = sender_.sleeper_to_wake();
+        if (word != nullptr || first_) [[unlikely]]
+            wake_slowly(word);
+    }
+    void wake_slowly(const Atomic<std::uint32_t>* word) noexcept;
+
+    LaneSender sender_;
+    Atomic<std::uint32_t>* bell_;
+    Waiting waiting_;
+    bool loan_open_ = false;
+    bool first_ = true;  // a receiver of many lanes may not know this one yet
+    LookAround around_;
+};
+
+// Where the lanes come from: how many there may be, and the memory of one (empty: not ready).
+struct LaneSource {
+    std::uint32_t (*count)(void* context);
+    std::span<std::byte> (*memory)(void* context, std::uint32_t lane);
+    void* context;
+};
+
+struct LaneMessage {
+    std::uint32_t lane = 0;
+    LaneRecord record;
+};
+
+class LaneIn {
+public:
+    LaneIn(LaneSource source, Atomic<std::uint32_t>* bell, Waiting waiting,
+           LookAround around) noexcept
+        : source_{source}, bell_{bell}, waiting_{waiting}, around_{around} {}
+
+    // Attaches the lanes that are ready. The caller holds the receiving role. Errors: corrupt,
+    // bad_layout, wrong_version
+    [[nodiscard]] Result<void> attach_lanes();
+
+    // Lends the next message in place. Errors: empty, timed_out, corrupt, what looking around says
+    [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
+    void release(const LaneMessage& message) noexcept;
+
+    // One value of a fixed size: the short way. False: take the long way.
+    template <std::size_t kBytes>
+    [[nodiscard]] bool try_receive_value(void* value) noexcept {
+        if (lanes_.size() != 1) return false;
+        LaneReceiver& lane = *lanes_.front();
+        if (lane.try_receive<kBytes>(value) != LaneTake::ok) [[unlikely]]
+            return false;
+        wake_sender(lane);
+        return true;
+    }
+    template <std::size_t kBytes>
+    [[nodiscard]] std::uint64_t try_receive_values(void* values, std::uint64_t count) noexcept {
+        if (lanes_.size() != 1) return 0;
+        LaneReceiver& lane = *lanes_.front();
+        std::uint64_t received = 0;
+        if (lane.try_receive_all<kBytes>(values, count, received) != LaneTake::ok) return 0;
+        wake_sender(lane);
+        return received;
+    }
+    // Waits until something is worth a try.
+    [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
+
+private:
+    static void wake_sender(LaneReceiver& lane) noexcept {
+        const Atomic<std::uint32_t>* word = lane.sleeper_to_wake();
+        if (word != nullptr) [[unlikely]]
+            sys::futex_wake(*word, 1);
+    }
+    [[nodiscard]] bool any_ready() noexcept;
+    void mark_asleep() noexcept;
+    void mark_awake() noexcept;
+
+    LaneSource source_;
+    Atomic<std::uint32_t>* bell_;
+    Waiting waiting_;
+    LookAround around_;
+    std::uint32_t next_ = 0;                            // the lane to look at first
+    std::uint32_t attached_ = 0;                        // lanes of the source that are known
+    std::vector<std::unique_ptr<LaneReceiver>> lanes_;  // index: lane; null until it is ready
+};
+
+}  // namespace stoa

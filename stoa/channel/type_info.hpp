@@ -1,0 +1,18 @@
+// What a mailbox knows of the type of its values.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace stoa {
+
+struct TypeInfo {
+    std::uint64_t fingerprint = 0;  // hash of `text`; 0: bytes of any length
+    std::uint32_t size = 0;
+    std::uint32_t alignment = 16;
+    std::string_view text = "bytes";
+
+    [[nodiscard]] constexpr bool is_bytes() const noexcept { return fingerprint == 0; }
+};
+
+}  // namespace stoa

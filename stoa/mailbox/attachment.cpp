@@ -1,0 +1,308 @@
+#include "stoa/mailbox/attachment.hpp"
+
+#include "stoa/base/crash_point.hpp"
+#include "stoa/base/size.hpp"
+
+// Holding a role (a pair's seat, the single receiver, a lane's door) is one word: place index + 1
+// and its incarnation, or 0. It is taken by CAS from 0, given up by CAS to 0: by its holder before
+// it leaves, or by a sweep of the dead holder, always before the place itself is freed.
+namespace stoa {
+namespace {
+
+std::uint64_t holder_of(std::uint32_t index, std::uint32_t incarnation) noexcept {
+    return (std::uint64_t{index} + 1) | std::uint64_t{incarnation} << 32U;
+}
+
+Result<void> write_content(void* context, std::span<std::byte> content) {
+    return static_cast<const MailboxPlan*>(context)->write(content);
+}
+
+RegionPlan region_plan(const MailboxPlan& plan, std::uint32_t mode) noexcept {
+    return {.kind = RegionKind::mailbox,
+            .content_bytes = plan.content_bytes,
+            .reserved_bytes = plan.reserved_bytes,
+            .mode = mode};
+}
+
+Result<void> check_type(const MailboxPlan& plan, const TypeInfo* type) noexcept {
+    if (type == nullptr) return {};  // takes anything
+    if (plan.fingerprint != type->fingerprint) return fail(Errc::wrong_type, "mailbox");
+    if (plan.type_size != type->size) return fail(Errc::wrong_size, "mailbox");
+    return {};
+}
+
+}  // namespace
+
+std::string mailbox_file(std::string_view name) {
+    std::string file{name};
+    file += kMailboxSuffix;
+    return file;
+}
+
+Attachment::Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept
+    : region_{std::move(region)},
+      plan_{std::move(plan)},
+      layout_{layout_at<MailboxLayout>(region_.content(), 0)},
+      role_{role},
+      waiting_{waiting},
+      generation_{sys::own_generation()} {}
+
+Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
+                                                       const MailboxOptions& options,
+                                                       const TypeInfo& type) {
+    if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
+    Result<MailboxPlan> plan = MailboxPlan::make(options, type);
+    if (!plan) return std::unexpected(plan.error());
+    const Result<Domain> domain = Domain::open(options.domain);
+    if (!domain) return std::unexpected(domain.error());
+    Result<Region> region = Region::create(*domain, mailbox_file(name),
+                                           region_plan(*plan, options.mode), write_content, &*plan);
+    if (!region) return std::unexpected(region.error());
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+}
+
+Result<std::unique_ptr<Attachment>> Attachment::create_anonymous(const MailboxOptions& options,
+                                                                 const TypeInfo& type) {
+    Result<MailboxPlan> plan = MailboxPlan::make(options, type);
+    if (!plan) return std::unexpected(plan.error());
+    Result<Region> region =
+        Region::create_anonymous(region_plan(*plan, options.mode), write_content, &*plan);
+    if (!region) return std::unexpected(region.error());
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+}
+
+Result<std::unique_ptr<Attachment>> Attachment::open(std::string_view name,
+                                                     const OpenOptions& options,
+                                                     const TypeInfo* type) {
+    if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
+    const Result<Domain> domain = Domain::open(options.domain);
+    if (!domain) return std::unexpected(domain.error());
+    Result<Region> region = Region::open(*domain, mailbox_file(name), RegionKind::mailbox);
+    if (!region) return std::unexpected(region.error());
+    Result<MailboxPlan> plan = MailboxPlan::read(region->content());
+    if (!plan) return std::unexpected(plan.error());
+    if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+}
+
+Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenOptions& options,
+                                                       const TypeInfo* type) {
+    Result<Region> region = Region::attach(std::move(file), RegionKind::mailbox);
+    if (!region) return std::unexpected(region.error());
+    Result<MailboxPlan> plan = MailboxPlan::read(region->content());
+    if (!plan) return std::unexpected(plan.error());
+    if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+}
+
+Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan plan, Role role,
+                                                      Waiting waiting) {
+    std::unique_ptr<Attachment> entered{
+        new Attachment{std::move(region), std::move(plan), role, waiting}};
+    if (Result<void> joined = entered->join(); !joined) return std::unexpected(joined.error());
+    return entered;
+}
+
+Result<void> Attachment::join() {
+    const Result<std::uint32_t> place = region_.join(role_);
+    if (!place) return std::unexpected(place.error());
+    index_ = *place;
+    joined_ = true;
+    // Our identity is published; if the mailbox was condemned before, nobody saw us in time.
+    if (region_.condemned()) return fail(Errc::not_found, "open");
+    // Registered before the first message, so that sleepers' barriers reach this process.
+    static_cast<void>(publisher_fence());
+    if (plan_.pool_count > 0) {
+        if (Result<void> made = make_pool_engines(); !made) return made;
+    }
+    sweep();
+    if (Result<void> taken = take_roles(); !taken) return taken;
+    return make_engines();
+}
+
+std::uint64_t Attachment::holder_word() const noexcept {
+    const ParticipantRecord& record = region_.participants().record(index_);
+    return holder_of(index_, unpack_place(record.word.load(kRelaxed)).incarnation);
+}
+
+// True: taken. False: a live process holds it.
+Result<bool> Attachment::take_seat(Atomic<std::uint64_t>& seat) {
+    std::uint64_t nobody = 0;
+    return seat.compare_exchange_strong(nobody, holder_word(), kSeqCst);
+}
+
+Result<void> Attachment::take_pair_seat() {
+    // One that only receives sits opposite to one that only sends, also when they come and go.
+    const std::uint32_t first = role_ == Role::receives ? 1 : 0;
+    for (const std::uint32_t seat : {first, 1 - first}) {
+        const Result<bool> taken = take_seat(layout_->seats[seat]);
+        if (!taken) return std::unexpected(taken.error());
+        if (!*taken) continue;
+        seat_ = seat;
+        record().seat.store(seat, kRelaxed);
+        return {};
+    }
+    return fail(Errc::in_use, "open (a pair has two)");
+}
+
+Result<void> Attachment::take_roles() {
+    if (role_ == Role::none) return {};
+    if (plan_.sharing == Sharing::pair) return take_pair_seat();
+    if (plan_.sharing == Sharing::single_receiver && has(role_, Role::receives)) {
+        const Result<bool> taken = take_seat(layout_->seats[0]);
+        if (!taken) return std::unexpected(taken.error());
+        if (!*taken) {
+            // A handle that may do both goes on as a sender; one that only receives is refused.
+            if (role_ == Role::receives) return fail(Errc::in_use, "open (single receiver)");
+            role_ = Role::sends;
+            record().role.store(static_cast<std::uint32_t>(role_), kRelaxed);
+        }
+    }
+    return {};
+}
+
+Result<void> Attachment::make_pool_engines() {
+    const auto look = [](void* context) {
+        return static_cast<Attachment*>(context)->look_around();
+    };
+    for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
+        Result<PoolRing> ring = PoolRing::attach(
+            region_.content().subspan(plan_.pool_offset[i], plan_.pool.total_bytes));
+        if (!ring) return std::unexpected(ring.error());
+        pools_[i].emplace(*ring, layout_->bells[i], index_, waiting_, LookAround{look, this});
+    }
+    return {};
+}
+
+Result<void> Attachment::make_engines() {
+    if (plan_.pool_count == 1) {
+        out_ = in_ = &*pools_[0];
+    } else if (plan_.pool_count == 2) {
+        out_ = &*pools_[seat_];
+        in_ = &*pools_[1 - seat_];
+    } else if (role_ != Role::none) {
+        return make_lane_engines();
+    }
+    return {};
+}
+
+LaneDoor& Attachment::door(std::uint32_t lane) const noexcept {
+    return *layout_at<LaneDoor>(region_.content(), kDoorsOffset + lane * sizeof(LaneDoor));
+}
+
+std::span<std::byte> Attachment::lane_memory(std::uint32_t lane) const noexcept {
+    return region_.content().subspan(plan_.lanes_offset + lane * plan_.lane_stride,
+                                     plan_.lane_stride);
+}
+
+// An orphaned lane first, so that a thousand senders in a row need one lane and stay in order.
+Result<std::uint32_t> Attachment::take_door() {
+    for (std::uint32_t lane = 0; lane < plan_.lane_count; ++lane) {
+        LaneDoor& here = door(lane);
+        std::uint64_t nobody = 0;
+        if (!here.sender.compare_exchange_strong(nobody, holder_word(), kSeqCst)) continue;
+        STOA_CRASH_POINT("mailbox.door.taken");
+        if (here.ready.load(kSeqCst) == 0) {  // new, or its first sender died while it made it
+            const std::uint64_t offset = plan_.lanes_offset + lane * plan_.lane_stride;
+            Result<void> made = region_.reserve(offset, plan_.lane_stride);
+            if (made) made = create_lane(lane_memory(lane), plan_.lane);
+            if (!made) {
+                here.sender.store(0, kSeqCst);
+                return std::unexpected(made.error());
+            }
+            STOA_CRASH_POINT("mailbox.door.made");
+            here.ready.store(1, kSeqCst);
+        }
+        std::uint32_t open = layout_->lanes_open.load(kSeqCst);
+        while (open <= lane &&
+               !layout_->lanes_open.compare_exchange_weak(open, lane + 1, kSeqCst)) {
+        }
+        return lane;
+    }
+    return fail(Errc::no_free_place, "open (a lane per sender)");
+}
+
+Result<void> Attachment::make_lane_engines() {
+    const auto look = [](void* context) {
+        return static_cast<Attachment*>(context)->look_around();
+    };
+    const bool pair = plan_.sharing == Sharing::pair;
+    Atomic<std::uint32_t>* bell = pair ? nullptr : &layout_->bells[0].messages;
+    if (has(role_, Role::sends)) {
+        Result<std::uint32_t> lane = seat_;
+        if (!pair) lane = take_door();
+        if (!lane) return std::unexpected(lane.error());
+        record().seat.store(*lane, kRelaxed);
+        Result<LaneSender> sender = LaneSender::attach(lane_memory(*lane), publisher_fence());
+        if (!sender) return std::unexpected(sender.error());
+        lane_out_.emplace(std::move(*sender), bell, waiting_, LookAround{look, this});
+    }
+    if (!has(role_, Role::receives)) return {};
+    const auto count = [](void* context) {
+        const Attachment& self = *static_cast<Attachment*>(context);
+        if (self.plan_.sharing == Sharing::pair) return 1U;
+        return std::min(self.layout_->lanes_open.load(kSeqCst), self.plan_.lane_count);
+    };
+    const auto memory = [](void* context, std::uint32_t lane) -> std::span<std::byte> {
+        const Attachment& self = *static_cast<Attachment*>(context);
+        const bool of_pair = self.plan_.sharing == Sharing::pair;
+        const std::uint32_t actual = of_pair ? 1 - self.seat_ : lane;
+        if (self.door(actual).ready.load(kSeqCst) == 0) return {};
+        return self.lane_memory(actual);
+    };
+    lane_in_.emplace(LaneSource{count, memory, this}, bell, waiting_, LookAround{look, this});
+    return lane_in_->attach_lanes();
+}
+
+Result<void> Attachment::look_around() {
+    sweep();
+    return check();
+}
+
+std::uint32_t Attachment::sweep() {
+    const auto recover = [](void* context, std::uint32_t dead) {
+        static_cast<Attachment*>(context)->recover(dead);
+    };
+    return region_.participants().sweep_all(index_, recover, this);
+}
+
+void Attachment::give_up_seats(std::uint32_t index) noexcept {
+    const std::uint32_t incarnation =
+        unpack_place(region_.participants().record(index).word.load(kSeqCst)).incarnation;
+    const std::uint64_t holder = holder_of(index, incarnation);
+    const auto give_up = [&](Atomic<std::uint64_t>& word) {
+        std::uint64_t seen = holder;
+        word.compare_exchange_strong(seen, 0, kSeqCst);
+    };
+    give_up(layout_->seats[0]);
+    give_up(layout_->seats[1]);
+    if (plan_.sharing != Sharing::single_receiver) return;
+    for (std::uint32_t lane = 0; lane < plan_.lane_count; ++lane) give_up(door(lane).sender);
+}
+
+void Attachment::recover(std::uint32_t dead) noexcept {
+    for (std::optional<PoolEngine>& pool : pools_) {
+        if (pool) pool->recover(dead);
+    }
+    STOA_CRASH_POINT("mailbox.recover.before_seats");
+    give_up_seats(dead);
+}
+
+void Attachment::wake_all() noexcept {
+    for (PoolBells& bells : layout_->bells) {
+        ring_bell_for_all(bells.messages);
+        ring_bell_for_all(bells.space);
+    }
+}
+
+void Attachment::leave() noexcept {
+    give_up_seats(index_);
+    region_.participants().leave(index_);
+}
+
+Attachment::~Attachment() {
+    if (!joined_ || sys::current_generation() != generation_) return;  // the parent's, not ours
+    leave();
+}
+
+}  // namespace stoa

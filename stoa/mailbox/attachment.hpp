@@ -1,0 +1,112 @@
+// One open handle of a mailbox, from the inside: its region, its place, its engine.
+//
+// Start here: Attachment::create, Attachment::open; the public face is
+// stoa/mailbox/raw_mailbox.hpp. Threads:    serves one thread at a time. Processes:  refuses to act
+// in a forked child (see check()). Death:      what the process held is brought back by whoever
+// sweeps; see recover(). Blocking:   look_around() is called between the slices of a wait, it never
+// waits itself. Lifetime:   counted: handles, messages and loans share it; the last one leaves and
+// unmaps. Units:      - Source:     stoa/life/participants.hpp, stoa/channel/pool_engine.hpp.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "stoa/channel/lane_engine.hpp"
+#include "stoa/channel/pool_engine.hpp"
+#include "stoa/mailbox/plan.hpp"
+#include "stoa/shm/region.hpp"
+#include "stoa/sys/fork_guard.hpp"
+
+namespace stoa {
+
+inline constexpr std::string_view kMailboxSuffix = ".mailbox";
+[[nodiscard]] std::string mailbox_file(std::string_view name);
+
+class Attachment {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<Attachment>> create(std::string_view name,
+                                                                    const MailboxOptions& options,
+                                                                    const TypeInfo& type);
+    [[nodiscard]] static Result<std::unique_ptr<Attachment>> create_anonymous(
+        const MailboxOptions& options, const TypeInfo& type);
+    [[nodiscard]] static Result<std::unique_ptr<Attachment>> open(std::string_view name,
+                                                                  const OpenOptions& options,
+                                                                  const TypeInfo* type);
+    [[nodiscard]] static Result<std::unique_ptr<Attachment>> attach(sys::Fd file,
+                                                                    const OpenOptions& options,
+                                                                    const TypeInfo* type);
+    Attachment(const Attachment&) = delete;
+    Attachment& operator=(const Attachment&) = delete;
+    ~Attachment();
+
+    // ok, or why this handle must not act: forked, gone. One load each.
+    [[nodiscard]] Result<void> check() const noexcept {
+        if (sys::current_generation() != generation_) [[unlikely]] {
+            return fail(Errc::forked, "mailbox");
+        }
+        if (region_.condemned()) [[unlikely]]
+            return fail(Errc::gone, "mailbox");
+        return {};
+    }
+    // Between the slices of a wait: recovers the dead, notices a destroyed mailbox.
+    [[nodiscard]] Result<void> look_around();
+    // Recovers every dead participant; how many.
+    std::uint32_t sweep();
+    void wake_all() noexcept;
+
+    [[nodiscard]] const MailboxPlan& plan() const noexcept { return plan_; }
+    [[nodiscard]] Region& region() noexcept { return region_; }
+    [[nodiscard]] MailboxLayout& layout() noexcept { return *layout_; }
+    [[nodiscard]] ParticipantRecord& record() noexcept {
+        return region_.participants().record(index_);
+    }
+    [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
+    [[nodiscard]] Role role() const noexcept { return role_; }
+    [[nodiscard]] Waiting waiting() const noexcept { return waiting_; }
+
+    // What carries messages out and in; nullptr where lanes do (or the role does not).
+    PoolEngine* out() noexcept { return out_; }
+    PoolEngine* in() noexcept { return in_; }
+    LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
+    LaneIn* lane_in() noexcept { return lane_in_ ? &*lane_in_ : nullptr; }
+
+    std::uint32_t references = 1;  // plain: a handle and all it lent serve one thread
+    std::uint32_t loans = 0;
+
+private:
+    Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
+    static Result<std::unique_ptr<Attachment>> enter(Region region, MailboxPlan plan, Role role,
+                                                     Waiting waiting);
+    [[nodiscard]] Result<void> join();
+    [[nodiscard]] Result<void> take_roles();
+    [[nodiscard]] Result<void> take_pair_seat();
+    [[nodiscard]] Result<bool> take_seat(Atomic<std::uint64_t>& seat);
+    [[nodiscard]] Result<void> make_engines();
+    [[nodiscard]] Result<void> make_pool_engines();
+    [[nodiscard]] Result<void> make_lane_engines();
+    [[nodiscard]] Result<std::uint32_t> take_door();
+    [[nodiscard]] std::uint64_t holder_word() const noexcept;
+    [[nodiscard]] LaneDoor& door(std::uint32_t lane) const noexcept;
+    [[nodiscard]] std::span<std::byte> lane_memory(std::uint32_t lane) const noexcept;
+    void recover(std::uint32_t dead) noexcept;
+    void give_up_seats(std::uint32_t index) noexcept;
+    void leave() noexcept;
+
+    Region region_;
+    MailboxPlan plan_;
+    MailboxLayout* layout_ = nullptr;
+    Role role_;
+    Waiting waiting_;
+    std::uint64_t generation_ = 0;
+    std::uint32_t index_ = 0;
+    std::uint32_t seat_ = 0;
+    bool joined_ = false;
+    std::optional<PoolEngine> pools_[2];
+    PoolEngine* out_ = nullptr;
+    PoolEngine* in_ = nullptr;
+    std::optional<LaneOut> lane_out_;
+    std::optional<LaneIn> lane_in_;
+};
+
+}  // namespace stoa

@@ -1,0 +1,47 @@
+// What a user chooses when a mailbox is created or opened.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "stoa/life/participants.hpp"
+#include "stoa/sync/bell.hpp"
+
+namespace stoa {
+
+// Who gets a message when several receive. The numbers are part of the format.
+enum class Sharing : std::uint32_t {
+    any = 0,              // one of those who receive, whoever comes first
+    single_receiver = 1,  // one process holds the receiving role
+    pair = 2,             // two processes, both ways; nobody receives his own
+};
+
+struct Capacity {
+    std::uint32_t messages = 1024;
+};
+// At most n messages wait, 1 to 1048576. With Sharing::single_receiver without acknowledgement the
+// bound holds for each sender.
+[[nodiscard]] constexpr Capacity bounded(std::uint32_t n) noexcept {
+    return {n};
+}
+
+struct MailboxOptions {
+    Capacity capacity = bounded(1024);
+    Sharing sharing = Sharing::any;
+    bool acknowledged = false;            // a delivery is a lease until it is acked
+    std::uint32_t max_bytes = 64 * 1024;  // largest message; a typed mailbox uses its type's size
+    std::uint64_t reserve_bytes = 1U << 20;  // memory for payloads, taken at once
+    std::uint32_t loan_quota = 4;            // loans and messages that one handle may hold, 1 to 64
+    std::uint32_t mode = 0600;
+    Role role = Role::both;  // of the handle that create returns
+    Waiting waiting = Waiting::adaptive;
+    std::string domain{};  // empty: STOA_DOMAIN, else /dev/shm/stoa-UID
+};
+
+struct OpenOptions {
+    Role role = Role::both;
+    Waiting waiting = Waiting::adaptive;
+    std::string domain{};
+};
+
+}  // namespace stoa

@@ -1,0 +1,253 @@
+#include "stoa/mailbox/raw_mailbox.hpp"
+
+#include "stoa/sys/memfd.hpp"
+
+namespace stoa {
+namespace {
+
+Result<RawMailbox> wrap(Result<std::unique_ptr<Attachment>> made,
+                        RawMailbox (*make)(std::unique_ptr<Attachment>)) {
+    if (!made) return std::unexpected(made.error());
+    return make(std::move(*made));
+}
+
+void count_one(Atomic<std::uint64_t>& counter) noexcept {  // written by its owner alone
+    counter.store(counter.load(kRelaxed) + 1, kRelaxed);
+}
+
+}  // namespace
+
+// --- RawMessage ---------------------------------------------------------------------------------
+
+RawMessage& RawMessage::operator=(RawMessage&& other) noexcept {
+    if (this != &other) {
+        drop();
+        from_ = std::exchange(other.from_, nullptr);
+        pool_ = other.pool_;
+        lane_ = other.lane_;
+    }
+    return *this;
+}
+
+Bytes RawMessage::bytes() const noexcept {
+    if (from_ == nullptr) return {};
+    return pool_.chunk == kNoChunk ? lane_.record.payload : from_->in()->room(pool_);
+}
+
+void RawMessage::done() noexcept {
+    Attachment* at = std::exchange(from_, nullptr);
+    --at->loans;
+    RawMailbox::unref(at);
+}
+
+Result<void> RawMessage::ack() noexcept {
+    if (from_ == nullptr) return fail(Errc::not_owner, "ack");
+    const Result<void> mine = from_->check();
+    if (!mine && mine.error().code == Errc::forked) return mine;
+    bool released = true;
+    if (pool_.chunk == kNoChunk) {
+        from_->lane_in()->release(lane_);
+    } else {
+        released = from_->in()->release(pool_);
+    }
+    done();
+    if (!released) return fail(Errc::not_owner, "ack");
+    return {};
+}
+
+Result<void> RawMessage::nack() noexcept {
+    if (from_ == nullptr) return fail(Errc::not_owner, "nack");
+    if (!from_->plan().acknowledged) return ack();
+    const Result<void> mine = from_->check();
+    if (!mine && mine.error().code == Errc::forked) return mine;
+    const bool returned = from_->in()->nack(pool_);
+    done();
+    if (!returned) return fail(Errc::not_owner, "nack");
+    return {};
+}
+
+void RawMessage::drop() noexcept {
+    if (from_ == nullptr) return;
+    if (nack()) return;
+    if (from_ != nullptr) done();  // a forked child's copy: nothing of the parent's is touched
+}
+
+// --- RawLoan ------------------------------------------------------------------------------------
+
+RawLoan& RawLoan::operator=(RawLoan&& other) noexcept {
+    if (this != &other) {
+        drop();
+        to_ = std::exchange(other.to_, nullptr);
+        pool_ = other.pool_;
+        room_ = other.room_;
+    }
+    return *this;
+}
+
+void RawLoan::done() noexcept {
+    Attachment* at = std::exchange(to_, nullptr);
+    room_ = {};
+    --at->loans;
+    RawMailbox::unref(at);
+}
+
+Result<void> RawLoan::commit(std::uint64_t bytes, Deadline deadline) {
+    if (to_ == nullptr) return fail(Errc::not_owner, "commit");
+    if (Result<void> good = to_->check(); !good) return good;
+    if (bytes > room_.size()) return fail(Errc::too_big, "commit");
+    if (pool_.chunk == kNoChunk) {
+        to_->lane_out()->commit(bytes);
+    } else if (Result<void> sent =
+                   to_->out()->commit(pool_, static_cast<std::uint32_t>(bytes), deadline);
+               !sent) {
+        return sent;
+    }
+    count_one(to_->record().sent);
+    done();
+    return {};
+}
+
+void RawLoan::drop() noexcept {
+    if (to_ == nullptr) return;
+    const Result<void> mine = to_->check();
+    if (mine || mine.error().code != Errc::forked) {
+        if (pool_.chunk == kNoChunk) {
+            to_->lane_out()->abandon();
+        } else {
+            to_->out()->release(pool_);
+        }
+    }
+    done();
+}
+
+// --- RawMailbox ---------------------------------------------------------------------------------
+
+void RawMailbox::unref(Attachment* at) noexcept {
+    if (at != nullptr && --at->references == 0) delete at;
+}
+
+RawMailbox& RawMailbox::operator=(RawMailbox&& other) noexcept {
+    if (this != &other) unref(std::exchange(at_, std::exchange(other.at_, nullptr)));
+    return *this;
+}
+
+Result<RawMailbox> RawMailbox::create(std::string_view name, const MailboxOptions& options,
+                                      const TypeInfo& type) {
+    return wrap(Attachment::create(name, options, type),
+                [](std::unique_ptr<Attachment> at) { return RawMailbox{std::move(at)}; });
+}
+
+Result<RawMailbox> RawMailbox::open(std::string_view name, const OpenOptions& options,
+                                    const TypeInfo* type) {
+    return wrap(Attachment::open(name, options, type),
+                [](std::unique_ptr<Attachment> at) { return RawMailbox{std::move(at)}; });
+}
+
+Result<RawMailbox> RawMailbox::open_or_create(std::string_view name, const MailboxOptions& options,
+                                              const TypeInfo* type) {
+    const OpenOptions how{options.role, options.waiting, options.domain};
+    for (int turn = 0; turn < 100; ++turn) {  // it may come and go between the two calls
+        Result<RawMailbox> opened = open(name, how, type);
+        if (opened || opened.error().code != Errc::not_found) return opened;
+        Result<RawMailbox> created = create(name, options, type != nullptr ? *type : TypeInfo{});
+        if (created || created.error().code != Errc::exists) return created;
+    }
+    return fail(Errc::exists, "open_or_create");
+}
+
+Result<RawMailbox> RawMailbox::create_anonymous(const MailboxOptions& options,
+                                                const TypeInfo& type) {
+    return wrap(Attachment::create_anonymous(options, type),
+                [](std::unique_ptr<Attachment> at) { return RawMailbox{std::move(at)}; });
+}
+
+Result<RawMailbox> RawMailbox::attach(sys::Fd file, const OpenOptions& options,
+                                      const TypeInfo* type) {
+    return wrap(Attachment::attach(std::move(file), options, type),
+                [](std::unique_ptr<Attachment> at) { return RawMailbox{std::move(at)}; });
+}
+
+Result<RawMailbox> RawMailbox::clone() const {
+    if (Result<void> good = at_->check(); !good) return std::unexpected(good.error());
+    Result<sys::Fd> file = sys::duplicate(at_->region().file());
+    if (!file) return std::unexpected(file.error());
+    return attach(std::move(*file), {.role = at_->role(), .waiting = at_->waiting()});
+}
+
+Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_path) {
+    if (Result<void> good = check_name(name); !good) return good;
+    const Result<Domain> domain = Domain::open(domain_path);
+    if (!domain) return std::unexpected(domain.error());
+    const std::string file = mailbox_file(name);
+    Result<Region> region = Region::open(*domain, file, RegionKind::mailbox);
+    if (!region) {
+        // Damaged or of another version: nobody of ours can be in it, the name can go.
+        const Errc code = region.error().code;
+        if (code == Errc::bad_layout || code == Errc::wrong_version || code == Errc::wrong_type) {
+            return Region::discard(*domain, file);
+        }
+        return std::unexpected(region.error());
+    }
+    const Result<bool> condemned = Region::destroy(*domain, file, *region);
+    if (!condemned) return std::unexpected(condemned.error());
+    if (MailboxLayout* layout = layout_at<MailboxLayout>(region->content(), 0)) {
+        for (PoolBells& bells : layout->bells) {  // whoever sleeps wakes to `gone`
+            ring_bell_for_all(bells.messages);
+            ring_bell_for_all(bells.space);
+        }
+    }
+    if (!*condemned) return fail(Errc::not_found, "destroy");
+    return {};
+}
+
+Result<void> RawMailbox::check_loans() const noexcept {
+    if (at_->loans >= at_->plan().loan_quota) return fail(Errc::too_many_loans, "mailbox");
+    return {};
+}
+
+Result<void> RawMailbox::send_with(Bytes message, Deadline deadline) {
+    if (Result<void> good = at_->check(); !good) return good;
+    Result<void> sent = fail(Errc::denied, "send (this handle only receives)");
+    if (LaneOut* lane = at_->lane_out()) {
+        sent = lane->send(message, deadline);
+    } else if (has(at_->role(), Role::sends)) {
+        sent = at_->out()->send(message, deadline);
+    }
+    if (sent) count_one(at_->record().sent);
+    return sent;
+}
+
+Result<RawLoan> RawMailbox::loan(std::uint64_t bytes, Deadline deadline) {
+    Result<void> good = at_->check();
+    if (good) good = check_loans();
+    if (!good) return std::unexpected(good.error());
+    if (LaneOut* lane = at_->lane_out()) {
+        Result<std::span<std::byte>> room =
+            lane->reserve(bytes, at_->plan().type_alignment, deadline);
+        if (!room) return std::unexpected(room.error());
+        return RawLoan{ref(at_), PoolLoan{}, *room};
+    }
+    if (!has(at_->role(), Role::sends)) return fail(Errc::denied, "loan (it only receives)");
+    const Result<PoolLoan> loan = at_->out()->reserve(bytes, deadline);
+    if (!loan) return std::unexpected(loan.error());
+    return RawLoan{ref(at_), *loan, at_->out()->room(*loan)};
+}
+
+Result<RawMessage> RawMailbox::receive_with(Deadline deadline) {
+    Result<void> good = at_->check();
+    if (good) good = check_loans();
+    if (!good) return std::unexpected(good.error());
+    if (LaneIn* lanes = at_->lane_in()) {
+        const Result<LaneMessage> message = lanes->take(deadline);
+        if (!message) return std::unexpected(message.error());
+        count_one(at_->record().received);
+        return RawMessage{ref(at_), *message};
+    }
+    if (!has(at_->role(), Role::receives)) return fail(Errc::denied, "receive (it only sends)");
+    const Result<PoolLoan> loan = at_->in()->receive(deadline);
+    if (!loan) return std::unexpected(loan.error());
+    count_one(at_->record().received);
+    return RawMessage{ref(at_), *loan};
+}
+
+}  // namespace stoa

@@ -1,0 +1,172 @@
+// Mailbox of bytes: a named queue that any process with the right may send to or receive from.
+//
+// Start here: RawMailbox::create, open; send, receive. Typed values: stoa/mailbox/mailbox.hpp.
+// Threads:    a handle, its messages and its loans serve one thread at a time; clone() for another.
+// Processes:  any number; a forked child opens its own (an inherited handle says `forked`).
+// Death:      at any instruction, any process: a message is delivered exactly once, or was never
+//             sent, and a send that returned ok survives its sender. In acknowledged mode a message
+//             whose receiver died before ack() is delivered again, marked. Loans of the dead return
+//             within 100 ms to whoever waits for them.
+// Blocking:   send and receive until done; try_ never; _for and _until until then (steady clock).
+// Lifetime:   messages and loans may outlive their handle and keep the memory mapped.
+// Units:      bytes.
+// Source:     docs/guide; the algorithms are named in stoa/ring.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "stoa/base/deadline.hpp"
+#include "stoa/base/error.hpp"
+#include "stoa/mailbox/attachment.hpp"
+#include "stoa/mailbox/options.hpp"
+
+namespace stoa {
+
+// A received message, in place. It must be given back for its memory to be used again: by its
+// destructor, release() or ack().
+class RawMessage {
+public:
+    RawMessage(RawMessage&& other) noexcept
+        : from_{std::exchange(other.from_, nullptr)}, pool_{other.pool_}, lane_{other.lane_} {}
+    RawMessage& operator=(RawMessage&& other) noexcept;
+    // Plain: gives the memory back. Acknowledged and not acked: as nack().
+    ~RawMessage() { drop(); }
+
+    [[nodiscard]] Bytes bytes() const noexcept;
+    // Acknowledged mode: it was delivered before, to a receiver that died or returned it; then
+    // order is not promised. In plain mode: its receiver died while it took it.
+    [[nodiscard]] bool redelivered() const noexcept { return pool_.redelivered; }
+    // Deliveries before this one that ended without an ack (stays at 255).
+    [[nodiscard]] std::uint32_t earlier_deliveries() const noexcept { return pool_.deliveries; }
+
+    // Done with it: acknowledged mode never delivers it again. Errors: not_owner, forked
+    Result<void> ack() noexcept;
+    // Acknowledged mode: it goes back and is delivered again, to anyone. Plain mode: as ack().
+    Result<void> nack() noexcept;
+    // Plain mode: gives the memory back early. Acknowledged mode: as nack().
+    void release() noexcept { drop(); }
+
+private:
+    friend class RawMailbox;
+    RawMessage(Attachment* from, const PoolLoan& loan) noexcept : from_{from}, pool_{loan} {}
+    RawMessage(Attachment* from, const LaneMessage& message) noexcept
+        : from_{from}, lane_{message} {}
+    void drop() noexcept;
+    void done() noexcept;
+
+    Attachment* from_ = nullptr;  // counted
+    PoolLoan pool_;               // chunk kNoChunk: it lies in a lane
+    LaneMessage lane_;
+};
+
+// Memory inside the mailbox, lent to fill. Nothing is sent before commit().
+class RawLoan {
+public:
+    RawLoan(RawLoan&& other) noexcept
+        : to_{std::exchange(other.to_, nullptr)}, pool_{other.pool_}, room_{other.room_} {}
+    RawLoan& operator=(RawLoan&& other) noexcept;
+    // Abandons what was not committed.
+    ~RawLoan() { drop(); }
+
+    [[nodiscard]] std::span<std::byte> room() const noexcept { return room_; }
+    // Sends the first `bytes` of it; waits for a slot while the mailbox is full. After an error the
+    // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
+    Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never());
+    void abandon() noexcept { drop(); }
+
+private:
+    friend class RawMailbox;
+    RawLoan(Attachment* to, const PoolLoan& loan, std::span<std::byte> room) noexcept
+        : to_{to}, pool_{loan}, room_{room} {}
+    void drop() noexcept;
+    void done() noexcept;
+
+    Attachment* to_ = nullptr;  // counted
+    PoolLoan pool_;
+    std::span<std::byte> room_;
+};
+
+class RawMailbox {
+public:
+    using Clock = Deadline::Clock;
+
+    // Errors: exists, bad_name, bad_argument, out_of_space, unsafe_folder, denied, limit_reached
+    [[nodiscard]] static Result<RawMailbox> create(std::string_view name,
+                                                   const MailboxOptions& options = {},
+                                                   const TypeInfo& type = {});
+    // Errors: not_found, bad_name, denied, unsafe_folder, bad_layout, wrong_version, wrong_type,
+    //         in_use (the role is taken), no_free_place, limit_reached
+    [[nodiscard]] static Result<RawMailbox> open(std::string_view name,
+                                                 const OpenOptions& options = {},
+                                                 const TypeInfo* type = nullptr);
+    // Opens it, whatever its options are, or creates it.
+    [[nodiscard]] static Result<RawMailbox> open_or_create(std::string_view name,
+                                                           const MailboxOptions& options = {},
+                                                           const TypeInfo* type = nullptr);
+    // A mailbox without a name: for children made by fork (attach() in the child, by file()), or
+    // for whoever the descriptor is passed to. It is gone with the last process that has it.
+    [[nodiscard]] static Result<RawMailbox> create_anonymous(const MailboxOptions& options = {},
+                                                             const TypeInfo& type = {});
+    [[nodiscard]] static Result<RawMailbox> attach(sys::Fd file, const OpenOptions& options = {},
+                                                   const TypeInfo* type = nullptr);
+    // Destroys it: its name is free, waiting calls of others return `gone`. Errors: not_found, ...
+    static Result<void> destroy(std::string_view name, std::string_view domain = {});
+
+    RawMailbox(RawMailbox&& other) noexcept : at_{std::exchange(other.at_, nullptr)} {}
+    RawMailbox& operator=(RawMailbox&& other) noexcept;
+    ~RawMailbox() { unref(at_); }
+
+    // A second endpoint of this process, for another thread; same role.
+    [[nodiscard]] Result<RawMailbox> clone() const;
+    [[nodiscard]] const sys::Fd& file() const noexcept { return at_->region().file(); }
+    [[nodiscard]] const MailboxPlan& plan() const noexcept { return at_->plan(); }
+    [[nodiscard]] Role role() const noexcept { return at_->role(); }
+
+    // Errors: too_big, too_many_loans, gone, forked, denied (the handle only receives), corrupt;
+    // try_: full; _for and _until: timed_out
+    Result<void> send(Bytes message) { return send_with(message, Deadline::never()); }
+    Result<void> try_send(Bytes message) { return send_with(message, Deadline::immediately()); }
+    Result<void> send_for(Bytes message, std::chrono::nanoseconds wait) {
+        return send_with(message, Deadline::after(wait));
+    }
+    Result<void> send_until(Bytes message, Clock::time_point when) {
+        return send_with(message, Deadline::at(when));
+    }
+    Result<void> send_with(Bytes message, Deadline deadline);
+
+    // Lends memory for a message of at most `bytes`. Errors: as send.
+    Result<RawLoan> loan(std::uint64_t bytes, Deadline deadline = Deadline::never());
+
+    // Errors: gone, forked, too_many_loans, denied (the handle only sends), corrupt; try_: empty;
+    // _for and _until: timed_out
+    Result<RawMessage> receive() { return receive_with(Deadline::never()); }
+    Result<RawMessage> try_receive() { return receive_with(Deadline::immediately()); }
+    Result<RawMessage> receive_for(std::chrono::nanoseconds wait) {
+        return receive_with(Deadline::after(wait));
+    }
+    Result<RawMessage> receive_until(Clock::time_point when) {
+        return receive_with(Deadline::at(when));
+    }
+    Result<RawMessage> receive_with(Deadline deadline);
+
+    [[nodiscard]] Attachment& attachment() const noexcept { return *at_; }
+
+private:
+    friend class RawMessage;
+    friend class RawLoan;
+    explicit RawMailbox(std::unique_ptr<Attachment> at) noexcept : at_{at.release()} {}
+    [[nodiscard]] Result<void> check_loans() const noexcept;
+    static Attachment* ref(Attachment* at) noexcept {
+        ++at->references;
+        ++at->loans;
+        return at;
+    }
+    static void unref(Attachment* at) noexcept;
+
+    Attachment* at_;  // counted
+};
+
+}  // namespace stoa
