@@ -107,6 +107,7 @@ Result<void> Attachment::join() {
     const Result<std::uint32_t> place = region_.join(role_);
     if (!place) return std::unexpected(place.error());
     index_ = *place;
+    record_ = &region_.participants().record(index_);
     joined_ = true;
     // Our identity is published; if the mailbox was condemned before, nobody saw us in time.
     if (region_.condemned()) return fail(Errc::not_found, "open");
@@ -121,8 +122,7 @@ Result<void> Attachment::join() {
 }
 
 std::uint64_t Attachment::holder_word() const noexcept {
-    const ParticipantRecord& record = region_.participants().record(index_);
-    return holder_of(index_, unpack_place(record.word.load(kRelaxed)).incarnation);
+    return holder_of(index_, unpack_place(record_->word.load(kRelaxed)).incarnation);
 }
 
 // True: taken. False: a live process holds it.
@@ -139,7 +139,7 @@ Result<void> Attachment::take_pair_seat() {
         if (!taken) return std::unexpected(taken.error());
         if (!*taken) continue;
         seat_ = seat;
-        record().seat.store(seat, kRelaxed);
+        record_->seat.store(seat, kRelaxed);
         return {};
     }
     return fail(Errc::in_use, "open (a pair has two)");
@@ -155,7 +155,7 @@ Result<void> Attachment::take_roles() {
             // A handle that may do both goes on as a sender; one that only receives is refused.
             if (role_ == Role::receives) return fail(Errc::in_use, "open (single receiver)");
             role_ = Role::sends;
-            record().role.store(static_cast<std::uint32_t>(role_), kRelaxed);
+            record_->role.store(static_cast<std::uint32_t>(role_), kRelaxed);
         }
     }
     return {};
@@ -232,7 +232,7 @@ Result<void> Attachment::make_lane_engines() {
         Result<std::uint32_t> lane = seat_;
         if (!pair) lane = take_door();
         if (!lane) return std::unexpected(lane.error());
-        record().seat.store(*lane, kRelaxed);
+        record_->seat.store(*lane, kRelaxed);
         Result<LaneSender> sender = LaneSender::attach(lane_memory(*lane), publisher_fence());
         if (!sender) return std::unexpected(sender.error());
         lane_out_.emplace(std::move(*sender), bell, waiting_, LookAround{look, this});

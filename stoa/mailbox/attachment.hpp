@@ -58,12 +58,17 @@ public:
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return plan_; }
     [[nodiscard]] Region& region() noexcept { return region_; }
     [[nodiscard]] MailboxLayout& layout() noexcept { return *layout_; }
-    [[nodiscard]] ParticipantRecord& record() noexcept {
-        return region_.participants().record(index_);
-    }
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
     [[nodiscard]] Role role() const noexcept { return role_; }
     [[nodiscard]] Waiting waiting() const noexcept { return waiting_; }
+
+    // For display; the record's counters are written by this handle alone.
+    void count_sent(std::uint64_t count) noexcept {
+        record_->sent.store(sent_ += count, kRelaxed);
+    }
+    void count_received(std::uint64_t count) noexcept {
+        record_->received.store(received_ += count, kRelaxed);
+    }
 
     // What carries messages out and in; nullptr where lanes do (or the role does not).
     PoolEngine* out() noexcept { return out_; }
@@ -101,6 +106,9 @@ private:
     std::uint64_t generation_ = 0;
     std::uint32_t index_ = 0;
     std::uint32_t seat_ = 0;
+    ParticipantRecord* record_ = nullptr;
+    std::uint64_t sent_ = 0;
+    std::uint64_t received_ = 0;
     bool joined_ = false;
     std::optional<PoolEngine> pools_[2];
     PoolEngine* out_ = nullptr;

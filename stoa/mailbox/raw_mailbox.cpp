@@ -11,10 +11,6 @@ Result<RawMailbox> wrap(Result<std::unique_ptr<Attachment>> made,
     return make(std::move(*made));
 }
 
-void count_one(Atomic<std::uint64_t>& counter) noexcept {  // written by its owner alone
-    counter.store(counter.load(kRelaxed) + 1, kRelaxed);
-}
-
 }  // namespace
 
 // --- RawMessage ---------------------------------------------------------------------------------
@@ -102,7 +98,7 @@ Result<void> RawLoan::commit(std::uint64_t bytes, Deadline deadline) {
                !sent) {
         return sent;
     }
-    count_one(to_->record().sent);
+    to_->count_sent(1);
     done();
     return {};
 }
@@ -213,7 +209,7 @@ Result<void> RawMailbox::send_with(Bytes message, Deadline deadline) {
     } else if (has(at_->role(), Role::sends)) {
         sent = at_->out()->send(message, deadline);
     }
-    if (sent) count_one(at_->record().sent);
+    if (sent) at_->count_sent(1);
     return sent;
 }
 
@@ -240,13 +236,13 @@ Result<RawMessage> RawMailbox::receive_with(Deadline deadline) {
     if (LaneIn* lanes = at_->lane_in()) {
         const Result<LaneMessage> message = lanes->take(deadline);
         if (!message) return std::unexpected(message.error());
-        count_one(at_->record().received);
+        at_->count_received(1);
         return RawMessage{ref(at_), *message};
     }
     if (!has(at_->role(), Role::receives)) return fail(Errc::denied, "receive (it only sends)");
     const Result<PoolLoan> loan = at_->in()->receive(deadline);
     if (!loan) return std::unexpected(loan.error());
-    count_one(at_->record().received);
+    at_->count_received(1);
     return RawMessage{ref(at_), *loan};
 }
 

@@ -152,6 +152,41 @@ public:
     }
     Result<RawMessage> receive_with(Deadline deadline);
 
+    // The short ways of typed mailboxes: a value of a fixed size over a lane, without waiting.
+    // False or 0: nothing happened, take the long way, which also finds the errors.
+    template <std::size_t kBytes>
+    [[nodiscard]] bool send_value_now(const void* value) noexcept {
+        LaneOut* lane = at_->lane_out();
+        if (lane == nullptr || !at_->check() || !lane->try_send_value<kBytes>(value)) return false;
+        at_->count_sent(1);
+        return true;
+    }
+    template <std::size_t kBytes>
+    [[nodiscard]] std::uint64_t send_values_now(const void* values, std::uint64_t count) noexcept {
+        LaneOut* lane = at_->lane_out();
+        if (lane == nullptr || !at_->check()) return 0;
+        const std::uint64_t sent = lane->try_send_values<kBytes>(values, count);
+        at_->count_sent(sent);
+        return sent;
+    }
+    template <std::size_t kBytes>
+    [[nodiscard]] bool receive_value_now(void* value) noexcept {
+        LaneIn* lanes = at_->lane_in();
+        if (lanes == nullptr || !at_->check() || !lanes->try_receive_value<kBytes>(value)) {
+            return false;
+        }
+        at_->count_received(1);
+        return true;
+    }
+    template <std::size_t kBytes>
+    [[nodiscard]] std::uint64_t receive_values_now(void* values, std::uint64_t count) noexcept {
+        LaneIn* lanes = at_->lane_in();
+        if (lanes == nullptr || !at_->check()) return 0;
+        const std::uint64_t received = lanes->try_receive_values<kBytes>(values, count);
+        at_->count_received(received);
+        return received;
+    }
+
     [[nodiscard]] Attachment& attachment() const noexcept { return *at_; }
 
 private:
