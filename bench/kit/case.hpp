@@ -1,0 +1,86 @@
+// What is measured: a workload, a mode, a message size; and the parts that processes play in it.
+//
+// Start here: Case; workloads.hpp lists the cases that exist.
+// Threads:    values; safe everywhere.
+// Processes:  a Case is made before the fork and is the same in all processes.
+// Death:      not applicable.
+// Blocking:   never.
+// Lifetime:   value.
+// Units:      bytes of payload per message.
+// Source:     none.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace stoa::bench {
+
+enum class Workload : std::uint8_t { round_trip, one_way, many_to_many, waiting, loan };
+
+enum class Mode : std::uint8_t {
+    spin,         // a waiter never sleeps
+    adaptive,     // a waiter spins a little, then sleeps: what a user gets who chooses nothing
+    park,         // a waiter sleeps at once
+    single,       // every message is published by itself
+    batch,        // messages are published kBatch at a time
+    four_pairs,   // adaptive, four pairs on two cpus
+    beside_busy,  // adaptive, one pair on two cpus that also run a busy loop each
+    one_core,     // adaptive, both processes on one cpu
+};
+
+enum class Waiting : std::uint8_t { spin, adaptive, park };
+
+inline constexpr std::size_t kBatch = 64;
+
+struct Case {
+    Workload workload{};
+    Mode mode{};
+    std::size_t bytes = 8;
+    bool verify = false;  // look at every message by itself: for tests, slower
+    std::string id{};     // unique on this machine: for subjects that need a name
+
+    [[nodiscard]] constexpr bool is_flow() const noexcept {
+        return workload == Workload::one_way || workload == Workload::many_to_many;
+    }
+    // A flow measures the channel, not the waiting: its ends spin when they can.
+    [[nodiscard]] Waiting waiting() const noexcept {
+        if (is_flow() || mode == Mode::spin) return Waiting::spin;
+        return mode == Mode::park ? Waiting::park : Waiting::adaptive;
+    }
+    [[nodiscard]] unsigned pairs() const noexcept { return mode == Mode::four_pairs ? 4 : 1; }
+    [[nodiscard]] unsigned senders() const noexcept {
+        return workload == Workload::many_to_many ? 2 : 1;
+    }
+    [[nodiscard]] unsigned receivers() const noexcept { return senders(); }
+    [[nodiscard]] std::size_t batch() const noexcept { return mode == Mode::batch ? kBatch : 1; }
+    // A pair goes there and back; a loan is handed over with nobody touching its payload.
+    [[nodiscard]] bool touches() const noexcept { return workload != Workload::loan || verify; }
+    // The memory a channel gets for messages in flight, the same for every subject that can choose.
+    [[nodiscard]] constexpr std::size_t ring_bytes() const noexcept {
+        constexpr std::size_t kib = 1024;
+        if (bytes <= 8) return 256 * kib;
+        if (bytes < 64 * kib) return 1024 * kib;
+        return bytes >= 1024 * kib && is_flow() ? 8192 * kib : 4096 * kib;
+    }
+};
+
+// A pair has a client and a server, a flow has senders and receivers; a busy loop takes part in
+// nothing. `index` counts among the same part (clients and servers: the number of the pair).
+enum class Part : std::uint8_t { client, server, sender, receiver, busy };
+
+struct Role {
+    Part part{};
+    unsigned index = 0;
+    unsigned board = 0;  // its place on the board
+    int cpu = -1;
+};
+
+[[nodiscard]] std::string_view name(Workload workload) noexcept;
+[[nodiscard]] std::string_view name(Mode mode) noexcept;
+[[nodiscard]] std::string_view name(Part part) noexcept;
+[[nodiscard]] std::string describe(const Case& c);  // "round_trip spin 64 B"
+[[nodiscard]] std::string size_text(std::size_t bytes);
+
+}  // namespace stoa::bench

@@ -1,0 +1,111 @@
+#include "bench/kit/goals.hpp"
+
+#include <cstdio>
+
+namespace stoa::bench {
+
+namespace {
+
+constexpr std::size_t kKiB = 1024;
+constexpr std::size_t kMiB = kKiB * kKiB;
+
+Goal trip(std::size_t low, std::size_t high, std::string_view limit, double to_limit,
+          double to_rival) {
+    return {Workload::round_trip, Mode::spin, low,        high,     "stoa",
+            Metric::p50,          limit,      Mode::spin, to_limit, to_rival};
+}
+
+Goal flow(Mode mode, std::size_t bytes, std::string_view limit, double to_limit, double to_rival) {
+    return {Workload::one_way, mode,  bytes, bytes,    "stoa",
+            Metric::rate,      limit, mode,  to_limit, to_rival};
+}
+
+Goal many(Mode mode, std::string_view subject, std::string_view limit, double to_limit,
+          double to_rival) {
+    return {Workload::many_to_many, mode,  64,           64,       subject,
+            Metric::rate,           limit, Mode::single, to_limit, to_rival};
+}
+
+Goal trip_in(Workload workload, Mode mode, std::string_view limit, Mode limit_mode, double to_limit,
+             double to_rival) {
+    return {workload, mode, 8, kMiB, "stoa", Metric::p50, limit, limit_mode, to_limit, to_rival};
+}
+
+void crowded(std::vector<Goal>& list, Mode mode) {
+    list.push_back({Workload::waiting, mode, 8, 8, "stoa", Metric::rate, kBestLimit, mode, 0.8});
+    list.push_back({Workload::waiting, mode, 8, 8, "stoa", Metric::p99, "", mode, 0, 0, 50});
+}
+
+std::vector<Goal> all_goals() {
+    std::vector<Goal> list{
+        trip(8, 16, "line", 1.10, 0.75),
+        trip(32, 48, "line", 1.15, 0.75),
+        trip(64, 64, "ring", 1.05, 0.90),
+        trip(kKiB, kKiB, "ring", 1.05, 0.85),
+        trip(64 * kKiB, 64 * kKiB, "ring", 1.10, 0.80),
+        trip(kMiB, kMiB, "ring", 1.10, 0.90),
+        trip_in(Workload::round_trip, Mode::adaptive, kItself, Mode::spin, 1.2, 0.2),
+        trip_in(Workload::round_trip, Mode::park, "futex", Mode::park, 1.1, 1.1),
+        trip_in(Workload::waiting, Mode::adaptive, kItself, Mode::spin, 1.2, 0.2),
+        trip_in(Workload::waiting, Mode::park, "futex", Mode::park, 1.1, 1.1),
+        trip_in(Workload::loan, Mode::spin, "loan_index", Mode::spin, 1.3, 0.15),
+        flow(Mode::single, 8, "ring_backoff", 0.9, 1.3),
+        flow(Mode::batch, 8, "ring_batch", 0.5, 6),
+        flow(Mode::single, 64, "ring_lazy", 0.6, 3),
+        flow(Mode::batch, 64, "ring_batch", 0.7, 8),
+        flow(Mode::single, kKiB, kBestLimit, 0.75, 2),
+        flow(Mode::batch, kKiB, kBestLimit, 0.75, 2),
+        flow(Mode::single, 64 * kKiB, kBestLimit, 0.8, 1.3),
+        flow(Mode::single, kMiB, kBestLimit, 0.9, 1.05),
+        many(Mode::single, "stoa_round_robin", "lanes", 0.8, 5),
+        many(Mode::single, "stoa_any", "ticket_queue", 0.5, 1.3),
+        many(Mode::batch, "stoa_any", "ticket_queue", 0.8, 2),
+    };
+    crowded(list, Mode::four_pairs);
+    crowded(list, Mode::beside_busy);
+    return list;
+}
+
+std::string ratio_text(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2fx", value);
+    return text;
+}
+
+}  // namespace
+
+std::string_view name(Metric metric) noexcept {
+    switch (metric) {
+        case Metric::p50: return "p50";
+        case Metric::p99: return "p99";
+        case Metric::p999: return "p99.9";
+        case Metric::max: return "max";
+        case Metric::rate: return "rate";
+    }
+    return "?";
+}
+
+const std::vector<Goal>& goals() {
+    static const std::vector<Goal> list = all_goals();
+    return list;
+}
+
+std::string describe(const Goal& goal) {
+    const std::string sign = lower_is_better(goal.metric) ? "<= " : ">= ";
+    std::string text;
+    if (goal.to_limit > 0) {
+        text = sign + ratio_text(goal.to_limit) + " ";
+        text += goal.limit == kBestLimit ? "best limit" : goal.limit;
+        if (goal.limit_mode != goal.mode) text += " (" + std::string{name(goal.limit_mode)} + ")";
+    }
+    if (goal.to_rival > 0) {
+        text += (text.empty() ? "" : ", ") + sign + ratio_text(goal.to_rival) + " best rival";
+    }
+    if (goal.absolute > 0) {
+        text += (text.empty() ? "" : ", ") + sign +
+                std::to_string(static_cast<int>(goal.absolute)) + " us";
+    }
+    return text;
+}
+
+}  // namespace stoa::bench

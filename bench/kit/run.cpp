@@ -1,0 +1,209 @@
+#include "bench/kit/run.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "bench/kit/placement.hpp"
+#include "bench/kit/report.hpp"
+#include "bench/kit/workloads.hpp"
+
+namespace stoa::bench {
+
+namespace {
+
+using Group = std::vector<Cell>;
+
+constexpr double kLongest = 2.0;  // seconds of one measurement
+
+bool wanted(const std::vector<std::string>& names, std::string_view name) {
+    return names.empty() || std::ranges::find(names, name) != names.end();
+}
+
+// What is wrong with the names in `options`; empty when nothing is.
+std::string unknown_name(const Options& options, const Subjects& subjects) {
+    std::set<std::string> workloads;
+    for (const Question& question : questions()) workloads.emplace(name(question.workload));
+    std::set<std::string> known;
+    for (const Subject& subject : subjects.list) known.insert(subject.name);
+    for (const LeftOut& left_out : subjects.left_out) known.insert(left_out.name);
+    std::set<std::string> modes;
+    for (int mode = 0; mode <= static_cast<int>(Mode::one_core); ++mode) {
+        modes.emplace(name(static_cast<Mode>(mode)));
+    }
+    std::vector<std::string> subject_names = options.subjects;
+    if (!options.beside.empty()) subject_names.push_back(options.beside);
+    const auto check = [](const char* what, const std::vector<std::string>& names,
+                          const std::set<std::string>& of) {
+        for (const std::string& text : names) {
+            if (of.contains(text)) continue;
+            std::string message = std::string{"no "} + what + " is called " + text + "; there are:";
+            for (const std::string& one : of) message.append(" ").append(one);
+            return message;
+        }
+        return std::string{};
+    };
+    std::string wrong = check("workload", options.workloads, workloads);
+    if (wrong.empty()) wrong = check("subject", subject_names, known);
+    if (wrong.empty()) wrong = check("mode", options.modes, modes);
+    return wrong;
+}
+
+// A machine with one cpu cannot spin: the peer would wait for the end of a time slice.
+bool possible(const Case& c, const Machine& machine) {
+    return machine.cpus.size() > 1 || c.waiting() != Waiting::spin;
+}
+
+Group cells_of(const std::vector<Case>& cases, const Options& options, const Subjects& subjects,
+               const Machine& machine) {
+    Group cells;
+    for (Case c : cases) {
+        c.verify = options.verify;
+        if (!wanted(options.modes, name(c.mode)) || !possible(c, machine)) continue;
+        if (!options.bytes.empty() &&
+            std::ranges::find(options.bytes, c.bytes) == options.bytes.end()) {
+            continue;
+        }
+        for (const Subject& subject : subjects.list) {
+            if (!wanted(options.subjects, subject.name) || !subject.supports(c)) continue;
+            cells.push_back({.c = c, .subject = subject.name, .kind = subject.kind});
+        }
+    }
+    return cells;
+}
+
+struct Plan {
+    std::vector<Group> groups;
+    unsigned rounds = 0;
+    Timing timing;
+};
+
+Plan plan_of(const Options& options, const Subjects& subjects, const Machine& machine) {
+    Plan plan;
+    std::size_t count = 0;
+    for (const Question& question : questions()) {
+        if (!wanted(options.workloads, name(question.workload))) continue;
+        for (const auto& cases : groups_of(question.workload)) {
+            Group cells = cells_of(cases, options, subjects, machine);
+            count += cells.size();
+            if (!cells.empty()) plan.groups.push_back(std::move(cells));
+        }
+    }
+    plan.rounds = options.quick ? 3 : std::max(options.rounds, 1U);
+    plan.timing.seconds = options.quick ? 0.02 : 0.05;
+    if (options.seconds > 0 && count > 0) {
+        constexpr double overhead = 0.015;  // to make a subject, fork, connect and end
+        constexpr double least = 0.004;
+        const auto each = [&] {
+            const double share = options.seconds / static_cast<double>(count * plan.rounds);
+            return (share - overhead) / 1.1;
+        };
+        while (plan.rounds > 3 && each() < least) --plan.rounds;
+        plan.timing.seconds = std::max(each(), least);
+    }
+    return plan;
+}
+
+class Runner {
+public:
+    Runner(const Subjects& subjects, const Machine& machine, std::ostream& notes)
+        : subjects_{&subjects}, machine_{&machine}, notes_{&notes} {}
+
+    // Subjects take turns within each round, so that a drift of the machine meets all of them.
+    void run(Group& group, unsigned rounds, const Timing& timing) {
+        for (unsigned round = 0; round < rounds; ++round) {
+            for (Cell& cell : group) {
+                if (cell.failure.empty()) run_once(cell, timing);
+            }
+        }
+    }
+    [[nodiscard]] bool failed() const noexcept { return failed_; }
+
+private:
+    void run_once(Cell& cell, const Timing& timing) {
+        const auto subject = std::ranges::find(subjects_->list, cell.subject, &Subject::name);
+        try {
+            Sample sample = measure(*subject, cell.c, machine_->cpus, timing);
+            // a slow subject or a busy machine may need more time to show anything at all
+            for (Timing longer = timing; sample.failure.empty() && sample.rate <= 0;) {
+                longer.seconds *= 4;
+                if (longer.seconds > kLongest) sample.failure = "nothing arrived in time";
+                if (sample.failure.empty()) {
+                    sample = measure(*subject, cell.c, machine_->cpus, longer);
+                }
+            }
+            if (sample.failure.empty()) {
+                cell.rounds.push_back(std::move(sample));
+                return;
+            }
+            failed_ = true;
+            cell.failure = sample.failure;
+            *notes_ << cell.subject << ", " << describe(cell.c) << ": failed: " << cell.failure
+                    << std::endl;
+        } catch (const std::exception& error) {
+            cell.failure = error.what();
+            if (told_.insert(cell.subject + cell.failure).second) {
+                *notes_ << cell.subject << " left out: " << cell.failure << std::endl;
+            }
+        }
+    }
+
+    const Subjects* subjects_;
+    const Machine* machine_;
+    std::ostream* notes_;
+    std::set<std::string> told_;
+    bool failed_ = false;
+};
+
+void print_question(std::ostream& out, Workload workload) {
+    for (const Question& question : questions()) {
+        if (question.workload != workload) continue;
+        out << "# " << name(workload) << ": " << question.asks
+            << "\n#   not measured: " << question.leaves_out << "\n#   expect: " << question.expect
+            << "\n\n";
+    }
+}
+
+void note_left_out(const Options& options, const Subjects& subjects, std::ostream& notes) {
+    for (const LeftOut& left_out : subjects.left_out) {
+        if (!wanted(options.subjects, left_out.name)) continue;
+        notes << left_out.name << " left out: " << left_out.why << '\n';
+    }
+}
+
+}  // namespace
+
+int run_bench(const Options& options, const Subjects& subjects, std::ostream& out,
+              std::ostream& notes) {
+    const std::string unknown = unknown_name(options, subjects);
+    if (!unknown.empty()) {
+        notes << unknown << '\n';
+        return 2;
+    }
+    const Machine machine = this_machine();
+    Plan plan = plan_of(options, subjects, machine);
+    note_left_out(options, subjects, notes);
+    if (machine.cpus.size() == 1) notes << "one cpu: nothing that spins is measured\n";
+    const bool table = !options.json && options.beside.empty();
+    if (table) {
+        out << describe(machine) << "; " << plan.rounds << " rounds of " << plan.timing.seconds
+            << " s\n\n";
+    }
+    Runner runner{subjects, machine, notes};
+    std::vector<Row> rows;
+    for (std::size_t i = 0; i < plan.groups.size(); ++i) {
+        Group& group = plan.groups[i];
+        const Workload workload = group.front().c.workload;
+        const bool first = i == 0 || plan.groups[i - 1].front().c.workload != workload;
+        if (table && first) print_question(out, workload);
+        runner.run(group, plan.rounds, plan.timing);
+        const std::vector<Row> here = rows_of(group);
+        if (table) print_table(out, here);
+        if (!options.beside.empty() && !options.json) print_beside(out, here, options.beside);
+        rows.insert(rows.end(), here.begin(), here.end());
+    }
+    if (options.json) print_json(out, rows, machine);
+    return runner.failed() ? 1 : 0;
+}
+
+}  // namespace stoa::bench

@@ -1,0 +1,75 @@
+#include "bench/kit/workloads.hpp"
+
+namespace stoa::bench {
+
+namespace {
+
+constexpr std::size_t kKiB = 1024;
+
+std::vector<std::vector<Case>> grid(Workload workload, const std::vector<std::size_t>& sizes,
+                                    const std::vector<Mode>& modes) {
+    std::vector<std::vector<Case>> groups;
+    for (const std::size_t bytes : sizes) {
+        auto& group = groups.emplace_back();
+        for (const Mode mode : modes) {
+            if (mode == Mode::batch && bytes > kKiB) continue;  // one such message fills a batch
+            group.push_back({.workload = workload, .mode = mode, .bytes = bytes});
+        }
+    }
+    return groups;
+}
+
+}  // namespace
+
+const std::vector<Question>& questions() {
+    static const std::vector<Question> list{
+        {Workload::round_trip,
+         "what does one message cost there and back, every byte written and read by both sides?",
+         "opening and closing; several messages in flight",
+         "spinning, about two moves of a cache line and the copying; parked, two wake-ups"},
+        {Workload::one_way,
+         "how many messages a second go from one sender to one receiver, every byte touched?",
+         "latency; in `batch` 64 messages are published together",
+         "bound by one move of each payload line; a reader that polls too eagerly halves it"},
+        {Workload::many_to_many,
+         "how many messages a second go from two senders to two receivers on two cpus?",
+         "fairness among receivers; more processes than that",
+         "lanes scale with the pairs, a shared queue is bound by its contended words"},
+        {Workload::waiting,
+         "what does the way of waiting cost: alone, four pairs on two cpus, beside busy loops?",
+         "large payloads, processes on other machines",
+         "spinning dies when cpus are short; sleeping at once pays two wake-ups every time"},
+        {Workload::loan,
+         "what does it cost to hand a large payload over and back when nobody touches it?",
+         "filling and reading the payload",
+         "as a round trip of 8 bytes, whatever the size; who copies pays for every byte"},
+    };
+    return list;
+}
+
+std::optional<Workload> workload_named(std::string_view text) {
+    for (const Question& question : questions()) {
+        if (name(question.workload) == text) return question.workload;
+    }
+    return std::nullopt;
+}
+
+std::vector<std::vector<Case>> groups_of(Workload workload) {
+    switch (workload) {
+        case Workload::round_trip:
+            return grid(workload, {8, 16, 32, 48, 64, kKiB, 64 * kKiB, kKiB * kKiB},
+                        {Mode::spin, Mode::adaptive, Mode::park});
+        case Workload::one_way:
+            return grid(workload, {8, 64, kKiB, 64 * kKiB, kKiB * kKiB},
+                        {Mode::single, Mode::batch});
+        case Workload::many_to_many: return grid(workload, {64}, {Mode::single, Mode::batch});
+        case Workload::waiting:
+            return grid(workload, {8},
+                        {Mode::spin, Mode::adaptive, Mode::park, Mode::one_core, Mode::four_pairs,
+                         Mode::beside_busy});
+        case Workload::loan: return grid(workload, {64 * kKiB, kKiB * kKiB}, {Mode::spin});
+    }
+    return {};
+}
+
+}  // namespace stoa::bench

@@ -1,0 +1,18 @@
+// What is possible on this machine without safety, names or bookkeeping: one small program each.
+#pragma once
+
+#include "bench/kit/subject.hpp"
+
+namespace stoa::bench {
+
+void add_ring_limits(Subjects& subjects);   // rings: in place, with back-off, lazy, batches, futex
+void add_line_limit(Subjects& subjects);    // one cache line there and back
+void add_queue_limits(Subjects& subjects);  // two senders and two receivers
+
+inline void add_limits(Subjects& subjects) {
+    add_line_limit(subjects);
+    add_ring_limits(subjects);
+    add_queue_limits(subjects);
+}
+
+}  // namespace stoa::bench
