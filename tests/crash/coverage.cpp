@@ -24,17 +24,13 @@ std::vector<std::uintptr_t> disassemble(std::uintptr_t begin, std::uintptr_t end
     std::array<char, 128> range{};
     std::snprintf(range.data(), range.size(), " --start-address=0x%lx --stop-address=0x%lx ", begin,
                   end);
-    const std::string command =
-        "objdump -d --no-show-raw-insn" + std::string{range.data()} + "'" + own_path() + "'";
     std::vector<std::uintptr_t> addresses;
-    std::FILE* const pipe = ::popen(command.c_str(), "r");
-    std::array<char, 4096> line{};
-    while (pipe != nullptr && std::fgets(line.data(), line.size(), pipe) != nullptr) {
+    for (const std::string& line :
+         output_of("objdump -d --no-show-raw-insn" + std::string{range.data()} + own_path())) {
         char* after = nullptr;
-        const std::uintptr_t address = std::strtoul(line.data(), &after, 16);
-        if (line[0] == ' ' && after != nullptr && after[0] == ':') addresses.push_back(address);
+        const std::uintptr_t address = std::strtoul(line.c_str(), &after, 16);
+        if (line.starts_with(' ') && *after == ':') addresses.push_back(address);
     }
-    if (pipe != nullptr) ::pclose(pipe);
     return addresses;
 }
 

@@ -38,8 +38,8 @@ struct Request {
 struct Replay {
     std::string scenario;
     Mode mode = Mode::none;
-    Point victim;
-    Point recoverer;
+    Point victim{};
+    Point recoverer{};
 };
 
 std::optional<Request> parse(int argc, char** argv) {

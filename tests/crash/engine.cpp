@@ -14,6 +14,8 @@ using Clock = std::chrono::steady_clock;
 // Single steps through the rest of an operation that was disturbed show paths that a quiet run does
 // not take; longer operations get this only in a full run.
 constexpr std::uint32_t kShort = 1500;
+// So many telling pairs run however small the budget is.
+constexpr std::size_t kLeastPairs = 16;
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -117,6 +119,7 @@ private:
     bool post_crash(Point point, PostCrash& left);
 
     std::string bring(Tracee& tracee, const Trace& trace, const Route& route, Point point);
+    void note_drift(const Tracee& tracee, Point point);
     std::string go_on(Tracee& tracee, bool stepwise);
     Act verifying(const Case& now, bool recovering);
     void blame(Mode mode, Point victim, Point recoverer, const std::string& text);
@@ -160,8 +163,21 @@ std::string Engine::Run::bring(Tracee& tracee, const Trace& trace, const Route& 
     if (stop == Stop::crashed || stop == Stop::ended) return "it crashed: " + tracee.how();
     const bool arrived =
         point.asleep ? stop == Stop::asleep : stop == Stop::stepped && tracee.address() == address_;
-    if (!arrived) ++tally_.drifted;
+    if (!arrived) note_drift(tracee, point);
     return {};
+}
+
+// A clock, a retry or the like took it another way than when it was recorded. The run counts, but
+// for another instruction.
+void Engine::Run::note_drift(const Tracee& tracee, Point point) {
+    ++tally_.drifted;
+    if (options_.log == nullptr || tally_.drifted > options_.log_limit) return;
+    std::fprintf(options_.log, "drift: %s at %s stands before %s instead of %s\n",
+                 tally_.scenario.c_str(), point_text(point).c_str(),
+                 tracee.stop() == Stop::stepped
+                     ? engine_.symbols_.describe(tracee.address()).c_str()
+                     : "the end or in a sleep",
+                 engine_.symbols_.describe(address_).c_str());
 }
 
 // Lets a stopped tracee complete its operation and exit.
@@ -310,7 +326,8 @@ void Engine::Run::each_pair(Mode mode, double share) {
         const std::vector<Pair>& pairs = first ? telling : others;
         Spread spread{pairs.size(), options_.seed};
         for (std::size_t done = 0; done < pairs.size(); ++done) {
-            if (!options_.full && spent() >= share) {
+            const bool least = first && done < kLeastPairs;
+            if (!options_.full && !least && spent() >= share) {
                 tally_.left_out += pairs.size() - done;
                 break;
             }
@@ -345,8 +362,8 @@ bool Engine::Run::try_unharmed() {
 
 Tally Engine::Run::all() {
     if (try_unharmed()) {
-        each_point(Mode::kill, 0.3);
-        each_point(Mode::stall, 0.6);
+        each_point(Mode::kill, 0.25);
+        each_point(Mode::stall, 0.5);
         if (world_.scenario().recovers()) {
             std::vector<std::uint32_t> states = trace_.changes;
             states.insert(states.begin(), 0);
@@ -355,8 +372,8 @@ Tally Engine::Run::all() {
                 if (post_crash({at, false}, left)) post_crash_.push_back(std::move(left));
             }
             tally_.post_crash_states = post_crash_.size();
-            each_pair(Mode::kill_kill, 0.8);
-            each_pair(Mode::kill_stall, 1.0);
+            each_pair(Mode::kill_kill, 0.75);
+            if (world_.scenario().recoveries_overlap()) each_pair(Mode::kill_stall, 1.0);
         }
     }
     tally_.seconds = seconds_since(start_);

@@ -85,6 +85,8 @@ public:
 
     // Recoverer (then recover() is traced) and judge. recovers() false: nothing to recover.
     [[nodiscard]] virtual bool recovers() const { return true; }
+    // False: only one may recover at a time, and a stopped one is not replaced (no kill_stall).
+    [[nodiscard]] virtual bool recoveries_overlap() const { return true; }
     virtual void recover_begin(const Case& /*now*/) {}
     virtual void recover(const Case& /*now*/) {}
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <iterator>
 #include <memory>
 #include <span>
+#include <string_view>
 
 namespace stoa::crash {
 namespace {
@@ -46,6 +48,12 @@ void add_functions(std::span<const char> file, const Elf64_Shdr& table, std::uin
     }
 }
 
+std::string hex(std::uintptr_t value) {
+    std::array<char, 24> text{};
+    std::snprintf(text.data(), text.size(), "0x%lx", value);
+    return text.data();
+}
+
 }  // namespace
 
 Symbols::Symbols() {
@@ -77,14 +85,9 @@ const Function* Symbols::find(std::uintptr_t address) const {
 }
 
 std::string Symbols::describe(std::uintptr_t address) const {
-    std::array<char, 32> offset{};
     const Function* function = find(address);
-    if (function == nullptr) {
-        std::snprintf(offset.data(), offset.size(), "0x%lx", address);
-        return offset.data();
-    }
-    std::snprintf(offset.data(), offset.size(), "+0x%lx", address - function->begin);
-    return function->name + offset.data();
+    if (function == nullptr) return hex(address);
+    return function->name + "+" + hex(address - function->begin);
 }
 
 std::string own_path() {
@@ -93,30 +96,50 @@ std::string own_path() {
     return {path.data(), length > 0 ? static_cast<std::size_t>(length) : 0};
 }
 
+std::vector<std::string> output_of(const std::string& command) {
+    sigset_t ticks;  // of the watchdog: they would end a read
+    sigset_t before;
+    sigemptyset(&ticks);
+    sigaddset(&ticks, SIGALRM);
+    ::sigprocmask(SIG_BLOCK, &ticks, &before);
+    std::vector<std::string> lines;
+    std::FILE* const pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
+    char* line = nullptr;
+    std::size_t size = 0;
+    while (pipe != nullptr && ::getline(&line, &size, pipe) > 0) {
+        std::string_view text{line};
+        if (text.ends_with('\n')) text.remove_suffix(1);
+        lines.emplace_back(text);
+    }
+    std::free(line);
+    if (pipe != nullptr) ::pclose(pipe);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    return lines;
+}
+
+// "stoa/ring/lane.cpp:120" from a line of addr2line; empty when it is not in this project.
+static std::string in_project(std::string text) {
+    for (const char* room : {"/tests/", "/stoa/"}) {
+        const auto at = text.rfind(room);
+        if (at != std::string::npos) return text.substr(at + 1, text.find(" (disc") - at - 1);
+    }
+    return {};
+}
+
 std::vector<std::string> source_lines(const std::vector<std::uintptr_t>& addresses) {
     std::vector<std::string> lines;
     for (std::size_t first = 0; first < addresses.size();
          first += 1000) {  // a command line's length
-        std::string command = "addr2line -e '" + own_path() + "'";
+        std::string command = "addr2line -a -i -e '" + own_path() + "'";
         const std::size_t last = std::min(first + 1000, addresses.size());
-        for (std::size_t k = first; k < last; ++k) {
-            std::array<char, 24> text{};
-            std::snprintf(text.data(), text.size(), " 0x%lx", addresses[k]);
-            command += text.data();
-        }
-        std::FILE* const pipe = ::popen((command + " 2>/dev/null").c_str(), "r");
-        std::array<char, 4096> line{};
-        while (pipe != nullptr && std::fgets(line.data(), line.size(), pipe) != nullptr) {
-            std::string text{line.data()};
-            text.erase(text.find_last_not_of(" \n") + 1);
-            if (const auto note = text.find(" (disc"); note != std::string::npos) text.resize(note);
-            for (const char* room : {"/tests/", "/stoa/"}) {
-                const auto at = text.find(room);
-                if (at != std::string::npos) text.erase(0, at + 1);
+        for (std::size_t k = first; k < last; ++k) command += " " + hex(addresses[k]);
+        for (const std::string& text : output_of(command)) {
+            if (text.starts_with("0x")) {
+                lines.emplace_back("?");  // then its places, the innermost inlined one first
+            } else if (!lines.empty() && lines.back() == "?" && !in_project(text).empty()) {
+                lines.back() = in_project(text);
             }
-            lines.push_back(text.starts_with("?") ? "?" : text);
         }
-        if (pipe != nullptr) ::pclose(pipe);
         lines.resize(last, "?");
     }
     return lines;

@@ -38,6 +38,9 @@ private:
 
 [[nodiscard]] std::string own_path();
 
+// The lines that a command prints.
+[[nodiscard]] std::vector<std::string> output_of(const std::string& command);
+
 // "stoa/ring/lane.cpp:120" for each address; "?" where nothing is known.
 [[nodiscard]] std::vector<std::string> source_lines(const std::vector<std::uintptr_t>& addresses);
 

@@ -1,0 +1,12 @@
+// The crash run: every scenario of every room. --help says how.
+#include "tests/crash/crash_main.hpp"
+#include "tests/crash/scenarios/scenarios.hpp"
+
+int main(int argc, char** argv) {
+    stoa::crash::Suite suite;
+    stoa::crash::add_lane_scenarios(suite.scenarios);
+    stoa::crash::add_pool_scenarios(suite.scenarios);
+    suite.covered = {"stoa::Lane", "stoa::PoolRing::", "stoa::PoolGeometry::"};
+    suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_"};
+    return stoa::crash::crash_main(argc, argv, suite);
+}

@@ -1,0 +1,16 @@
+// Every scenario of the crash run, room by room.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "tests/crash/scenario.hpp"
+
+namespace stoa::crash {
+
+using Scenarios = std::vector<std::unique_ptr<Scenario>>;
+
+void add_lane_scenarios(Scenarios& list);
+void add_pool_scenarios(Scenarios& list);
+
+}  // namespace stoa::crash
