@@ -36,7 +36,8 @@ function(stoa_room name)
 endfunction()
 
 # stoa_test(name SOURCES x_test.cpp USES stoa_ring stoa_kit [ARGS ...] [TIMEOUT s] [LABELS l ...])
-# makes and registers one test program; GoogleTest gives main().
+# makes and registers one test program; GoogleTest gives main(). With STOA_FULL the program finds
+# STOA_FULL=1 in its environment and may run as long as it likes.
 function(stoa_test name)
     cmake_parse_arguments(test "" "TIMEOUT" "SOURCES;USES;ARGS;LABELS" ${ARGN})
     if(NOT STOA_BUILD_TESTS)
@@ -50,4 +51,7 @@ function(stoa_test name)
     target_link_libraries(${name} PRIVATE ${test_USES} GTest::gtest GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name} ${test_ARGS})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${test_TIMEOUT} LABELS "${test_LABELS}")
+    if(STOA_FULL)
+        set_tests_properties(${name} PROPERTIES TIMEOUT 36000 ENVIRONMENT STOA_FULL=1)
+    endif()
 endfunction()
