@@ -276,10 +276,12 @@ std::string LaneScenario::judge_receivers(const Case& now) const {
 
 // --- the victim's operations ------------------------------------------------------------------
 
+void victim_sends_one(LaneSender& sender, std::size_t k) {
+    if (sender.try_send(g_made.to_send[k]) == LaneSend::ok) note_sent();
+}
+
 void victim_sends(LaneSender& sender) {
-    for (const std::vector<std::byte>& payload : g_made.to_send) {
-        if (sender.try_send(payload) == LaneSend::ok) note_sent();
-    }
+    for (std::size_t k = 0; k < g_made.to_send.size(); ++k) victim_sends_one(sender, k);
 }
 
 // As a program does that knows the size when it is compiled.
@@ -288,7 +290,7 @@ void victim_sends_8(LaneSender& sender) {
 }
 
 void victim_fills_a_loan(LaneSender& sender, std::size_t reserved) {
-    const std::vector<std::byte>& payload = g_made.to_send[0];
+    const std::vector<std::byte>& payload = g_made.to_send.back();
     std::span<std::byte> loan;
     if (sender.try_reserve(reserved, loan) != LaneSend::ok) return;
     std::memcpy(loan.data(), g_made.noise.data(), reserved);
@@ -394,6 +396,13 @@ void add_sender_scenarios(const std::function<void(LaneCase)>& add) {
     add({.name = "lane.send_uneven", .send = victim_sends, .sends = {48, 8, 100}});
     add({.name = "lane.loan_short", .send = loan(100), .sends = {8}});
     add({.name = "lane.loan_exact", .offset = 480, .send = loan(48), .sends = {48}});
+    add({.name = "lane.loan_after_send",
+         .send =
+             [](LaneSender& sender) {
+                 victim_sends_one(sender, 0);  // clears the place that the loan then writes over
+                 victim_fills_a_loan(sender, 100);
+             },
+         .sends = {48, 48}});
     add({.name = "lane.abandon", .send = victim_abandons_then_sends, .sends = {8}});
     add({.name = "lane.batch",
          .send = victim_sends_a_batch,
