@@ -62,8 +62,7 @@ enum class Remedy : std::uint8_t {
     switch (code) {  // no default: with -Wswitch a forgotten code does not build
         case Errc::timed_out:
         case Errc::empty:
-        case Errc::full:
-        return Remedy::try_later;
+        case Errc::full: return Remedy::try_later;
         case Errc::too_many_loans:
         case Errc::no_free_place:
         case Errc::out_of_space:
@@ -72,7 +71,9 @@ enum class Remedy : std::uint8_t {
         case Errc::gone:
         case Errc::end_of_stream:
         case Errc::forked: return Remedy::reopen;
-        case Errc::not_found: case Errc::exists: case Errc::in_use: return Remedy::choose_another;
+        case Errc::not_found:
+        case Errc::exists:
+        case Errc::in_use: return Remedy::choose_another;
         case Errc::not_owner:
         case Errc::bad_name:
         case Errc::bad_argument:

@@ -1,25 +1,26 @@
-// Memory image of a participant table, format v1. docs/formats/participants.md holds these tables.
+// Memory image of a participant table, format v1. docs/formats/participants.md holds these tables;
+// a test compares.
 //
 // ParticipantTable
-//   offset bytes field        writer         rule
-//        0     8 magic        creator        set before the name is published
-//        8     4 version      creator        readers refuse a version they do not know
-//       12     4 max_places   creator        1 .. 4096; records beyond `places` are not reserved
-//       yet 16     4 places       anyone (CAS)   usable records; only grows, after their memory is
-//       reserved 20     4 mixed        joiner         1: processes of several pid or time
-//       namespaces joined 24    40 creator      creator        sys::Identity of the creator in five
-//       words 64     - records      -              max_places of ParticipantRecord
+//   offset bytes field       writer        rule
+//        0     8 magic       creator       set before the name is published
+//        8     4 version     creator       readers refuse a version they do not know
+//       12     4 max_places  creator       1 .. 4096; records beyond `places` are not reserved yet
+//       16     4 places      anyone (CAS)  usable records; only grows, after their memory is
+//                                          reserved
+//       20     4 mixed       joiner        1: processes of several pid or time namespaces joined
+//       24    40 creator     creator       sys::Identity of the creator in five words
+//       64     - records     -             max_places of ParticipantRecord
 //
-// ParticipantRecord, 128 bytes
-//        0     8 word         see below      {state 2, incarnation 24, pid 22, start ticks 16}
-//        8     8 sweeping     its holder     index + 1 of whom it recovers now | incarnation << 32;
-//        0 none
-//       16    40 identity     its holder     sys::Identity in five words, complete before LIVE
-//       56     4 role         its holder     what the endpoint does: bits of Role
-//       60     4 seat         its holder     which lane or side it uses; meaning in mailbox/
-//       64     8 sent         its holder     messages, for display
-//       72     8 received     its holder     messages, for display
-//       80    48 reserved     creator        0
+// ParticipantRecord
+//        0     8 word      see below       {state 2, incarnation 24, pid 22, start ticks 16}
+//        8     8 sweeping  its holder      whom it recovers now: index + 1 | incarnation << 32; or 0
+//       16    40 identity  its holder      sys::Identity in five words, complete before LIVE
+//       56     4 role      its holder      what the endpoint does: bits of Role
+//       60     4 seat      its holder      which lane or side it uses; meaning in mailbox/
+//       64     8 sent      its holder      messages, for display
+//       72     8 received  its holder      messages, for display
+//       80    48 reserved  creator         0
 //
 // word: FREE(n) -CAS by a joiner-> CLAIMED(n + 1) -store by it-> LIVE(n + 1)
 //       -CAS by itself, or by a sweeper that has proven its death-> FREE(n + 1)
@@ -53,7 +54,8 @@ static_assert(offsetof(ParticipantRecord, identity) == 16);
 static_assert(offsetof(ParticipantRecord, role) == 56 && offsetof(ParticipantRecord, seat) == 60);
 static_assert(offsetof(ParticipantRecord, sent) == 64);
 static_assert(offsetof(ParticipantRecord, received) == 72);
-static_assert(sizeof(ParticipantRecord) == 128);
+static_assert(offsetof(ParticipantRecord, reserved) == 80 && sizeof(ParticipantRecord) == 128);
+static_assert(std::is_standard_layout_v<ParticipantRecord>);
 
 struct ParticipantTable {  // the records follow
     std::uint64_t magic;

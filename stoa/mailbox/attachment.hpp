@@ -1,11 +1,13 @@
 // One open handle of a mailbox, from the inside: its region, its place, its engine.
 //
-// Start here: Attachment::create, Attachment::open; the public face is
-// stoa/mailbox/raw_mailbox.hpp. Threads:    serves one thread at a time. Processes:  refuses to act
-// in a forked child (see check()). Death:      what the process held is brought back by whoever
-// sweeps; see recover(). Blocking:   look_around() is called between the slices of a wait, it never
-// waits itself. Lifetime:   counted: handles, messages and loans share it; the last one leaves and
-// unmaps. Units:      - Source:     stoa/life/participants.hpp, stoa/channel/pool_engine.hpp.
+// Start here: Attachment::create, Attachment::open; the public face is mailbox/raw_mailbox.hpp.
+// Threads:    serves one thread at a time.
+// Processes:  refuses to act in a forked child (see check()).
+// Death:      what the process held is brought back by whoever sweeps; see recover().
+// Blocking:   look_around() is called between the slices of a wait, it never waits itself.
+// Lifetime:   counted: handles, messages and loans share it; the last one leaves and unmaps.
+// Units:      none.
+// Source:     stoa/life/participants.hpp, stoa/channel/pool_engine.hpp.
 #pragma once
 
 #include <memory>
@@ -63,9 +65,7 @@ public:
     [[nodiscard]] Waiting waiting() const noexcept { return waiting_; }
 
     // For display; the record's counters are written by this handle alone.
-    void count_sent(std::uint64_t count) noexcept {
-        record_->sent.store(sent_ += count, kRelaxed);
-    }
+    void count_sent(std::uint64_t count) noexcept { record_->sent.store(sent_ += count, kRelaxed); }
     void count_received(std::uint64_t count) noexcept {
         record_->received.store(received_ += count, kRelaxed);
     }
@@ -96,6 +96,7 @@ private:
     [[nodiscard]] std::span<std::byte> lane_memory(std::uint32_t lane) const noexcept;
     void recover(std::uint32_t dead) noexcept;
     void give_up_seats(std::uint32_t index) noexcept;
+    void keep_totals(std::uint32_t index) noexcept;
     void leave() noexcept;
 
     Region region_;

@@ -1,6 +1,7 @@
 // Memory image of a mailbox, the content of its region, format v1. docs/formats/mailbox.md holds
-// this table; a test compares.
+// these tables; a test compares.
 //
+// MailboxLayout
 //   offset bytes field           writer        rule
 //        0     8 magic           creator       set before the name is published
 //        8     4 version         creator       readers refuse a version they do not know
@@ -14,17 +15,22 @@
 //       48     4 type_size       creator       bytes
 //       52     4 type_alignment  creator       16, 32 or 64
 //       56     4 pool_count      creator       0: lanes carry it; 1; 2: one ring per direction of a
-//       pair 60     4 lane_count      creator       0, 2 for a pair, else how many senders may have
-//       one 64  8*2  pool_offset     creator       of each pool ring, page-aligned 80     8
-//       lanes_offset    creator       of lane 0, page-aligned 88     8 lane_stride     creator
-//       bytes from one lane to the next, page-aligned 96     8 created_ns      creator       wall
-//       clock, display
+//                                              pair
+//       60     4 lane_count      creator       0, 2 for a pair, else how many senders may have one
+//       64    16 pool_offset     creator       of each pool ring, page-aligned
+//       80     8 lanes_offset    creator       of lane 0, page-aligned
+//       88     8 lane_stride     creator       bytes from one lane to the next, page-aligned
+//       96     8 created_ns      creator       wall clock, display
 //      104     4 lanes_open      anyone (CAS)  doors 0 .. lanes_open - 1 may be ready; only grows
-//      128  8*2  seats           anyone (CAS)  holder of a role: place index + 1 | incarnation <<
-//      32 192 128*2 bells           anyone        PoolBells of each ring; lanes use
-//      bells[0].messages 448  1024 type_text       creator       canonical text of the type,
-//      zero-terminated
+//      108     4 reserved        creator       0
+//      128    16 seats           anyone (CAS)  holder of a role: place index + 1 | incarnation << 32
+//      192   256 bells           anyone        PoolBells of each ring; lanes use bells[0].messages
+//      448  1024 type_text       creator       canonical text of the type, zero-terminated
 //     4096     - doors           -             lane_count of LaneDoor
+//
+// LaneDoor, one per lane
+//        0     8 sender          anyone (CAS)  who sends on it: place index + 1 | incarnation << 32
+//        8     4 ready           its sender    1: the lane behind it is complete
 #pragma once
 
 #include <cstddef>
@@ -62,6 +68,8 @@ struct MailboxLayout {
     std::uint64_t created_ns;
     Atomic<std::uint32_t> lanes_open;
     std::uint32_t reserved;
+    Atomic<std::uint64_t> left_sent;
+    Atomic<std::uint64_t> left_received;
     alignas(kCacheLine) Atomic<std::uint64_t> seats[2];
     alignas(kCacheLine) PoolBells bells[2];
     char type_text[kTypeTextBytes];
@@ -82,17 +90,19 @@ static_assert(offsetof(MailboxLayout, lanes_offset) == 80);
 static_assert(offsetof(MailboxLayout, lane_stride) == 88);
 static_assert(offsetof(MailboxLayout, created_ns) == 96);
 static_assert(offsetof(MailboxLayout, lanes_open) == 104);
+static_assert(offsetof(MailboxLayout, reserved) == 108);
+static_assert(offsetof(MailboxLayout, left_sent) == 112);
+static_assert(offsetof(MailboxLayout, left_received) == 120);
 static_assert(offsetof(MailboxLayout, seats) == 128 && offsetof(MailboxLayout, bells) == 192);
 static_assert(offsetof(MailboxLayout, type_text) == 448);
-static_assert(sizeof(MailboxLayout) <= kPage && std::is_standard_layout_v<MailboxLayout>);
+static_assert(sizeof(MailboxLayout) == 1472 && std::is_standard_layout_v<MailboxLayout>);
+static_assert(sizeof(MailboxLayout) <= kDoorsOffset);
 
-// One lane of a mailbox that lanes carry, 64 bytes.
-//        0     8 sender          anyone (CAS)  who sends on it: place index + 1 | incarnation << 32
-//        8     4 ready           its sender    1: the lane behind it is complete
 struct LaneDoor {
     alignas(kCacheLine) Atomic<std::uint64_t> sender;
     Atomic<std::uint32_t> ready;
 };
-static_assert(sizeof(LaneDoor) == 64 && offsetof(LaneDoor, ready) == 8);
+static_assert(offsetof(LaneDoor, sender) == 0 && offsetof(LaneDoor, ready) == 8);
+static_assert(sizeof(LaneDoor) == 64 && std::is_standard_layout_v<LaneDoor>);
 
 }  // namespace stoa

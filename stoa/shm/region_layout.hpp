@@ -1,5 +1,6 @@
 // Memory image of a region, format v1. docs/formats/region.md holds this table; a test compares.
 //
+// RegionLayout
 //   offset bytes field           writer        rule
 //        0     8 magic           creator       set before the name is published
 //        8     4 version         creator       readers refuse a version they do not know
