@@ -2,6 +2,7 @@
 
 #include "bench/limits/limits.hpp"
 #include "bench/rivals/rivals.hpp"
+#include "bench/stoa/stoa_subjects.hpp"
 
 namespace stoa::bench {
 
@@ -10,6 +11,7 @@ Subjects all_subjects() {
     add_limits(subjects);
     add_kernel_rivals(subjects);
     add_packaged_rivals(subjects);
+    add_stoa(subjects);
     return subjects;
 }
 
