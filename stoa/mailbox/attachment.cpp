@@ -280,12 +280,20 @@ void Attachment::give_up_seats(std::uint32_t index) noexcept {
     for (std::uint32_t lane = 0; lane < plan_.lane_count; ++lane) give_up(door(lane).sender);
 }
 
+// For display: each figure goes from the record to the mailbox, by whoever takes it out.
+void Attachment::keep_totals(std::uint32_t index) noexcept {
+    ParticipantRecord& leaver = region_.participants().record(index);
+    layout_->left_sent.fetch_add(leaver.sent.exchange(0, kRelaxed), kRelaxed);
+    layout_->left_received.fetch_add(leaver.received.exchange(0, kRelaxed), kRelaxed);
+}
+
 void Attachment::recover(std::uint32_t dead) noexcept {
     for (std::optional<PoolEngine>& pool : pools_) {
         if (pool) pool->recover(dead);
     }
     STOA_CRASH_POINT("mailbox.recover.before_seats");
     give_up_seats(dead);
+    keep_totals(dead);
 }
 
 void Attachment::wake_all() noexcept {
@@ -297,6 +305,7 @@ void Attachment::wake_all() noexcept {
 
 void Attachment::leave() noexcept {
     give_up_seats(index_);
+    keep_totals(index_);
     region_.participants().leave(index_);
 }
 

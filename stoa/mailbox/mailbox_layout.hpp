@@ -23,13 +23,15 @@
 //       96     8 created_ns      creator       wall clock, display
 //      104     4 lanes_open      anyone (CAS)  doors 0 .. lanes_open - 1 may be ready; only grows
 //      108     4 reserved        creator       0
-//      128    16 seats           anyone (CAS)  holder of a role: place index + 1 | incarnation << 32
+//      112     8 left_sent       anyone (add)  messages sent by those who left; for display
+//      120     8 left_received   anyone (add)  messages received by those who left; for display
+//      128    16 seats           anyone (CAS)  holder of a role: index + 1 | incarnation << 32
 //      192   256 bells           anyone        PoolBells of each ring; lanes use bells[0].messages
 //      448  1024 type_text       creator       canonical text of the type, zero-terminated
 //     4096     - doors           -             lane_count of LaneDoor
 //
 // LaneDoor, one per lane
-//        0     8 sender          anyone (CAS)  who sends on it: place index + 1 | incarnation << 32
+//        0     8 sender          anyone (CAS)  who sends on it: index + 1 | incarnation << 32
 //        8     4 ready           its sender    1: the lane behind it is complete
 #pragma once
 

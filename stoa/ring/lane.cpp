@@ -90,6 +90,36 @@ Result<void> create_lane(std::span<std::byte> memory, const LaneGeometry& geomet
     return {};
 }
 
+// A walk from `delivered` to the first place that is not ready. It saw what it should if nothing
+// from its start on was freed meanwhile, for only then the sender may have written over it.
+Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept {
+    const Result<Checked> checked = check_header(memory, "lane.count");
+    if (!checked) return std::unexpected(checked.error());
+    const auto& [layout, geometry] = *checked;
+    constexpr int kTurns = 16;
+    LaneCounts counts;
+    for (int turn = 0; turn < kTurns; ++turn) {
+        const Cursors cursors = load_cursors(layout->receiver);
+        if (!cursors.valid(geometry.ring_bytes)) return fail(Errc::corrupt, "lane.count");
+        counts = {};
+        std::uint64_t walked = 0;
+        while (walked < geometry.ring_bytes) {
+            const std::uint64_t offset = (cursors.delivered + walked) & (geometry.ring_bytes - 1);
+            const LaneHead* head = layout_at<LaneHead>(memory, sizeof(LaneLayout) + offset);
+            const std::uint64_t word = head->ready.load(kAcquire);  // as S4
+            const std::uint64_t stride = stride_of(word, offset, geometry);
+            if (stride == 0) break;
+            if (LaneWord::kind(word) == LaneKind::record) {
+                ++counts.depth;
+                counts.payload_bytes += LaneWord::bytes(word);
+            }
+            walked += stride;
+        }
+        if (layout->receiver.freed.load(kAcquire) <= cursors.delivered) break;
+    }
+    return counts;
+}
+
 // --- LaneSender -------------------------------------------------------------------------------
 
 LaneSender::LaneSender(LaneLayout* layout, const LaneGeometry& geometry, LaneFence fence) noexcept

@@ -26,4 +26,14 @@ namespace stoa {
 [[nodiscard]] Result<void> create_lane(std::span<std::byte> memory,
                                        const LaneGeometry& geometry) noexcept;
 
+struct LaneCounts {
+    std::uint64_t depth = 0;          // records that wait
+    std::uint64_t payload_bytes = 0;  // of those
+};
+
+// What waits in a lane, seen from outside while both sides go on; writes nothing. Right for some
+// moment of the call; a lane that moves too fast for that gives its last guess.
+// Errors: bad_layout, wrong_version, corrupt
+[[nodiscard]] Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept;
+
 }  // namespace stoa

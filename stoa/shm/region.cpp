@@ -171,8 +171,8 @@ Result<Region> Region::open(const Domain& domain, std::string_view file_name, Re
     return region;
 }
 
-Result<Region> Region::attach(sys::Fd file, RegionKind kind) {
-    return map(std::move(file), kind, sys::Access::read_write);
+Result<Region> Region::attach(sys::Fd file, RegionKind kind, sys::Access access) {
+    return map(std::move(file), kind, access);
 }
 
 bool Region::condemn() noexcept {

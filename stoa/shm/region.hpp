@@ -51,7 +51,8 @@ public:
                                              RegionKind kind,
                                              sys::Access access = sys::Access::read_write);
     // Another mapping of memory that came as a descriptor. Errors: bad_layout, wrong_version
-    [[nodiscard]] static Result<Region> attach(sys::Fd file, RegionKind kind);
+    [[nodiscard]] static Result<Region> attach(sys::Fd file, RegionKind kind,
+                                               sys::Access access = sys::Access::read_write);
 
     // Marks the region CONDEMNED and removes its name. True: this call condemned it.
     [[nodiscard]] static Result<bool> destroy(const Domain& domain, std::string_view file_name,

@@ -1,0 +1,38 @@
+#include "cli/command/command.hpp"
+
+#include "cli/units.hpp"
+
+namespace stoa::cli {
+
+CLI::Option* add_bytes(CLI::App& verb, const std::string& name, std::uint64_t& bytes,
+                       const std::string& help) {
+    const auto take = [&bytes, name](const std::string& text) {
+        const std::optional<std::uint64_t> parsed = parse_bytes(text);
+        if (!parsed) {
+            throw CLI::ValidationError(name, text + " is not a size such as 4096, 64K or 1MiB");
+        }
+        bytes = *parsed;
+    };
+    return verb.add_option_function<std::string>(name, take, help)->type_name("BYTES");
+}
+
+CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
+                         std::optional<std::chrono::nanoseconds>& time, const std::string& help) {
+    const auto take = [&time, name](const std::string& text) {
+        time = parse_seconds(text);
+        if (!time) {
+            throw CLI::ValidationError(name, text + " is not a number of seconds such as 2 or 0.5");
+        }
+    };
+    return verb.add_option_function<std::string>(name, take, help)->type_name("SECONDS");
+}
+
+CLI::Option* add_name(CLI::App& verb, std::string& name) {
+    return verb.add_option("NAME", name, "The mailbox")->required()->type_name("");
+}
+
+void example(CLI::App& verb, const std::string& text) {
+    verb.footer("Example:\n  " + text);
+}
+
+}  // namespace stoa::cli

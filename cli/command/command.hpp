@@ -1,0 +1,52 @@
+// How a verb joins the command: one file per verb, one function that describes it to the parser.
+//
+//   void add_gc(CLI::App& app, Chosen& chosen) {
+//       auto options = std::make_shared<Options>();          // lives as long as the parser
+//       CLI::App* verb = app.add_subcommand("gc", "Cleans up after dead processes");
+//       verb->add_flag("--dry-run", options->dry_run, "Only tell");
+//       example(*verb, "stoa gc --dry-run");
+//       verb->callback([&chosen, options] { chosen.run = [options] { return gc(*options); }; });
+//   }
+// and a line in main.cpp. The verb runs after all arguments were parsed; it returns its Exit.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/exit.hpp"
+
+namespace stoa::cli {
+
+struct Chosen {
+    std::function<Exit()> run;
+    // All arguments behind the first "--", untouched by the parser (it takes [a,b], {} and ++
+    // apart). A verb that wants them says so.
+    std::vector<std::string> verbatim;
+    bool takes_verbatim = false;
+};
+
+// Options with units. Their values are checked while the arguments are parsed.
+CLI::Option* add_bytes(CLI::App& verb, const std::string& name, std::uint64_t& bytes,
+                       const std::string& help);
+CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
+                         std::optional<std::chrono::nanoseconds>& time, const std::string& help);
+CLI::Option* add_name(CLI::App& verb, std::string& name);  // the mailbox, required
+void example(CLI::App& verb, const std::string& text);
+
+void add_bench(CLI::App& app, Chosen& chosen);
+void add_gc(CLI::App& app, Chosen& chosen);
+void add_mailbox(CLI::App& app, Chosen& chosen);
+void add_mailbox_create(CLI::App& mailbox, Chosen& chosen);
+void add_mailbox_info(CLI::App& mailbox, Chosen& chosen);
+void add_mailbox_ls(CLI::App& mailbox, Chosen& chosen);
+void add_mailbox_rm(CLI::App& mailbox, Chosen& chosen);
+void add_recv(CLI::App& app, Chosen& chosen);
+void add_send(CLI::App& app, Chosen& chosen);
+
+}  // namespace stoa::cli

@@ -1,0 +1,31 @@
+// How facts about mailboxes are shown, as text and as JSON.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/exit.hpp"
+#include "stoa/mailbox/admin.hpp"
+
+namespace stoa::cli {
+
+using Json = nlohmann::ordered_json;
+
+[[nodiscard]] std::string_view name_of(Sharing sharing) noexcept;
+[[nodiscard]] std::string_view name_of(Role role) noexcept;
+[[nodiscard]] std::string_view name_of(sys::Life life) noexcept;
+
+[[nodiscard]] Json json_of(const MailboxFacts& facts);
+[[nodiscard]] Json json_of(const Participant& seen);
+// What was reserved: classes of a pool ring, or lanes.
+[[nodiscard]] Json reserve_json(const MailboxPlan& plan, std::uint64_t memory_bytes);
+[[nodiscard]] std::string reserve_text(const MailboxPlan& plan, std::uint64_t memory_bytes);
+// "1024 messages", and for whom that holds.
+[[nodiscard]] std::string capacity_text(const MailboxPlan& plan);
+
+// The most payload that fits.
+[[nodiscard]] std::uint64_t payload_bytes(const MailboxPlan& plan) noexcept;
+
+[[nodiscard]] Exit print_json(const Json& json);
+
+}  // namespace stoa::cli

@@ -1,0 +1,106 @@
+// stoa mailbox create NAME
+#include <fmt/format.h>
+
+#include <limits>
+#include <map>
+
+#include "cli/command/command.hpp"
+#include "cli/command/facts.hpp"
+#include "cli/output.hpp"
+#include "cli/say.hpp"
+#include "cli/units.hpp"
+#include "stoa/mailbox/raw_mailbox.hpp"
+
+namespace stoa::cli {
+namespace {
+
+struct Options {
+    std::string name;
+    MailboxOptions mailbox{.role = Role::none};
+    std::uint64_t max_bytes = 64 * 1024;
+    bool json = false;
+};
+
+Exit create(const Options& options) {
+    if (!can_print()) return Exit::failed;
+    const Result<RawMailbox> made = RawMailbox::create(options.name, options.mailbox);
+    if (!made) return complain("mailbox create " + options.name, made.error());
+    const MailboxPlan& plan = made->plan();
+    const std::uint64_t memory_bytes = made->attachment().region().allocated_bytes();
+    if (options.json) {
+        return print_json(Json{{"name", options.name},
+                               {"sharing", name_of(plan.sharing)},
+                               {"acknowledged", plan.acknowledged},
+                               {"capacity", plan.capacity},
+                               {"max_bytes", plan.max_bytes},
+                               {"loan_quota", plan.loan_quota},
+                               {"mode", fmt::format("{:04o}", options.mailbox.mode)},
+                               {"reserve", reserve_json(plan, memory_bytes)}});
+    }
+    return print(fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}", options.name,
+                             name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
+                             capacity_text(plan), reserve_text(plan, memory_bytes)));
+}
+
+std::uint32_t parse_mode(const std::string& text) {
+    const bool octal = !text.empty() && text.size() <= 4 &&
+                       text.find_first_not_of("01234567") == std::string::npos;
+    const unsigned long mode = octal ? std::stoul(text, nullptr, 8) : 0;
+    if (!octal || mode > 0777 || (mode & 0600) != 0600) {
+        throw CLI::ValidationError("--mode", text +
+                                                 " is not an octal mode such as 0600 or 0660 "
+                                                 "that lets its owner read and write");
+    }
+    return static_cast<std::uint32_t>(mode);
+}
+
+void check_max_bytes(Options& options) {
+    if (options.max_bytes < 1 || options.max_bytes > 1U << 30U) {
+        throw CLI::ValidationError("--max-bytes", "it must be 1 to 1GiB");
+    }
+    options.mailbox.max_bytes = static_cast<std::uint32_t>(options.max_bytes);
+}
+
+void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
+    MailboxOptions& mailbox = options->mailbox;
+    add_name(verb, options->name);
+    verb.add_option("--capacity", mailbox.capacity.messages, "How many messages may wait")
+        ->check(CLI::Range(1U, 1U << 20U))
+        ->capture_default_str();
+    add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message [64KiB]");
+    add_bytes(verb, "--reserve", mailbox.reserve_bytes, "Memory for payloads [1MiB]");
+    const std::map<std::string, Sharing> sharings{{"any", Sharing::any},
+                                                  {"single_receiver", Sharing::single_receiver},
+                                                  {"pair", Sharing::pair}};
+    verb.add_option_function<std::string>(
+            "--sharing",
+            [options, sharings](const std::string& text) {
+                options->mailbox.sharing = sharings.at(text);
+            },
+            "Who gets a message when several receive [any]")
+        ->check(CLI::IsMember({"any", "single_receiver", "pair"}))
+        ->type_name("");
+    verb.add_flag("--ack", mailbox.acknowledged,
+                  "Acknowledged: a message that its receiver did not finish is delivered again");
+    verb.add_option_function<std::string>(
+            "--mode",
+            [options](const std::string& text) { options->mailbox.mode = parse_mode(text); },
+            "Permissions of its file [0600]")
+        ->type_name("OCTAL");
+    verb.add_flag("--json", options->json, "Print JSON");
+}
+
+}  // namespace
+
+void add_mailbox_create(CLI::App& mailbox, Chosen& chosen) {
+    const auto options = std::make_shared<Options>();
+    CLI::App* verb = mailbox.add_subcommand("create", "Create a mailbox and reserve its memory");
+    add_options(*verb, options);
+    example(*verb, "stoa mailbox create jobs --capacity 64 --max-bytes 1MiB --reserve 8MiB --ack");
+    verb->callback([&chosen, options] {
+        check_max_bytes(*options);
+        chosen.run = [options] { return create(*options); };
+    });
+}
+
+}  // namespace stoa::cli

@@ -1,0 +1,61 @@
+// stoa mailbox info NAME
+#include <fmt/format.h>
+
+#include "cli/command/command.hpp"
+#include "cli/command/facts.hpp"
+#include "cli/output.hpp"
+#include "cli/say.hpp"
+#include "cli/units.hpp"
+
+namespace stoa::cli {
+namespace {
+
+std::string participants_text(const std::vector<Participant>& participants) {
+    if (participants.empty()) return "nobody has it open\n";
+    std::string text = fmt::format("\n{:>8} {:<15} {:<9} {:<8} {:>12} {:>12}\n", "PID", "PROCESS",
+                                   "ROLE", "LIFE", "SENT", "RECEIVED");
+    for (const Participant& seen : participants) {
+        text += fmt::format("{:>8} {:<15} {:<9} {:<8} {:>12} {:>12}\n", seen.identity.pid,
+                            printable(sys::process_name(seen.identity.pid)), name_of(seen.role),
+                            name_of(seen.life), seen.sent, seen.received);
+    }
+    return text;
+}
+
+std::string text_of(const MailboxFacts& facts) {
+    const MailboxPlan& plan = facts.plan;
+    std::string text =
+        fmt::format("name       {}\nsharing    {}{}\ntype       {}\ncapacity   {}\n", facts.name,
+                    name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
+                    printable(plan.type_text), capacity_text(plan));
+    text += reserve_text(plan, facts.memory_bytes);
+    text += fmt::format("depth      {}, {}\n", counted(facts.depth, "message", "messages"),
+                        human_bytes(facts.queued_bytes));
+    text += fmt::format("sent       {}\nreceived   {}\nredelivered {}\n", facts.sent,
+                        facts.received, facts.redelivered);
+    text += fmt::format("leased     {}{}\n", facts.leased,
+                        plan.lane_count > 0 ? " (a lane does not count them)" : "");
+    if (facts.dead_letters > 0) text += fmt::format("dead letters {}\n", facts.dead_letters);
+    return text + participants_text(facts.participants);
+}
+
+Exit info(const std::string& name, bool json) {
+    const Result<MailboxFacts> facts = look_at_mailbox(name);
+    if (!facts) return complain("mailbox info " + name, facts.error());
+    return json ? print_json(json_of(*facts)) : print(text_of(*facts));
+}
+
+}  // namespace
+
+void add_mailbox_info(CLI::App& mailbox, Chosen& chosen) {
+    const auto name = std::make_shared<std::string>();
+    const auto json = std::make_shared<bool>(false);
+    CLI::App* verb = mailbox.add_subcommand("info", "Show one mailbox and who has it open");
+    add_name(*verb, *name);
+    verb->add_flag("--json", *json, "Print JSON");
+    example(*verb, "stoa mailbox info logs --json");
+    verb->callback(
+        [&chosen, name, json] { chosen.run = [name, json] { return info(*name, *json); }; });
+}
+
+}  // namespace stoa::cli

@@ -1,0 +1,83 @@
+// stoa mailbox ls
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/command/command.hpp"
+#include "cli/command/facts.hpp"
+#include "cli/output.hpp"
+#include "cli/say.hpp"
+#include "cli/units.hpp"
+
+namespace stoa::cli {
+namespace {
+
+struct Row {
+    std::string name;
+    Result<MailboxFacts> facts;
+};
+
+// A list tidies up: what dead processes left behind is brought back first.
+Result<MailboxFacts> look_and_sweep(const std::string& name) {
+    Result<MailboxFacts> facts = look_at_mailbox(name);
+    if (!facts || facts->count(sys::Life::dead) == 0) return facts;
+    if (!sweep_mailbox(name)) return facts;  // not ours to change; it is shown as it is
+    return look_at_mailbox(name);
+}
+
+Result<std::vector<Row>> all_rows() {
+    const Result<std::vector<std::string>> names = mailbox_names();
+    if (!names) return std::unexpected(names.error());
+    std::vector<Row> rows;
+    for (const std::string& name : *names) {
+        Result<MailboxFacts> facts = look_and_sweep(name);
+        if (!facts && facts.error().code == Errc::not_found) continue;  // it went meanwhile
+        rows.push_back({name, std::move(facts)});
+    }
+    return rows;
+}
+
+std::string text_of(const std::vector<Row>& rows) {
+    std::size_t width = 4;
+    for (const Row& row : rows) width = std::max(width, row.name.size());
+    std::string text =
+        fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {}\n", "NAME", width, "DEPTH",
+                    "CAPACITY", "BYTES", "MEMORY", "OPEN", "SHARING", "ACK");
+    for (const Row& row : rows) {
+        if (!row.facts) {
+            text += fmt::format("{:<{}} {}\n", row.name, width, describe(row.facts.error()));
+            continue;
+        }
+        const MailboxFacts& facts = *row.facts;
+        text += fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {}\n", row.name, width,
+                            facts.depth, facts.plan.capacity, human_bytes(facts.queued_bytes),
+                            human_bytes(facts.memory_bytes), facts.participants.size(),
+                            name_of(facts.plan.sharing), facts.plan.acknowledged ? "yes" : "no");
+    }
+    return text;
+}
+
+Exit list(bool json) {
+    const Result<std::vector<Row>> rows = all_rows();
+    if (!rows) return complain("mailbox ls", rows.error());
+    if (!json) return print(rows->empty() ? "no mailboxes\n" : text_of(*rows));
+    Json array = Json::array();
+    for (const Row& row : *rows) {
+        array.push_back(row.facts
+                            ? json_of(*row.facts)
+                            : Json{{"name", row.name}, {"error", describe(row.facts.error())}});
+    }
+    return print_json(array);
+}
+
+}  // namespace
+
+void add_mailbox_ls(CLI::App& mailbox, Chosen& chosen) {
+    const auto json = std::make_shared<bool>(false);
+    CLI::App* verb = mailbox.add_subcommand("ls", "List all mailboxes of the domain");
+    verb->add_flag("--json", *json, "Print JSON");
+    example(*verb, "stoa mailbox ls");
+    verb->callback([&chosen, json] { chosen.run = [json] { return list(*json); }; });
+}
+
+}  // namespace stoa::cli

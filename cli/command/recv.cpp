@@ -1,0 +1,145 @@
+// stoa recv NAME
+#include <fmt/format.h>
+
+#include <deque>
+#include <limits>
+
+#include "cli/command/flow.hpp"
+#include "cli/output.hpp"
+#include "cli/say.hpp"
+#include "cli/units.hpp"
+
+namespace stoa::cli {
+namespace {
+
+struct Options : FlowOptions {
+    std::uint64_t count = 0;  // 0: not given
+    bool follow = false;
+
+    [[nodiscard]] std::uint64_t wanted() const noexcept {
+        if (count > 0) return count;
+        return follow ? std::numeric_limits<std::uint64_t>::max() : 1;
+    }
+};
+
+// Messages go through one buffer to standard output. In acknowledged mode each is held until its
+// last byte was written, then acked; what could not be written goes back.
+class Receiving {
+public:
+    Receiving(const Options& options, RawMailbox mailbox)
+        : options_{options}, mailbox_{std::move(mailbox)}, out_{Output::standard()} {}
+
+    Exit run() {
+        Exit ended = Exit::done;
+        while (ended == Exit::done && received_ < options_.wanted()) ended = step();
+        const Exit flushed = flush();
+        if (flushed != Exit::done) return flushed;
+        return ended == Exit::timed_out && options_.follow ? Exit::done : ended;
+    }
+
+private:
+    static constexpr std::size_t kBufferBytes = std::size_t{256} << 10U;
+
+    struct Held {
+        RawMessage message;
+        std::uint64_t end;  // of its frame, in bytes of output
+    };
+
+    Exit step() {
+        if (stop_requested()) return Exit::stopped;
+        Result<RawMessage> message = mailbox_.try_receive();
+        if (!message && message.error().code == Errc::empty) {
+            if (const Exit flushed = flush(); flushed != Exit::done) return flushed;
+            if (options_.no_wait) return nothing_came();
+            message = wait();
+        }
+        if (!message) return refused(message.error());
+        append_frame(options_.framing(), message->bytes(),
+                     [&](std::span<const std::byte> piece) { out_.append(piece); });
+        ++received_;
+        if (mailbox_.plan().acknowledged) held_.push_back({std::move(*message), out_.appended()});
+        const bool quota = held_.size() >= mailbox_.plan().loan_quota;
+        return quota || out_.pending() >= kBufferBytes ? flush() : Exit::done;
+    }
+
+    Result<RawMessage> wait() {
+        return in_slices(
+            mailbox_, options_.deadline(),
+            [&](Deadline slice) { return mailbox_.receive_with(slice); },
+            [&] { return !stop_requested() && !out_.reader_gone(); });
+    }
+
+    Exit refused(const Error& error) {
+        if (error.code != Errc::timed_out) return complain("recv " + options_.name, error);
+        if (stop_requested()) return Exit::stopped;
+        if (out_.reader_gone()) return Exit::broken_pipe;
+        return nothing_came();
+    }
+
+    Exit nothing_came() {
+        if (options_.follow) return Exit::timed_out;  // an end that was asked for
+        const std::string waited =
+            options_.no_wait ? "no message is waiting"
+                             : "no message came within " + human_seconds(*options_.timeout);
+        const std::string so_far =
+            options_.count > 1 ? fmt::format(" ({} of {} received)", received_, options_.count)
+                               : "";
+        complain(fmt::format("recv {}: {}{}", options_.name, waited, so_far));
+        return Exit::timed_out;
+    }
+
+    Exit flush() {
+        if (output_ended_) return *output_ended_;
+        const Written result = out_.flush();
+        while (!held_.empty() && held_.front().end <= out_.written()) {
+            if (Result<void> acked = held_.front().message.ack(); !acked) {
+                return complain("recv " + options_.name, acked.error());
+            }
+            held_.pop_front();
+        }
+        if (result == Written::ok) return Exit::done;
+        const bool lost = !mailbox_.plan().acknowledged && out_.pending() > 0;
+        held_.clear();  // not acked: they go back
+        const Exit ended = out_.exit_of(result);
+        output_ended_ = ended;
+        if (lost && result != Written::broken_pipe) {
+            complain(
+                fmt::format("recv {}: {} received and not written; a mailbox made with --ack "
+                            "would have kept them",
+                            options_.name, counted(out_.pending(), "byte was", "bytes were")));
+        }
+        return ended;
+    }
+
+    const Options& options_;
+    RawMailbox mailbox_;
+    Output out_;
+    std::deque<Held> held_;
+    std::uint64_t received_ = 0;
+    std::optional<Exit> output_ended_;  // nothing can be written any more
+};
+
+Exit receive(const Options& options) {
+    if (!can_print()) return Exit::failed;
+    catch_stop_signals();
+    Result<RawMailbox> mailbox = RawMailbox::open(options.name, {.role = Role::receives});
+    if (!mailbox) return complain("recv " + options.name, mailbox.error());
+    return Receiving{options, std::move(*mailbox)}.run();
+}
+
+}  // namespace
+
+void add_recv(CLI::App& app, Chosen& chosen) {
+    const auto options = std::make_shared<Options>();
+    CLI::App* verb = app.add_subcommand("recv", "Receive messages, a line each on standard output");
+    add_flow_options(*verb, *options, "The longest wait for the next message",
+                     "Take what is there; nothing there: exit status 3");
+    verb->add_option("--count", options->count, "How many messages [1; with --follow no end]")
+        ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+    verb->add_flag("--follow", options->follow,
+                   "Go on until Ctrl-C, --count, or --timeout without a message (exit status 0)");
+    example(*verb, "stoa recv logs --follow | grep error");
+    verb->callback([&chosen, options] { chosen.run = [options] { return receive(*options); }; });
+}
+
+}  // namespace stoa::cli

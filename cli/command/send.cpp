@@ -1,0 +1,169 @@
+// stoa send NAME [MESSAGE ...]
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "cli/command/flow.hpp"
+#include "cli/say.hpp"
+#include "cli/units.hpp"
+
+namespace stoa::cli {
+namespace {
+
+struct Options : FlowOptions {
+    std::vector<std::string> messages;
+};
+
+class Sending {
+public:
+    Sending(const Options& options, RawMailbox mailbox)
+        : options_{options}, mailbox_{std::move(mailbox)} {}
+
+    Exit arguments() {
+        for (const std::string& message : options_.messages) {
+            ++number_;
+            const Exit sent = send(std::as_bytes(std::span{message}));
+            if (sent != Exit::done) return sent;
+        }
+        return Exit::done;
+    }
+
+    Exit standard_input() {
+        FrameReader reader{options_.framing(), mailbox_.plan().max_bytes};
+        for (;;) {
+            std::span<const std::byte> message;
+            const Frame frame = reader.next(message);
+            number_ = reader.number();
+            Exit ended = Exit::done;
+            switch (frame) {
+                case Frame::message: ended = send(message); break;
+                case Frame::need_more: ended = read_more(reader); break;
+                case Frame::end: return Exit::done;
+                case Frame::too_big: return too_big(reader.claimed_bytes());
+                case Frame::cut_off:
+                    complain(what() + ": the input ends in the middle of it; check its framing");
+                    return Exit::failed;
+            }
+            if (ended != Exit::done) return ended;
+        }
+    }
+
+private:
+    [[nodiscard]] std::string what() const {
+        const bool lines = options_.messages.empty() && options_.framing() == Framing::lines;
+        return fmt::format("send {}: {} {}", options_.name, lines ? "line" : "message", number_);
+    }
+
+    Exit send(std::span<const std::byte> message) {
+        Result<void> sent = mailbox_.try_send(message);
+        if (!sent && sent.error().code == Errc::full && !options_.no_wait) sent = wait(message);
+        if (sent) [[likely]]
+            return stop_requested() ? Exit::stopped : Exit::done;
+        return refused(message.size(), sent.error());
+    }
+
+    Result<void> wait(std::span<const std::byte> message) {
+        return in_slices(
+            mailbox_, options_.deadline(),
+            [&](Deadline slice) { return mailbox_.send_with(message, slice); },
+            [] { return !stop_requested(); });
+    }
+
+    Exit refused(std::size_t bytes, const Error& error) {
+        switch (error.code) {
+            case Errc::too_big: return too_big(bytes);
+            case Errc::timed_out:
+                if (stop_requested()) return Exit::stopped;
+                complain(
+                    fmt::format("{} was not sent: the mailbox stayed full for {}; receive "
+                                "something, or wait longer",
+                                what(), human_seconds(*options_.timeout)));
+                return Exit::timed_out;
+            case Errc::full:
+                complain(what() +
+                         " was not sent: the mailbox is full; receive something, or send "
+                         "without --no-wait");
+                return Exit::timed_out;
+            default: return complain(what(), error);
+        }
+    }
+
+    Exit too_big(std::uint64_t bytes) {
+        const std::uint32_t most = mailbox_.plan().max_bytes;
+        complain(fmt::format(
+            "{} is too big: it has {}{} bytes, the mailbox takes {}; create it with a larger "
+            "--max-bytes{}",
+            what(), bytes == 0 ? "more than " : "", bytes == 0 ? most : bytes, most,
+            number_ > 1 ? " (what came before it is sent)" : ""));
+        return Exit::failed;
+    }
+
+    Exit read_more(FrameReader& reader) {
+        if (stop_requested()) return Exit::stopped;
+        const std::span<std::byte> room = reader.room();
+        const ssize_t count = ::read(STDIN_FILENO, room.data(), room.size());
+        if (count > 0) {
+            reader.filled(static_cast<std::size_t>(count));
+        } else if (count == 0) {
+            reader.finish();
+        } else if (errno != EINTR) {
+            return complain("send " + options_.name + ": standard input",
+                            {.code = Errc::os, .os_errno = errno, .step = "read"});
+        }
+        return Exit::done;
+    }
+
+    const Options& options_;
+    RawMailbox mailbox_;
+    std::uint64_t number_ = 0;
+};
+
+Exit send(const Options& options) {
+    catch_stop_signals();
+    Result<RawMailbox> mailbox = RawMailbox::open(options.name, {.role = Role::sends});
+    if (!mailbox) return complain("send " + options.name, mailbox.error());
+    Sending sending{options, std::move(*mailbox)};
+    return options.messages.empty() ? sending.standard_input() : sending.arguments();
+}
+
+// The words that the parser left over: messages, unless they look like an option.
+void take_messages(const CLI::App& verb, Chosen& chosen, Options& options) {
+    for (const std::string& word : verb.remaining()) {
+        if (word.size() > 1 && word.front() == '-') {
+            throw CLI::ParseError("unknown option " + word +
+                                      "; a message that begins with - goes "
+                                      "behind -- (stoa send NAME -- " +
+                                      word + ")",
+                                  CLI::ExitCodes::ExtrasError);
+        }
+        options.messages.push_back(word);
+    }
+    for (std::string& word : chosen.verbatim) options.messages.push_back(std::move(word));
+    if (!options.messages.empty() && (options.null || options.length_prefixed)) {
+        throw CLI::ParseError(
+            "--null and --length-prefixed are for standard input; here the "
+            "messages are arguments",
+            CLI::ExitCodes::ExcludesError);
+    }
+}
+
+}  // namespace
+
+void add_send(CLI::App& app, Chosen& chosen) {
+    const auto options = std::make_shared<Options>();
+    CLI::App* verb = app.add_subcommand(
+        "send",
+        "send NAME [MESSAGE ...]: send the arguments, else standard input, a message per line");
+    add_flow_options(*verb, *options, "The longest wait for room, for each message",
+                     "Do not wait while the mailbox is full (exit status 3)");
+    verb->allow_extras();
+    example(*verb, "stoa send jobs one two \"and three\"\n  zcat log.gz | stoa send logs");
+    verb->callback([&chosen, verb, options] {
+        chosen.takes_verbatim = true;
+        take_messages(*verb, chosen, *options);
+        chosen.run = [options] { return send(*options); };
+    });
+}
+
+}  // namespace stoa::cli

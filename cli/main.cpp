@@ -1,0 +1,88 @@
+// stoa: mailboxes of shared memory on the command line.
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <sstream>
+
+#include "cli/command/command.hpp"
+#include "cli/output.hpp"
+#include "cli/say.hpp"
+#include "cli/stop.hpp"
+
+namespace stoa::cli {
+namespace {
+
+using AddVerb = void (*)(CLI::App& app, Chosen& chosen);
+constexpr AddVerb kVerbs[] = {
+    add_mailbox, add_send, add_recv, add_gc,
+#if STOA_HAS_BENCH
+    add_bench,
+#endif
+};
+
+// The arguments in front of the first "--"; the others go to chosen.verbatim.
+std::vector<std::string> cut_at_dashes(int count, char** values, Chosen& chosen) {
+    std::vector<std::string> before;
+    int i = 1;
+    for (; i < count && std::string_view{values[i]} != "--"; ++i) before.emplace_back(values[i]);
+    for (++i; i < count; ++i) chosen.verbatim.emplace_back(values[i]);
+    return before;
+}
+
+Exit tell(const CLI::App& app, const CLI::ParseError& error) {
+    std::ostringstream help;
+    std::ostringstream wrong;
+    if (app.exit(error, help, wrong) == 0) return print(help.str());
+    std::string text = wrong.str();
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    complain(text);
+    return Exit::usage;
+}
+
+Exit run(int count, char** values) {
+    Chosen chosen;
+    CLI::App app{"Mailboxes in shared memory that survive killed processes", "stoa"};
+    app.set_version_flag("--version", "stoa " STOA_VERSION);
+    app.require_subcommand(1);
+    std::string domain;
+    app.add_option("--domain", domain, "The folder of the names (else $STOA_DOMAIN, else yours)");
+    app.footer(
+        "Exit status: 0 done, 1 failed, 2 wrong usage, 3 timed out, 4 no such name.\n"
+        "Example:\n  stoa mailbox create logs && seq 5 | stoa send logs && stoa recv logs");
+    for (const AddVerb add : kVerbs) add(app, chosen);
+    std::vector<std::string> arguments = cut_at_dashes(count, values, chosen);
+    const bool dashes = static_cast<int>(arguments.size()) + 1 < count;
+    try {
+        app.parse(std::vector<std::string>{arguments.rbegin(), arguments.rend()});
+        if (dashes && !chosen.takes_verbatim) throw CLI::ExtrasError("stoa", {"--"});
+    } catch (const CLI::ParseError& error) {
+        return tell(app, error);
+    }
+    if (!domain.empty()) ::setenv("STOA_DOMAIN", domain.c_str(), 1);
+    return chosen.run();
+}
+
+Exit run_safely(int count, char** values) {
+    try {
+        return run(count, values);
+    } catch (const std::bad_alloc&) {
+        complain("no memory is left; raise the limit (ulimit -v) or ask for less");
+    } catch (const std::exception& error) {
+        complain(error.what());
+    }
+    return Exit::failed;
+}
+
+}  // namespace
+}  // namespace stoa::cli
+
+int main(int count, char** values) {
+    using namespace stoa::cli;
+    hold_standard_descriptors();
+    catch_broken_pipes();
+    const Exit ended = run_safely(count, values);
+    if (ended == Exit::stopped) end_by_stop_signal();
+    if (ended == Exit::broken_pipe) end_by(SIGPIPE);
+    return static_cast<int>(ended);
+}

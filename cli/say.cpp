@@ -1,0 +1,35 @@
+#include "cli/say.hpp"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace stoa::cli {
+
+void complain(std::string_view text) noexcept {
+    constexpr std::string_view kBefore = "stoa: ";
+    constexpr std::string_view kAfter = "\n";
+    const auto piece = [](std::string_view part) {
+        return iovec{const_cast<char*>(part.data()), part.size()};
+    };
+    const iovec line[] = {piece(kBefore), piece(text), piece(kAfter)};
+    // One call, so that lines of several processes do not mix. There is nobody to tell of a failure.
+    [[maybe_unused]] const ssize_t written = ::writev(STDERR_FILENO, line, 3);
+}
+
+Exit complain(std::string_view what, const Error& error) {
+    std::string text{what};
+    text += ": ";
+    text += describe(error);
+    complain(text);
+    return exit_for(error.code);
+}
+
+std::string printable(std::string_view text) {
+    std::string shown{text};
+    for (char& c : shown) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return shown;
+}
+
+}  // namespace stoa::cli

@@ -1,0 +1,168 @@
+#include "stoa/mailbox/admin.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "stoa/mailbox/attachment.hpp"
+#include "stoa/ring/lane.hpp"
+#include "stoa/sys/file.hpp"
+
+namespace stoa {
+namespace {
+
+// Opens without finishing a removal that was begun.
+Result<Region> peek(const Domain& domain, std::string_view name) {
+    Result<sys::Fd> file =
+        sys::open_existing(domain.folder(), mailbox_file(name).c_str(), sys::Access::read_only);
+    if (!file) return std::unexpected(file.error());
+    return Region::attach(std::move(*file), RegionKind::mailbox, sys::Access::read_only);
+}
+
+Result<void> add_pools(const Region& region, MailboxFacts& facts) {
+    facts.sent = facts.received = 0;  // the rings know better than the participants
+    for (std::uint32_t i = 0; i < facts.plan.pool_count; ++i) {
+        const Result<PoolRing> ring = PoolRing::attach(
+            region.content().subspan(facts.plan.pool_offset[i], facts.plan.pool.total_bytes));
+        if (!ring) return std::unexpected(ring.error());
+        const PoolCounts counts = ring->counts();
+        facts.sent += counts.sent;
+        facts.received += counts.received;
+        facts.redelivered += counts.redelivered;
+        facts.depth += counts.depth;
+        facts.leased += counts.leased;
+        facts.loaned += counts.loaned;
+        facts.dead_letters += counts.dead_letters;
+        facts.queued_bytes += counts.queued_bytes;
+        facts.free_chunks += counts.free_chunks;
+    }
+    return {};
+}
+
+Result<void> add_lanes(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
+    facts.lanes_open = std::min(layout.lanes_open.load(kSeqCst), facts.plan.lane_count);
+    for (std::uint32_t i = 0; i < facts.lanes_open; ++i) {
+        const LaneDoor* door =
+            layout_at<LaneDoor>(region.content(), kDoorsOffset + i * sizeof(LaneDoor));
+        if (door->ready.load(kSeqCst) == 0) continue;  // no memory is behind it yet
+        const Result<LaneCounts> counts = count_lane(region.content().subspan(
+            facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
+        if (!counts) return std::unexpected(counts.error());
+        facts.depth += counts->depth;
+        facts.queued_bytes += counts->payload_bytes;
+    }
+    return {};
+}
+
+Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
+    MailboxFacts facts;
+    facts.name = name;
+    Result<MailboxPlan> plan = MailboxPlan::read(region.content());
+    if (!plan) return std::unexpected(plan.error());
+    facts.plan = std::move(*plan);
+    if (const Result<sys::FileInfo> info = sys::info(region.file())) {
+        facts.mode = info->mode;
+        facts.memory_bytes = info->allocated_bytes;
+    }
+    const MailboxLayout* layout = layout_at<MailboxLayout>(region.content(), 0);
+    facts.sent = layout->left_sent.load(kRelaxed);
+    facts.received = layout->left_received.load(kRelaxed);
+    region.participants().for_each([&](const Participant& seen) {
+        facts.participants.push_back(seen);
+        facts.sent += seen.sent;
+        facts.received += seen.received;
+    });
+    const Result<void> added =
+        facts.plan.pool_count > 0 ? add_pools(region, facts) : add_lanes(region, *layout, facts);
+    if (!added) return std::unexpected(added.error());
+    return facts;
+}
+
+std::vector<Participant> dead_of(const Region& region) {
+    std::vector<Participant> dead;
+    region.participants().for_each([&](const Participant& seen) {
+        if (seen.life == sys::Life::dead) dead.push_back(seen);
+    });
+    return dead;
+}
+
+bool vanished(const Error& error) noexcept {
+    return error.code == Errc::not_found || error.code == Errc::gone;
+}
+
+// What there is to do for one mailbox, done unless `dry_run`. nullopt: nothing.
+std::optional<Collected> collect(const Domain& domain, const std::string& name, bool dry_run) {
+    using What = Collected::What;
+    const auto left_alone = [&](const Error& error) -> std::optional<Collected> {
+        if (vanished(error)) return std::nullopt;
+        return Collected{.name = name, .what = What::left_alone, .dead = {}, .error = error};
+    };
+    const Result<Region> region = peek(domain, name);
+    if (!region) return left_alone(region.error());
+    if (region->condemned()) {
+        const Result<Region> opened =  // finishes it
+            dry_run ? fail(Errc::not_found, "open")
+                    : Region::open(domain, mailbox_file(name), RegionKind::mailbox,
+                                   sys::Access::read_only);
+        if (!opened && !vanished(opened.error())) return left_alone(opened.error());
+        return Collected{.name = name, .what = What::finished_removal, .dead = {}};
+    }
+    if (const Result<MailboxPlan> plan = MailboxPlan::read(region->content()); !plan) {
+        return left_alone(plan.error());
+    }
+    std::vector<Participant> dead = dead_of(*region);
+    if (dead.empty()) return std::nullopt;
+    if (!dry_run) {
+        const Result<void> swept = sweep_mailbox(name, domain.path());
+        if (!swept) return left_alone(swept.error());
+    }
+    return Collected{.name = name, .what = What::swept, .dead = std::move(dead)};
+}
+
+}  // namespace
+
+std::uint32_t MailboxFacts::count(sys::Life life) const noexcept {
+    return static_cast<std::uint32_t>(
+        std::count_if(participants.begin(), participants.end(),
+                      [&](const Participant& seen) { return seen.life == life; }));
+}
+
+Result<std::vector<std::string>> mailbox_names(std::string_view domain_path) {
+    const Result<Domain> domain = Domain::open(domain_path);
+    if (!domain) return std::unexpected(domain.error());
+    return domain->names_of(kMailboxSuffix);
+}
+
+Result<MailboxFacts> look_at_mailbox(std::string_view name, std::string_view domain_path) {
+    if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
+    const Result<Domain> domain = Domain::open(domain_path);
+    if (!domain) return std::unexpected(domain.error());
+    const Result<Region> region =
+        Region::open(*domain, mailbox_file(name), RegionKind::mailbox, sys::Access::read_only);
+    if (!region) return std::unexpected(region.error());
+    return facts_of(*region, name);
+}
+
+Result<void> sweep_mailbox(std::string_view name, std::string_view domain) {
+    // Joining sweeps.
+    const Result<std::unique_ptr<Attachment>> joined = Attachment::open(
+        name, {.role = Role::none, .waiting = Waiting::park, .domain = std::string{domain}},
+        nullptr);
+    if (!joined) return std::unexpected(joined.error());
+    return {};
+}
+
+Result<std::vector<Collected>> collect_garbage(bool dry_run, std::string_view domain_path) {
+    const Result<Domain> domain = Domain::open(domain_path);
+    if (!domain) return std::unexpected(domain.error());
+    const Result<std::vector<std::string>> names = domain->names_of(kMailboxSuffix);
+    if (!names) return std::unexpected(names.error());
+    std::vector<Collected> all;
+    for (const std::string& name : *names) {
+        if (std::optional<Collected> one = collect(*domain, name, dry_run)) {
+            all.push_back(std::move(*one));
+        }
+    }
+    return all;
+}
+
+}  // namespace stoa
