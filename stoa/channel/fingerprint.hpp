@@ -103,6 +103,7 @@ consteval std::size_t count_fields() {
 inline constexpr std::size_t kMaxFields = 32;
 
 // Pointers to the fields of an object, in order.
+// allowed: function_length: a structured binding per number of fields
 template <typename T>
 constexpr auto fields_of(T& object) noexcept {
     constexpr std::size_t kCount =

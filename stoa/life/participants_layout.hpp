@@ -14,7 +14,7 @@
 //
 // ParticipantRecord
 //        0     8 word      see below       {state 2, incarnation 24, pid 22, start ticks 16}
-//        8     8 sweeping  its holder      whom it recovers now: index + 1 | incarnation << 32; or 0
+//        8     8 sweeping  its holder      whom it recovers: index + 1 | incarnation << 32; or 0
 //       16    40 identity  its holder      sys::Identity in five words, complete before LIVE
 //       56     4 role      its holder      what the endpoint does: bits of Role
 //       60     4 seat      its holder      which lane or side it uses; meaning in mailbox/

@@ -1,23 +1,23 @@
 // Memory image of one lane, format v1. docs/formats/lane.md holds these tables; a test compares.
 //
 // LaneLayout
-//   offset bytes field              writer    rule
-//        0     8 magic              creator   set before the lane is published
-//        8     4 version            creator   readers refuse a version they do not know
-//       12     4 data_offset        creator   12288; where the ring begins
-//       16     8 ring_bytes         creator   power of two, 128 .. 2^32; never changes
-//       24     8 max_record_bytes   creator   the ring can hold such a record; never changes
-//     4096     8 delivered          receiver  position of the next record to deliver; only grows
-//     4224     8 freed              receiver  bytes before it may be overwritten; <= delivered
-//     4232     4 cpu                receiver  where it ran when it stored freed; kLaneUnknownCpu
-//     4352     4 receiver.mark      receiver  odd: asleep on the ready word at delivered
-//     8192     4 sender.mark        sender    odd: asleep on the low half of freed
-//    12288     - ring               sender    records; position p lies at p % ring_bytes
+//   offset bytes field                    writer    rule
+//        0     8 header.magic             creator   set before the lane is published
+//        8     4 header.version           creator   readers refuse a version they do not know
+//       12     4 header.data_offset       creator   12288; where the ring begins
+//       16     8 header.ring_bytes        creator   power of two, 128 .. 2^32; never changes
+//       24     8 header.max_record_bytes  creator   the ring can hold it; never changes
+//     4096     8 receiver.delivered       receiver  position of the next record to deliver; only
+//                                                   grows
+//     4224     8 receiver.freed           receiver  what lies before may be overwritten
+//     4232     4 receiver.cpu             receiver  where it ran when it stored freed
+//     4352     4 receiver.mark            receiver  odd: asleep on the ready word at delivered
+//     8192     4 sender.mark              sender    odd: asleep on the low half of freed
+//    12288 ring_bytes ring                sender    records; position p lies at p % ring_bytes
 //
-// LaneHead, at each record's position (a multiple of 16)
-//        0     8 inline_payload     sender    the payload, if it has at most 8 bytes
-//        8     8 ready              sender    LaneWord; 0 while the record is not published
-//       16     - payload            sender    the payload, if it has more than 8 bytes
+// LaneHead, at each record's position (a multiple of 16); a payload of more than 8 bytes follows it
+//        0     8 inline_payload           sender    the payload, if it has at most 8 bytes
+//        8     8 ready                    sender    LaneWord; 0 while the record is not published
 //
 // LaneWord
 //      bit  0-1 kind                          1 record, 2 pad, 3 end of stream; 0 only in word 0
@@ -84,6 +84,7 @@ struct LaneHead {
 };
 inline constexpr std::uint64_t kLaneInlineBytes = 8;
 inline constexpr std::uint64_t kLaneHeadBytes = 16;
+static_assert(offsetof(LaneHead, inline_payload) == 0);
 static_assert(offsetof(LaneHead, ready) == 8 && sizeof(LaneHead) == kLaneHeadBytes);
 static_assert(std::endian::native == std::endian::little);  // the kind lies in the low half
 

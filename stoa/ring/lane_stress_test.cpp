@@ -392,6 +392,7 @@ TEST(LaneStress, SurvivesRandomKillsOfBothSides) {
     std::unique_ptr<kit::Child> receiver = start_receiver();
     Random random{from_environment("STOA_SEED", 20'240'229)};
     for (std::uint64_t kill = 0; kill < kills && ledger.wrong.load() == 0; ++kill) {
+        // allowed: sleep: when to kill is a throw of the dice, nothing waits for it
         std::this_thread::sleep_for(std::chrono::microseconds{100 + random() % 600});
         if (random() % 3 == 0) {
             receiver->kill_and_wait();

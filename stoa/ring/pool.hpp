@@ -1,10 +1,11 @@
 // Pool ring: a bounded queue of messages from any endpoint to any endpoint, whole after any death.
 //
-// Start here: claim(), publish(), take(), release(); recover() after a death; bytes:
-// pool_layout.hpp. Threads:    each endpoint index is used by one thread at a time; indices run
-// concurrently. Processes:  any number, mapped at different addresses. Death:      at any
-// instruction: a message is delivered exactly once or was not sent; what the dead
-//             one held comes back by recover(), which anyone may run, also several at once.
+// Start here: claim(), publish(), take(), release(); recover() after a death. The bytes are in
+//             pool_layout.hpp.
+// Threads:    each endpoint index is used by one thread at a time; indices run concurrently.
+// Processes:  any number, mapped at different addresses.
+// Death:      at any instruction: a message is delivered exactly once or was not sent; what the
+//             dead one held comes back by recover(), which anyone may run, also several at once.
 // Blocking:   never, no system calls; a stopped endpoint stops nobody. To wait: channel/.
 // Lifetime:   borrows the mapping, which must outlive it, and frees nothing.
 // Units:      bytes; endpoint indices below kMaxEndpoints.

@@ -77,6 +77,7 @@ template <Bug bug>
 [[gnu::noinline]] bool publish(Board& board, std::uint16_t me, std::uint64_t value) {
     const std::size_t cell = claim<bug>(board, me);
     if (cell == Board::kCells) return false;
+    // allowed: banned: the crash must not be optimised away
     if (bug == Bug::crashes) value += *static_cast<const volatile std::uint64_t*>(nullptr);
     return show<bug>(board, cell, me, value);
 }
