@@ -55,10 +55,16 @@ Fd open_pidfd(std::uint32_t pid) noexcept {
     return Fd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
 }
 
-// Readable once every thread has ended. Zombies are; a process that lost only its leader is not.
-bool has_ended(const Fd& pidfd) noexcept {
+bool is_readable(const Fd& pidfd) noexcept {
     pollfd request{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
     return ::poll(&request, 1, 0) == 1 && (request.revents & POLLIN) != 0;
+}
+
+// Readable once every thread has ended. Zombies are; a process that lost only its leader is not.
+// Asked twice: while another thread than the leader execs, Linux 6.18 may take the old leader,
+// which is just being replaced, for the process. The second question meets the new leader.
+bool has_ended(const Fd& pidfd) noexcept {
+    return is_readable(pidfd) && is_readable(pidfd);
 }
 
 bool no_descriptor_left(int os_errno) noexcept {
@@ -271,29 +277,33 @@ struct Start {
 };
 
 // For a process that holds the pid at this moment: is it the one that started then?
+Life by_start(const std::optional<ProcStat>& stat, Start start) noexcept {
+    if (!stat || start.mask == 0)
+        return Life::unknown;  // hidden from us, just gone, no common clock
+    if (!start.differs(*stat)) return Life::alive;
+    return proc_shows_our_namespace() ? Life::dead : Life::unknown;
+}
+
+// Where no pidfd is to be had (seccomp), or the pid now belongs to a thread of another process.
 Life by_proc(std::uint32_t pid, Start start) noexcept {
-    if (start.mask == 0) return Life::unknown;
+    if (by_signal(pid) == Life::dead) return Life::dead;
     const auto stat = read_stat(ProcPath{pid, "stat"}.c_str());
-    if (!stat) return Life::unknown;  // hidden from us, or just gone
-    if (start.differs(*stat)) return proc_shows_our_namespace() ? Life::dead : Life::unknown;
-    // A zombie leader with living threads is a living process.
-    const bool ended = (stat->state == 'Z' || stat->state == 'X') && stat->threads <= 1;
-    return ended ? Life::dead : Life::alive;
+    const Life life = by_start(stat, start);
+    if (life == Life::unknown) return by_signal(pid);  // it may have gone in the meantime
+    // A zombie leader with living threads is a living process. A zombie with 0 threads is a leader
+    // just released, which also happens when another thread execs and takes over its pid.
+    return life == Life::alive && stat->state == 'Z' && stat->threads == 1 ? Life::dead : life;
 }
 
 Life by_pid(std::uint32_t pid, Start start) noexcept {
     const Fd pidfd = open_pidfd(pid);
-    if (pidfd.valid()) {
-        if (has_ended(pidfd)) return Life::dead;
-        const Life life = by_proc(pid, start);
-        return life == Life::unknown && has_ended(pidfd) ? Life::dead : life;
+    if (!pidfd.valid()) {
+        if (errno == ESRCH) return Life::dead;
+        return no_descriptor_left(errno) ? by_signal(pid) : by_proc(pid, start);
     }
-    if (errno == ESRCH) return Life::dead;
-    if (no_descriptor_left(errno)) return by_signal(pid);
-    // No pidfd to be had (seccomp), or the pid now belongs to a thread of another process.
-    if (by_signal(pid) == Life::dead) return Life::dead;
-    const Life life = by_proc(pid, start);
-    return life == Life::unknown ? by_signal(pid) : life;
+    if (has_ended(pidfd)) return Life::dead;
+    const Life life = by_start(read_stat(ProcPath{pid, "stat"}.c_str()), start);
+    return life == Life::unknown && has_ended(pidfd) ? Life::dead : life;
 }
 
 // nullopt: handles do not work here after all. ESTALE is dead only inside our pid namespace: a live

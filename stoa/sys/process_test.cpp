@@ -1,7 +1,7 @@
 #include "stoa/sys/process.hpp"
 
 #include <gtest/gtest.h>
-#include <pthread.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -59,17 +59,18 @@ TEST_P(Probe, PtraceStoppedProcessIsAlive) {
     ASSERT_EQ(::ptrace(PTRACE_DETACH, pid, nullptr, nullptr), 0);
 }
 
+// A vfork parent sleeps uninterruptibly; its child here waits until this test closes the pipe.
 TEST_P(Probe, ProcessThatWaitsInVforkIsAlive) {
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
     const Peer peer{[&] {
         ::close(ends[1]);
-        if (::vfork() == 0) {  // the parent sleeps uninterruptibly until this test closes the pipe
-            char byte;
-            while (::read(ends[0], &byte, 1) < 0) {
-            }
-            ::_exit(0);
-        }
+        const auto wait_for_test = [](void* end) {
+            char byte = 0;
+            return static_cast<int>(::read(*static_cast<int*>(end), &byte, 1));
+        };
+        alignas(16) static char stack[64 << 10];
+        (void)::clone(wait_for_test, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, ends);
         pause_forever();
     }};
     ::close(ends[0]);
