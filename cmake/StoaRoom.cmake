@@ -32,6 +32,7 @@ function(stoa_room name)
     foreach(below IN LISTS room_USES)
         target_link_libraries(${target} PUBLIC stoa_${below})
     endforeach()
+    set_property(GLOBAL APPEND PROPERTY STOA_ROOMS ${name})
     install(TARGETS ${target} EXPORT stoaTargets FILE_SET HEADERS)
 endfunction()
 
