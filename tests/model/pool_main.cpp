@@ -1,0 +1,153 @@
+// pool_model: explores the pool ring's algorithm. See README.md in this folder.
+#include <cstdio>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "tests/model/explorer.hpp"
+#include "tests/model/pool_model.hpp"
+#include "tests/model/pool_suites.hpp"
+
+namespace {
+
+using namespace stoa::model;
+
+constexpr const char* kUsage =
+    "usage: pool_model --suite default|full|mutants\n"
+    "       pool_model [--OPTION VALUE ...] [--mutant NAME] [--limit STATES] [--trace]\n"
+    "       pool_model --list-mutants\n"
+    "options: slots chunks senders receivers messages quota crashes freezes attaches\n"
+    "         attach-role newcomers spare heirs detaches all-sweep abandon ack nack k\n"
+    "         max-takes hints; without a suite one search with these\n";
+
+struct Tally {
+    int passed = 0;
+    int failed = 0;
+    std::size_t states = 0;
+    double seconds = 0;
+
+    void count(bool is_good) { ++(is_good ? passed : failed); }
+    void add(const Report& report) {
+        states += report.states;
+        seconds += report.seconds;
+    }
+};
+
+void print(std::string_view name, const Report& report) {
+    std::printf("%-44.*s %10zu states %10zu edges %8zu final %6zu stuck %7.1f s\n",
+                static_cast<int>(name.size()), name.data(), report.states, report.edges,
+                report.final, report.stuck, report.seconds);
+}
+
+void print_failure(const PoolConfig& config, const Report& report, bool with_trace) {
+    std::printf("    pool_model %s: %s\n", text_of(config).c_str(),
+                report.verdict == Verdict::limit ? "state limit" : report.reason.c_str());
+    if (!with_trace) return;
+    for (const std::string& line : report.trace) std::printf("      %s\n", line.c_str());
+}
+
+Report search(const PoolConfig& config, std::size_t limit) {
+    const PoolModel model(config);
+    return Explorer<PoolModel>(model).run(limit);
+}
+
+void run_suite(std::span<const PoolSearch> suite, std::size_t limit, Tally& tally) {
+    for (const PoolSearch& entry : suite) {
+        const Report report = search(entry.config, limit);
+        const bool holds = report.verdict == Verdict::holds;
+        print(entry.name, report);
+        if (!holds) print_failure(entry.config, report, true);
+        tally.count(holds);
+        tally.add(report);
+        std::fflush(stdout);
+    }
+}
+
+// Caught means: the search fails with the mutant and holds without it.
+void run_mutants(std::size_t limit, Tally& tally) {
+    std::map<std::string, bool> holds_without;
+    for (const PoolMutant& entry : mutants()) {
+        PoolConfig config = entry.config;
+        const std::string text = text_of(config);
+        if (!holds_without.contains(text)) {
+            const Report control = search(config, limit);
+            holds_without[text] = control.verdict == Verdict::holds;
+            tally.add(control);
+        }
+        config.mutant = entry.mutant;
+        const Report report = search(config, limit);
+        const bool fails = report.verdict == Verdict::fault || report.verdict == Verdict::stuck;
+        const bool is_caught = fails && holds_without[text];
+        std::printf("%-26.*s %s after %zu states, %.1f s: %s\n",
+                    static_cast<int>(entry.name.size()), entry.name.data(),
+                    is_caught ? "caught" : "SURVIVED", report.states, report.seconds,
+                    is_caught ? report.reason.c_str() : text_of(config).c_str());
+        tally.count(is_caught);
+        tally.add(report);
+        std::fflush(stdout);
+    }
+}
+
+int run_named_suite(std::string_view suite, std::size_t limit) {
+    Tally tally;
+    if (suite == "default" || suite == "full") run_suite(default_suite(), limit, tally);
+    if (suite == "full") run_suite(full_suite(), limit, tally);
+    if (suite == "mutants") run_mutants(limit, tally);
+    std::printf("%zu states, %.1f s\n", tally.states, tally.seconds);
+    std::printf("%d passed, %d failed\n", tally.passed, tally.failed);
+    return tally.failed == 0 && tally.passed != 0 ? 0 : 1;
+}
+
+int run_one(const PoolConfig& config, std::size_t limit, bool with_trace) {
+    const Report report = search(config, limit);
+    print(text_of(config), report);
+    if (report.verdict == Verdict::holds) return 0;
+    print_failure(config, report, with_trace);
+    return 1;
+}
+
+int list_mutants() {
+    for (const PoolMutant& entry : mutants()) {
+        std::printf("%-26.*s breaks: %.*s\n", static_cast<int>(entry.name.size()),
+                    entry.name.data(), static_cast<int>(entry.rule.size()), entry.rule.data());
+    }
+    return 0;
+}
+
+int refuse(std::string_view what) {
+    std::fprintf(stderr, "pool_model: %.*s\n%s", static_cast<int>(what.size()), what.data(),
+                 kUsage);
+    return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    PoolConfig config;
+    std::string suite;
+    std::size_t limit = 200'000'000;
+    bool with_trace = false;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view option = argv[i];
+        if (option == "--list-mutants") return list_mutants();
+        if (option == "--trace") {
+            with_trace = true;
+            continue;
+        }
+        if (!option.starts_with("--") || i + 1 == argc) return refuse(option);
+        const std::string_view value = argv[++i];
+        if (option == "--suite") {
+            suite = value;
+        } else if (option == "--limit") {
+            limit = std::stoull(argv[i]);
+        } else if (!set_option(config, option.substr(2), value)) {
+            return refuse(option);
+        }
+    }
+    if (suite.empty()) {
+        const char* refusal = refusal_of(config);
+        return refusal != nullptr ? refuse(refusal) : run_one(config, limit, with_trace);
+    }
+    const bool is_known = suite == "default" || suite == "full" || suite == "mutants";
+    return is_known ? run_named_suite(suite, limit) : refuse("no such suite");
+}

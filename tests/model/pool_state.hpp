@@ -1,0 +1,194 @@
+// The state of the pool ring's model: the shared words by the names that the ring gives them, and
+// what each participant remembers between two accesses of shared memory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace stoa::model {
+
+inline constexpr int kMaxSlots = 3;
+inline constexpr int kMaxChunks = 6;
+inline constexpr int kMaxParticipants = 5;
+inline constexpr int kMaxSenders = 2;  // that are there from the start
+inline constexpr int kMaxMessages = 6;
+inline constexpr int kNobody = 7;     // no participant, in a field of three bits
+inline constexpr int kUnwritten = 7;  // a chunk whose payload is no message
+inline constexpr int kNoChunk = 7;
+
+// ---- The shared words ------------------------------------------------------------------------
+
+enum class SlotKind : std::uint8_t { empty, full, taken, redeliver };
+
+struct SlotWord {
+    std::uint8_t lap = 0;
+    std::uint8_t takes = 0;  // how often this lap's message was taken
+    SlotKind kind = SlotKind::empty;
+    std::uint8_t who = 0;
+    std::uint8_t chunk = 0;
+    friend bool operator==(const SlotWord&, const SlotWord&) = default;
+};
+
+enum class ChunkState : std::uint8_t { free, loaned, borrowed, redeliver, dead_letter };
+
+// Of epochs only equality is ever used, and an epoch never comes again. So a packed state keeps no
+// epoch, only whether a remembered header still is the current one (pool_model.cpp, visit).
+struct HeaderWord {
+    std::uint8_t epoch = 1;
+    ChunkState state = ChunkState::free;
+    std::uint8_t owner = 0;
+    std::uint8_t takes = 0;
+    std::uint8_t count = 0;  // acknowledged mode: how often a lease of it ended without an ack
+    friend bool operator==(const HeaderWord&, const HeaderWord&) = default;
+};
+
+struct FlagWord {
+    std::uint8_t generation = 1;  // as with epochs, only equality matters
+    bool up = false;
+    friend bool operator==(const FlagWord&, const FlagWord&) = default;
+};
+
+enum class RecordState : std::uint8_t { free, claimed, live };
+
+struct RecordWord {
+    RecordState state = RecordState::free;
+    std::uint8_t incarnation = 0;
+    friend bool operator==(const RecordWord&, const RecordWord&) = default;
+};
+
+// Whom a participant announced that it sweeps.
+struct SweepWord {
+    std::uint8_t index = kNobody;
+    std::uint8_t incarnation = 0;
+    friend bool operator==(const SweepWord&, const SweepWord&) = default;
+};
+
+// ---- A participant's own memory --------------------------------------------------------------
+
+// The next access of shared memory that a participant makes. One step is one access.
+enum class Pc : std::uint8_t {
+    idle,
+    // attach, after the record was claimed
+    attach_clear_sweeping,
+    attach_publish,
+    // send
+    loan_header,
+    send_read_tail,
+    send_read_slot,
+    send_publish,
+    send_pass_tail,
+    send_advance_tail,
+    help_read_header,
+    help_reread_slot,
+    help_adopt,
+    help_empty_slot,
+    // receive
+    receive_scan_slot,
+    receive_claim_slot,
+    receive_scan_header,
+    receive_claim_header,
+    receive_lower_flag,
+    receive_read_head,
+    receive_read_slot,
+    receive_take,
+    receive_pass_head,
+    adopt_read_header,
+    adopt_reread_slot,
+    adopt_header,
+    empty_slot,
+    receive_advance_head,
+    bury_read_header,
+    bury_reread_slot,
+    bury_header,
+    bury_empty_slot,
+    // taking a dead letter out
+    drain_scan_slot,
+    drain_free_header,
+    // the end of a loan
+    give_hint,
+    nack_raise,
+    // recover
+    sweep_announce,
+    sweep_recheck,
+    sweep_raise_first,  // mutant raise_only_before only
+    sweep_read_slot,
+    sweep_redeliver_slot,
+    sweep_list_header,
+    sweep_hint_passed,
+    sweep_scan_slot,
+    sweep_settle_header,
+    sweep_give_hint,
+    sweep_raise,
+    sweep_give_index_back,
+    sweep_clear_word,
+};
+
+enum class Life : std::uint8_t { absent, running, frozen, dead, gone };  // gone: detached
+enum class Role : std::uint8_t { sender, receiver };
+
+struct Participant {
+    Life life = Life::absent;
+    Role role = Role::sender;
+    Pc pc = Pc::idle;
+    std::uint8_t held = 0;          // set of chunks: loans not yet committed or not yet given back
+    std::uint8_t next_message = 0;  // sender: the message that it commits next
+    std::uint8_t end_message = 0;
+
+    // Of the operation that is under way; meaningless, and not kept, outside of it.
+    std::uint8_t position = 0;      // of send and receive: lap * slots + slot
+    std::uint8_t index = 0;         // of a scan over slots or headers
+    std::uint8_t chunk = kNoChunk;  // my own chunk: being sent, taken or given back
+    SlotWord slot;                  // as it was read
+    HeaderWord header;              // as it was read
+    FlagWord flag;                  // as it was read
+    SweepWord victim;               // who is swept
+    std::array<bool, kMaxChunks> is_listed{};
+    std::array<HeaderWord, kMaxChunks> listed;
+};
+
+enum class AttachPc : std::uint8_t { idle, read_second, scan_sweeping, claim };
+
+// A process that wants to join, before it has an index.
+struct Newcomer {
+    AttachPc pc = AttachPc::idle;
+    std::uint8_t index = 0;
+    std::uint8_t incarnation = 0;
+    std::uint8_t scanned = 0;
+    std::uint8_t table = 0;  // the size of the participant table as it was read
+};
+
+// ---- What an outside observer remembers, to judge ------------------------------------------
+
+struct MessageStory {
+    bool was_sent = false;
+    bool was_settled = false;   // plain: delivered; acknowledged: acked or dead-lettered
+    bool was_put_back = false;  // redelivered after a death or a nack: no longer in order
+    std::uint8_t deliveries = 0;
+};
+
+struct PoolState {
+    std::array<SlotWord, kMaxSlots> slots;
+    std::array<HeaderWord, kMaxChunks> headers;
+    std::array<std::uint8_t, kMaxChunks> payloads;  // which message a chunk carries
+    std::uint8_t head = 0;
+    std::uint8_t tail = 0;
+    std::uint8_t hints = 0;  // the bitmap: one bit per chunk
+    FlagWord flag;
+    std::uint8_t table = 0;  // participant records that exist
+    std::array<RecordWord, kMaxParticipants> records;
+    std::array<SweepWord, kMaxParticipants> sweeping;
+    std::uint8_t late_clears = 0;  // mutant detach_announced only: detached, word not yet cleared
+
+    std::array<Participant, kMaxParticipants> participants;
+    std::array<Newcomer, 2> newcomers;
+
+    std::uint8_t crashes = 0;
+    std::uint8_t freezes = 0;
+    std::uint8_t attaches = 0;
+    std::uint8_t detaches = 0;
+    std::array<MessageStory, kMaxMessages> stories;
+    // newest[receiver][stream]: the newest message of that sender that came in order.
+    std::array<std::array<std::uint8_t, kMaxSenders>, kMaxParticipants> newest;
+};
+
+}  // namespace stoa::model

@@ -1,0 +1,121 @@
+#include "tests/model/pool_suites.hpp"
+
+#include <array>
+
+namespace stoa::model {
+namespace {
+
+constexpr std::array kDefault{
+    PoolSearch{"a crash, a freeze, an index reused", {.crashes = 1, .freezes = 1, .attaches = 1}},
+    PoolSearch{"two crashes, an index reused", {.crashes = 2, .attaches = 1}},
+    PoolSearch{"two slots, two crashes, a freeze",
+               {.slots = 2, .chunks = 3, .crashes = 2, .freezes = 1}},
+    PoolSearch{"three receivers, two crashes", {.receivers = 3, .messages = 1, .crashes = 2}},
+    PoolSearch{"two senders, a crash, a freeze",
+               {.chunks = 3, .senders = 2, .messages = 1, .crashes = 1, .freezes = 1}},
+    PoolSearch{"quota 2, two crashes, a freeze",
+               {.chunks = 3, .quota = 2, .crashes = 2, .freezes = 1}},
+    PoolSearch{"quota 2, two slots, two crashes",
+               {.slots = 2, .chunks = 3, .messages = 3, .quota = 2, .crashes = 2}},
+    PoolSearch{"hints, a crash, a freeze, an index reused",
+               {.crashes = 1, .freezes = 1, .attaches = 1, .hints = true}},
+    PoolSearch{"hints, quota 2, loans abandoned",
+               {.slots = 2,
+                .chunks = 3,
+                .quota = 2,
+                .crashes = 1,
+                .freezes = 1,
+                .abandon = true,
+                .hints = true}},
+    PoolSearch{"takes at their maximum, three crashes",
+               {.receivers = 3, .messages = 1, .crashes = 3, .max_takes = 1}},
+    PoolSearch{"takes at their maximum, letters taken out",
+               {.chunks = 1, .receivers = 3, .crashes = 1, .max_takes = 0, .drain = true}},
+    PoolSearch{"a sender attaches",
+               {.crashes = 1, .freezes = 1, .attaches = 1, .attach_role = Role::sender}},
+    PoolSearch{"full table, the only receiver dies, an heir",
+               {.receivers = 1, .crashes = 1, .attaches = 1, .spare = 1, .heirs = true}},
+    PoolSearch{"full table, two newcomers at once, all sweep",
+               {.chunks = 1,
+                .receivers = 1,
+                .messages = 1,
+                .crashes = 1,
+                .attaches = 2,
+                .newcomers = 2,
+                .spare = 1,
+                .heirs = true,
+                .all_sweep = true}},
+    PoolSearch{"a detach, a crash, an index reused", {.crashes = 1, .attaches = 1, .detaches = 1}},
+    PoolSearch{"ack: a crash, a freeze", {.crashes = 1, .freezes = 1, .ack = true}},
+    PoolSearch{"ack: two crashes, an index reused",
+               {.messages = 1, .crashes = 2, .attaches = 1, .ack = true}},
+    PoolSearch{"ack: k 0, two crashes, a freeze, letters out",
+               {.chunks = 3, .crashes = 2, .freezes = 1, .ack = true, .k = 0, .drain = true}},
+    PoolSearch{"ack: k 2, two crashes, an index reused",
+               {.messages = 1, .crashes = 2, .attaches = 1, .ack = true, .k = 2}},
+    PoolSearch{"ack: hints, two crashes, a freeze",
+               {.crashes = 2, .freezes = 1, .ack = true, .hints = true}},
+    PoolSearch{"ack: a detach, a crash, an index reused",
+               {.messages = 1, .crashes = 1, .attaches = 1, .detaches = 1, .ack = true}},
+};
+
+constexpr std::array kFull{
+    PoolSearch{"two crashes, a freeze, an index reused",
+               {.crashes = 2, .freezes = 1, .attaches = 1}},
+    PoolSearch{"two crashes, two attaches", {.crashes = 2, .attaches = 2}},
+    PoolSearch{"two slots, three messages, all of it",
+               {.slots = 2, .chunks = 3, .messages = 3, .crashes = 2, .freezes = 1, .attaches = 1}},
+    PoolSearch{"three receivers, two crashes, two messages", {.receivers = 3, .crashes = 2}},
+    PoolSearch{"three receivers, two crashes, a freeze",
+               {.receivers = 3, .crashes = 2, .freezes = 1}},
+    PoolSearch{"two senders, two crashes, a freeze",
+               {.chunks = 3, .senders = 2, .messages = 1, .crashes = 2, .freezes = 1}},
+    PoolSearch{"two senders, two messages each, a crash", {.senders = 2, .crashes = 1}},
+    PoolSearch{"two senders, two slots, a crash", {.slots = 2, .senders = 2, .crashes = 1}},
+    PoolSearch{"two senders, two messages each, a freeze",
+               {.chunks = 3, .senders = 2, .freezes = 1}},
+    PoolSearch{"two senders that sweep too, two crashes",
+               {.senders = 2, .messages = 1, .crashes = 2, .all_sweep = true}},
+    PoolSearch{"quota 2, two slots, a crash, a freeze",
+               {.slots = 2, .chunks = 3, .messages = 3, .quota = 2, .crashes = 1, .freezes = 1}},
+    PoolSearch{"hints, two crashes, an index reused", {.crashes = 2, .attaches = 1, .hints = true}},
+    PoolSearch{"full table, heirs of two deaths, a freeze",
+               {.receivers = 1,
+                .messages = 1,
+                .crashes = 2,
+                .freezes = 1,
+                .attaches = 2,
+                .spare = 2,
+                .heirs = true}},
+    PoolSearch{"a detach, two crashes, a freeze, an attach",
+               {.crashes = 2, .freezes = 1, .attaches = 1, .detaches = 1}},
+    PoolSearch{"takes at their maximum, an index reused",
+               {.crashes = 2, .freezes = 1, .attaches = 1, .max_takes = 1}},
+    PoolSearch{"ack: two crashes, a freeze", {.crashes = 2, .freezes = 1, .ack = true}},
+    PoolSearch{"ack: two crashes, two messages, an attach",
+               {.crashes = 2, .attaches = 1, .ack = true}},
+    PoolSearch{"ack: a crash, a freeze, an attach",
+               {.crashes = 1, .freezes = 1, .attaches = 1, .ack = true}},
+    PoolSearch{"ack: two crashes, a freeze, an attach",
+               {.messages = 1, .crashes = 2, .freezes = 1, .attaches = 1, .ack = true}},
+    PoolSearch{"ack: no dead letters, two crashes, a freeze",
+               {.chunks = 3, .crashes = 2, .freezes = 1, .ack = true, .k = kNever}},
+    PoolSearch{"ack: quota 2, two crashes", {.chunks = 3, .quota = 2, .crashes = 2, .ack = true}},
+    PoolSearch{"ack: quota 2, a crash, a freeze",
+               {.chunks = 3, .quota = 2, .crashes = 1, .freezes = 1, .ack = true}},
+    PoolSearch{"ack: three receivers, two crashes, a freeze",
+               {.receivers = 3, .messages = 1, .crashes = 2, .freezes = 1, .ack = true}},
+    PoolSearch{"ack: two senders, a crash, a freeze",
+               {.senders = 2, .messages = 1, .crashes = 1, .freezes = 1, .ack = true}},
+};
+
+}  // namespace
+
+std::span<const PoolSearch> default_suite() {
+    return kDefault;
+}
+std::span<const PoolSearch> full_suite() {
+    return kFull;
+}
+
+}  // namespace stoa::model
