@@ -15,7 +15,7 @@ namespace {
 
 using AddVerb = void (*)(CLI::App& app, Chosen& chosen);
 constexpr AddVerb kVerbs[] = {
-    add_mailbox, add_send, add_recv, add_gc,
+    add_mailbox, add_send, add_recv, add_farm, add_gc,
 #if STOA_HAS_BENCH
     add_bench,
 #endif
@@ -33,6 +33,11 @@ std::vector<std::string> cut_at_dashes(int count, char** values, Chosen& chosen)
 Exit tell(const CLI::App& app, const CLI::ParseError& error) {
     std::ostringstream help;
     std::ostringstream wrong;
+    const std::vector<std::string> words = app.remaining(true);
+    if (error.get_name() == "RequiredError" && !words.empty()) {
+        complain("there is no verb '" + words.front() + "'; see stoa --help");
+        return Exit::usage;
+    }
     if (app.exit(error, help, wrong) == 0) return print(help.str());
     std::string text = wrong.str();
     while (!text.empty() && text.back() == '\n') text.pop_back();

@@ -40,6 +40,7 @@ CLI::Option* add_name(CLI::App& verb, std::string& name);  // the mailbox, requi
 void example(CLI::App& verb, const std::string& text);
 
 void add_bench(CLI::App& app, Chosen& chosen);
+void add_farm(CLI::App& app, Chosen& chosen);
 void add_gc(CLI::App& app, Chosen& chosen);
 void add_mailbox(CLI::App& app, Chosen& chosen);
 void add_mailbox_create(CLI::App& mailbox, Chosen& chosen);

@@ -1,0 +1,124 @@
+#include "cli/farm/collector.hpp"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <cstring>
+
+#include "cli/farm/scratch.hpp"
+#include "cli/say.hpp"
+
+namespace stoa::cli::farm {
+namespace {
+
+constexpr std::size_t kFlushBytes = 64 * 1024;
+
+bool failed(const PartHeader& end) noexcept {
+    return end.status != 0 || end.start_errno != 0;
+}
+
+std::string how_it_ended(const PartHeader& end) {
+    if (end.start_errno != 0) {
+        return fmt::format("COMMAND cannot be started: {}", std::strerror(end.start_errno));
+    }
+    if (WIFSIGNALED(end.status)) {
+        const int signal = WTERMSIG(end.status);
+        return fmt::format("killed by signal {} ({})", signal, ::strsignal(signal));
+    }
+    return fmt::format("exit status {}", WEXITSTATUS(end.status));
+}
+
+}  // namespace
+
+void Collector::tell_failure(const PartHeader& end) const {
+    around_.say(fmt::format("task {} failed {} times, the last time: {}; its output is left out",
+                            end.task, retries_ + 1, how_it_ended(end)));
+}
+
+void Collector::leave(const PartHeader& end) {
+    const TaskExtent extent = around_.window.leave();
+    discard(around_.spool, extent.spool_offset, extent.spool_bytes);
+    around_.figures.bytes_done += extent.bytes;
+    ++around_.figures.tasks_done;
+    if (failed(end)) {
+        ++around_.figures.tasks_failed;
+        tell_failure(end);
+    }
+    ++next_;
+}
+
+Exit Collector::flush() {
+    return output_.exit_of(output_.flush());
+}
+
+Exit Collector::write(Bytes bytes) {
+    output_.append(bytes);
+    around_.figures.bytes_out += bytes.size();
+    return output_.pending() >= kFlushBytes ? flush() : Exit::done;
+}
+
+Exit Collector::write_held(const HeldResult& held) {
+    const Result<Exit> written = held.for_each([&](Bytes bytes) { return write(bytes); });
+    return written ? *written : complain("farm", written.error());
+}
+
+Exit Collector::write_complete() {
+    while (slot(next_).complete) {
+        Slot& done = slot(next_);
+        done.complete = false;
+        if (!failed(done.end)) {
+            if (const Exit exit = write_held(done.held); exit != Exit::done) return exit;
+        }
+        done.held.clear(budget_);
+        leave(done.end);
+    }
+    return Exit::done;
+}
+
+Exit Collector::take_part(const PartHeader& part, Bytes bytes) {
+    Slot& at = slot(part.task);
+    if (part.task < next_ || at.complete) return Exit::done;  // it came before
+    if (part.part == 0) {                                     // a new attempt replaces the last one
+        at.held.clear(budget_);
+        at.attempt = part.attempt;
+        at.parts = 0;
+    }
+    if (at.attempt != part.attempt || at.parts != part.part) return Exit::done;
+    ++at.parts;
+    const bool last = part.kind == PartKind::last;
+    if (last) around_.board.close(part.task);
+    if (last && part.part == 0 && part.task == next_ && !failed(part)) {  // straight through
+        if (const Exit exit = write(bytes); exit != Exit::done) return exit;
+        leave(part);
+        return write_complete();
+    }
+    if (!last || !failed(part)) {
+        const bool was_spilled = at.held.spilled();
+        const std::uint64_t before = at.held.bytes();
+        if (Result<void> held = at.held.append(bytes, budget_); !held) {
+            return complain("farm", held.error());
+        }
+        if (at.held.spilled()) {
+            around_.figures.bytes_spilled += bytes.size() + (was_spilled ? 0 : before);
+        }
+    }
+    if (!last) return Exit::done;
+    at.complete = true;
+    at.end = part;
+    return write_complete();
+}
+
+Collector::Taken Collector::take(Bytes message) {
+    const auto part = header_of<PartHeader>(message);
+    Exit exit = Exit::done;
+    if (part.kind == PartKind::end_of_input) {
+        total_ = part.task;
+    } else {
+        exit = take_part(part, message.subspan(sizeof part));
+    }
+    if (exit != Exit::done) return {false, exit};
+    const bool finished = total_ && next_ == *total_;
+    return {finished, finished ? flush() : Exit::done};
+}
+
+}  // namespace stoa::cli::farm
