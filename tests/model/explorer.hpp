@@ -160,6 +160,9 @@ public:
 
     explicit Explorer(const Model& model) : model_(model) {}
 
+    // From now on every state must make the same moves before and after it was packed.
+    void check_packing() noexcept { checks_packing_ = true; }
+
     [[nodiscard]] Report run(std::size_t state_limit) {
         const auto start = std::chrono::steady_clock::now();
         search(state_limit);
@@ -213,6 +216,7 @@ private:
                 fail(move.fault, number, line(move, move.next));
                 return false;
             }
+            if (checks_packing_) check_same_moves(move.next);
             Hashed& next = batch_.emplace_back();
             next.state = packed(move.next);
             next.hash = hash_of(next.state);
@@ -228,6 +232,27 @@ private:
         }
         degrees_.push_back(degree);
         return true;
+    }
+
+    void check_same_moves(const State& state) const {
+        const Packed packed_state = packed(state);
+        State again{};
+        BitReader reader(packed_state);
+        model_.visit(again, reader);
+        Moves<State> before;
+        Moves<State> after;
+        model_.moves(state, before);
+        model_.moves(again, after);
+        STOA_CHECK(before.all().size() == after.all().size());
+        for (std::size_t i = 0; i < before.all().size(); ++i) {
+            const auto& one = before.all()[i];
+            const auto& other = after.all()[i];
+            STOA_CHECK(one.fault == other.fault && one.who == other.who && one.what == other.what);
+            STOA_CHECK(one.fault != nullptr || packed(one.next) == packed(other.next));
+        }
+        const Ending ending = model_.ending(state);
+        const Ending same = model_.ending(again);
+        STOA_CHECK(ending.is_clean == same.is_clean && ending.fault == same.fault);
     }
 
     void insert(const State& state, std::uint32_t parent) {
@@ -296,6 +321,7 @@ private:
     Blocks<std::uint8_t> degrees_;      // by state: how many of successors_ are its own
     Blocks<std::uint8_t> is_final_;     // by state; judge_ends widens it to "reaches an end"
     std::vector<Hashed> batch_;
+    bool checks_packing_ = false;
     Report report_;
 };
 

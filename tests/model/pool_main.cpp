@@ -1,8 +1,10 @@
 // pool_model: explores the pool ring's algorithm. See README.md in this folder.
+#include <charconv>
 #include <cstdio>
 #include <map>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "tests/model/explorer.hpp"
 #include "tests/model/pool_model.hpp"
@@ -18,7 +20,8 @@ constexpr const char* kUsage =
     "       pool_model --list-mutants\n"
     "options: slots chunks senders receivers messages quota crashes freezes attaches\n"
     "         attach-role newcomers spare heirs detaches all-sweep abandon ack nack k\n"
-    "         max-takes hints; without a suite one search with these\n";
+    "         max-takes drain hints; without a suite one search with these\n"
+    "--check-packing 1: also prove that a packed state forgets nothing that matters (slow)\n";
 
 struct Tally {
     int passed = 0;
@@ -46,9 +49,11 @@ void print_failure(const PoolConfig& config, const Report& report, bool with_tra
     for (const std::string& line : report.trace) std::printf("      %s\n", line.c_str());
 }
 
-Report search(const PoolConfig& config, std::size_t limit) {
+Report search(const PoolConfig& config, std::size_t limit, bool checks_packing = false) {
     const PoolModel model(config);
-    return Explorer<PoolModel>(model).run(limit);
+    Explorer<PoolModel> explorer(model);
+    if (checks_packing) explorer.check_packing();
+    return explorer.run(limit);
 }
 
 void run_suite(std::span<const PoolSearch> suite, std::size_t limit, Tally& tally) {
@@ -98,11 +103,19 @@ int run_named_suite(std::string_view suite, std::size_t limit) {
     return tally.failed == 0 && tally.passed != 0 ? 0 : 1;
 }
 
-int run_one(const PoolConfig& config, std::size_t limit, bool with_trace) {
-    const Report report = search(config, limit);
-    print(text_of(config), report);
+struct Options {
+    PoolConfig config;
+    std::string suite;
+    std::size_t limit = 200'000'000;
+    int checks_packing = 0;
+    bool with_trace = false;
+};
+
+int run_one(const Options& options) {
+    const Report report = search(options.config, options.limit, options.checks_packing != 0);
+    print(text_of(options.config), report);
     if (report.verdict == Verdict::holds) return 0;
-    print_failure(config, report, with_trace);
+    print_failure(options.config, report, options.with_trace);
     return 1;
 }
 
@@ -120,34 +133,35 @@ int refuse(std::string_view what) {
     return 2;
 }
 
+template <typename Number>
+bool parse(std::string_view text, Number& number) {
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc{} && stop == text.data() + text.size();
+}
+
+bool set(Options& options, std::string_view name, std::string_view value) {
+    if (name == "limit") return parse(value, options.limit);
+    if (name == "check-packing") return parse(value, options.checks_packing);
+    if (name != "suite") return set_option(options.config, name, value);
+    options.suite = value;
+    return value == "default" || value == "full" || value == "mutants";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    PoolConfig config;
-    std::string suite;
-    std::size_t limit = 200'000'000;
-    bool with_trace = false;
+    Options options;
     for (int i = 1; i < argc; ++i) {
         const std::string_view option = argv[i];
         if (option == "--list-mutants") return list_mutants();
         if (option == "--trace") {
-            with_trace = true;
+            options.with_trace = true;
             continue;
         }
         if (!option.starts_with("--") || i + 1 == argc) return refuse(option);
-        const std::string_view value = argv[++i];
-        if (option == "--suite") {
-            suite = value;
-        } else if (option == "--limit") {
-            limit = std::stoull(argv[i]);
-        } else if (!set_option(config, option.substr(2), value)) {
-            return refuse(option);
-        }
+        if (!set(options, option.substr(2), argv[++i])) return refuse(option);
     }
-    if (suite.empty()) {
-        const char* refusal = refusal_of(config);
-        return refusal != nullptr ? refuse(refusal) : run_one(config, limit, with_trace);
-    }
-    const bool is_known = suite == "default" || suite == "full" || suite == "mutants";
-    return is_known ? run_named_suite(suite, limit) : refuse("no such suite");
+    if (!options.suite.empty()) return run_named_suite(options.suite, options.limit);
+    const char* refusal = refusal_of(options.config);
+    return refusal != nullptr ? refuse(refusal) : run_one(options);
 }

@@ -59,7 +59,7 @@ void PoolModel::moves(const PoolState& state, Moves<PoolState>& out) const {
         } else {
             PoolStep step(config_, out.draft(state), who);
             const char* fault = step.run();
-            out.take_progress(who, name_of(my.pc), fault);
+            out.take_progress(who, PoolStep::name_of(my.pc), fault);
         }
         crash_and_freeze(state, who, out);
     }
@@ -307,7 +307,7 @@ std::string PoolModel::text(const PoolState& state) const {
                kRecords[static_cast<std::size_t>(state.records[at(i)].state)] + "(" +
                number(state.records[at(i)].incarnation) + ") " +
                kLives[static_cast<std::size_t>(my.life)];
-        if (my.life == Life::running || my.life == Life::frozen) out += name_of(my.pc);
+        if (my.life == Life::running || my.life == Life::frozen) out += PoolStep::name_of(my.pc);
         if (my.held != 0) out += " holds " + number(my.held);
         const SweepWord& word = state.sweeping[at(i)];
         if (word.index != kNobody) out += " sweeping " + number(word.index);

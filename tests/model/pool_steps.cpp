@@ -1,51 +1,90 @@
 #include "tests/model/pool_steps.hpp"
 
-#include "stoa/base/check.hpp"
+#include <array>
 
-// Every line of the algorithm, with its name in traces.
-#define STOA_POOL_STEPS(X)                                                                        \
-    X(attach_clear_sweeping)                                                                      \
-    X(attach_publish)                                                                             \
-    X(loan_header)                                                                                \
-    X(send_read_tail)                                                                             \
-    X(send_read_slot)                                                                             \
-    X(send_publish)                                                                               \
-    X(send_pass_tail) X(send_advance_tail) X(help_read_header) X(help_reread_slot) X(help_adopt)  \
-        X(help_empty_slot) X(receive_scan_slot) X(receive_claim_slot) X(receive_scan_header)      \
-            X(receive_claim_header) X(receive_lower_flag) X(receive_read_head)                    \
-                X(receive_read_slot) X(receive_take) X(receive_pass_head) X(adopt_read_header)    \
-                    X(adopt_reread_slot) X(adopt_header) X(empty_slot) X(receive_advance_head)    \
-                        X(bury_read_header) X(bury_reread_slot) X(bury_header) X(bury_empty_slot) \
-                            X(drain_scan_slot) X(drain_free_header) X(give_hint) X(nack_raise)    \
-                                X(sweep_announce) X(sweep_recheck) X(sweep_raise_first)           \
-                                    X(sweep_read_slot) X(sweep_redeliver_slot)                    \
-                                        X(sweep_list_header) X(sweep_hint_passed)                 \
-                                            X(sweep_scan_slot) X(sweep_settle_header)             \
-                                                X(sweep_give_hint) X(sweep_raise)                 \
-                                                    X(sweep_give_index_back) X(sweep_clear_word)
+#include "stoa/base/check.hpp"
 
 namespace stoa::model {
 
+struct PoolStep::Line {
+    Pc pc;
+    const char* name;  // in traces
+    void (PoolStep::*access)();
+};
+
+const PoolStep::Line& PoolStep::line_of(Pc pc) {
+    static constexpr std::array kLines{
+        Line{Pc::idle, "idle", &PoolStep::idle},
+        Line{Pc::attach_clear_sweeping, "attach_clear_sweeping", &PoolStep::attach_clear_sweeping},
+        Line{Pc::attach_publish, "attach_publish", &PoolStep::attach_publish},
+        Line{Pc::loan_header, "loan_header", &PoolStep::loan_header},
+        Line{Pc::send_read_tail, "send_read_tail", &PoolStep::send_read_tail},
+        Line{Pc::send_read_slot, "send_read_slot", &PoolStep::send_read_slot},
+        Line{Pc::send_publish, "send_publish", &PoolStep::send_publish},
+        Line{Pc::send_pass_tail, "send_pass_tail", &PoolStep::send_pass_tail},
+        Line{Pc::send_advance_tail, "send_advance_tail", &PoolStep::send_advance_tail},
+        Line{Pc::help_read_header, "help_read_header", &PoolStep::help_read_header},
+        Line{Pc::help_reread_slot, "help_reread_slot", &PoolStep::help_reread_slot},
+        Line{Pc::help_adopt, "help_adopt", &PoolStep::help_adopt},
+        Line{Pc::help_empty_slot, "help_empty_slot", &PoolStep::help_empty_slot},
+        Line{Pc::receive_scan_slot, "receive_scan_slot", &PoolStep::receive_scan_slot},
+        Line{Pc::receive_claim_slot, "receive_claim_slot", &PoolStep::receive_claim_slot},
+        Line{Pc::receive_scan_header, "receive_scan_header", &PoolStep::receive_scan_header},
+        Line{Pc::receive_claim_header, "receive_claim_header", &PoolStep::receive_claim_header},
+        Line{Pc::receive_lower_flag, "receive_lower_flag", &PoolStep::receive_lower_flag},
+        Line{Pc::receive_read_head, "receive_read_head", &PoolStep::receive_read_head},
+        Line{Pc::receive_read_slot, "receive_read_slot", &PoolStep::receive_read_slot},
+        Line{Pc::receive_take, "receive_take", &PoolStep::receive_take},
+        Line{Pc::receive_pass_head, "receive_pass_head", &PoolStep::receive_pass_head},
+        Line{Pc::adopt_read_header, "adopt_read_header", &PoolStep::adopt_read_header},
+        Line{Pc::adopt_reread_slot, "adopt_reread_slot", &PoolStep::adopt_reread_slot},
+        Line{Pc::adopt_header, "adopt_header", &PoolStep::adopt_header},
+        Line{Pc::empty_slot, "empty_slot", &PoolStep::empty_slot},
+        Line{Pc::receive_advance_head, "receive_advance_head", &PoolStep::receive_advance_head},
+        Line{Pc::bury_read_header, "bury_read_header", &PoolStep::bury_read_header},
+        Line{Pc::bury_reread_slot, "bury_reread_slot", &PoolStep::bury_reread_slot},
+        Line{Pc::bury_header, "bury_header", &PoolStep::bury_header},
+        Line{Pc::bury_empty_slot, "bury_empty_slot", &PoolStep::bury_empty_slot},
+        Line{Pc::drain_scan_slot, "drain_scan_slot", &PoolStep::drain_scan_slot},
+        Line{Pc::drain_free_header, "drain_free_header", &PoolStep::drain_free_header},
+        Line{Pc::give_hint, "give_hint", &PoolStep::give_hint},
+        Line{Pc::nack_raise, "nack_raise", &PoolStep::nack_raise},
+        Line{Pc::sweep_announce, "sweep_announce", &PoolStep::sweep_announce},
+        Line{Pc::sweep_recheck, "sweep_recheck", &PoolStep::sweep_recheck},
+        Line{Pc::sweep_raise_first, "sweep_raise_first", &PoolStep::sweep_raise_first},
+        Line{Pc::sweep_read_slot, "sweep_read_slot", &PoolStep::sweep_read_slot},
+        Line{Pc::sweep_redeliver_slot, "sweep_redeliver_slot", &PoolStep::sweep_redeliver_slot},
+        Line{Pc::sweep_list_header, "sweep_list_header", &PoolStep::sweep_list_header},
+        Line{Pc::sweep_hint_passed, "sweep_hint_passed", &PoolStep::sweep_hint_passed},
+        Line{Pc::sweep_scan_slot, "sweep_scan_slot", &PoolStep::sweep_scan_slot},
+        Line{Pc::sweep_settle_header, "sweep_settle_header", &PoolStep::sweep_settle_header},
+        Line{Pc::sweep_give_hint, "sweep_give_hint", &PoolStep::sweep_give_hint},
+        Line{Pc::sweep_raise, "sweep_raise", &PoolStep::sweep_raise},
+        Line{Pc::sweep_give_index_back, "sweep_give_index_back", &PoolStep::sweep_give_index_back},
+        Line{Pc::sweep_clear_word, "sweep_clear_word", &PoolStep::sweep_clear_word},
+    };
+    static_assert(
+        [] {
+            for (std::size_t i = 0; i < kLines.size(); ++i) {
+                if (kLines[i].pc != static_cast<Pc>(i)) return false;
+            }
+            return kLines.back().pc == Pc::sweep_clear_word;
+        }(),
+        "the table has every line, in the order of Pc");
+    return kLines[static_cast<std::size_t>(pc)];
+}
+
+void PoolStep::idle() {
+    STOA_CHECK(my_.pc != Pc::idle);  // an idle participant begins something, it has no next line
+}
+
 const char* PoolStep::run() {
-    switch (my_.pc) {
-        case Pc::idle: STOA_CHECK(my_.pc != Pc::idle); break;
-#define STOA_POOL_STEP(name) \
-    case Pc::name: name(); break;
-            STOA_POOL_STEPS(STOA_POOL_STEP)
-#undef STOA_POOL_STEP
-    }
+    (this->*line_of(my_.pc).access)();
     return fault_;
 }
 
-const char* name_of(Pc pc) {
-    switch (pc) {
-        case Pc::idle: return "idle";
-#define STOA_POOL_STEP(name) \
-    case Pc::name: return #name;
-            STOA_POOL_STEPS(STOA_POOL_STEP)
-#undef STOA_POOL_STEP
-    }
-    return "?";
+const char* PoolStep::name_of(Pc pc) {
+    return line_of(pc).name;
 }
 
 }  // namespace stoa::model

@@ -4,8 +4,9 @@
 // and swap, a store), puts what it learned into the participant's own memory and sets `pc` to the
 // line that follows. A crash or a freeze can come between any two of them.
 //   pool_send.cpp     send, and the help that it gives to a stopped receiver
-//   pool_receive.cpp  receive, and the end of a loan
+//   pool_receive.cpp  receive, dead letters, and the end of a loan
 //   pool_recover.cpp  recovery of a dead participant, attach and detach
+//   pool_words.cpp    the changes of slot words and headers that they share
 #pragma once
 
 #include "tests/model/pool_config.hpp"
@@ -21,6 +22,8 @@ public:
     // Makes the access at `pc`. Returns nullptr, or the rule that it broke.
     [[nodiscard]] const char* run();
 
+    [[nodiscard]] static const char* name_of(Pc pc);
+
     // What an idle participant may begin; false: not now. Each makes the operation's first access.
     bool begin_loan();
     bool begin_commit(int chunk);
@@ -34,6 +37,10 @@ public:
     [[nodiscard]] const char* fault() const noexcept { return fault_; }
 
 private:
+    struct Line;
+    static const Line& line_of(Pc pc);
+    void idle();
+
     // send
     void loan_header();
     void send_read_tail();
@@ -117,8 +124,6 @@ private:
     std::uint8_t me_;
     const char* fault_ = nullptr;
 };
-
-const char* name_of(Pc pc);
 
 // A newcomer looks for an index. An idle one makes a choice: the index that it tries, or, as the
 // table's size, that it lets the table grow. False: not now.
