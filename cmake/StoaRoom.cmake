@@ -4,7 +4,9 @@ find_package(Threads REQUIRED)
 include(GNUInstallDirs)
 
 set(STOA_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
-    -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wswitch -Wimplicit-fallthrough)
+    -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wswitch -Wimplicit-fallthrough
+    # g++ 12 -O2 and up: wrong about operator+ of std::string (GCC bug 105651)
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 
 function(stoa_compile_options target)
     target_compile_features(${target} PUBLIC cxx_std_23)
