@@ -1,11 +1,9 @@
-// What all processes of a farm know about the tasks in the window: one word
-// each, in shared memory.
+// What all processes of a farm know about the tasks in the window: one word each, in shared memory.
 //
-// The word {task, failures} of a task lies in row task % rows; the head writes
-// it before it sends the task, and the window keeps two living tasks out of one
-// row. A word that names another task, or says `done`, tells a worker that its
-// task came again although the result had arrived: the worker before it died
-// after it had sent that and before it could ack.
+// The word {task, failures} of a task lies in row task % rows; the head writes it before it sends
+// the task, and the window keeps two living tasks out of one row. A word that names another task,
+// or says `done`, tells a worker that its task came again although the result had arrived: the
+// worker before it died after it had sent that and before it could ack.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +31,8 @@ public:
         const std::uint64_t now = row(task).load(kSeqCst);
         return now >> kBits == task && (now & kDone) != kDone;
     }
-    // The worker that has the task: COMMAND failed once more. How often by now;
-    // one store decides, so a worker that dies before it has counted nothing.
+    // The worker that has the task: COMMAND failed once more. How often by now; one store decides,
+    // so a worker that dies before it has counted nothing.
     std::uint32_t count_failure(std::uint64_t task) noexcept {
         std::uint64_t now = row(task).load(kSeqCst);
         while (now >> kBits == task && (now & kDone) < kDone - 1) {

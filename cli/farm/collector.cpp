@@ -38,10 +38,10 @@ void Collector::tell_failure(const PartHeader& end) const {
 void Collector::leave(const PartHeader& end) {
     const TaskExtent extent = around_.window.leave();
     discard(around_.spool, extent.spool_offset, extent.spool_bytes);
-    around_.figures.bytes_done += extent.bytes;
-    ++around_.figures.tasks_done;
+    around_.figures.bytes_done.fetch_add(extent.bytes, kRelaxed);
+    around_.figures.tasks_done.fetch_add(1, kRelaxed);
     if (failed(end)) {
-        ++around_.figures.tasks_failed;
+        around_.figures.tasks_failed.fetch_add(1, kRelaxed);
         tell_failure(end);
     }
     ++next_;
@@ -53,7 +53,7 @@ Exit Collector::flush() {
 
 Exit Collector::write(Bytes bytes) {
     output_.append(bytes);
-    around_.figures.bytes_out += bytes.size();
+    around_.figures.bytes_out.fetch_add(bytes.size(), kRelaxed);
     return output_.pending() >= kFlushBytes ? flush() : Exit::done;
 }
 
@@ -99,7 +99,8 @@ Exit Collector::take_part(const PartHeader& part, Bytes bytes) {
             return complain("farm", held.error());
         }
         if (at.held.spilled()) {
-            around_.figures.bytes_spilled += bytes.size() + (was_spilled ? 0 : before);
+            around_.figures.bytes_spilled.fetch_add(bytes.size() + (was_spilled ? 0 : before),
+                                                    kRelaxed);
         }
     }
     if (!last) return Exit::done;

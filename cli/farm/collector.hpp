@@ -1,16 +1,14 @@
-// Puts the results into the order of the input, each exactly once, and writes
-// them out.
+// Puts the results into the order of the input, each exactly once, and writes them out.
 //
 // Start here: Collector::take() for each message of the result mailbox.
 // Threads:    one.
 // Processes:  the head.
-// Death:      parts of an attempt whose worker died are dropped when the next
-// attempt begins; a
+// Death:      parts of an attempt whose worker died are dropped when the next attempt begins; a
 //             result that comes twice is dropped the second time.
-// Blocking:   while the reader of standard output does not take what is
-// written. Lifetime:   borrows window, board and figures. Units:      bytes,
-// tasks from 0. Source:     README.md of this folder: why each result is
-// written exactly once.
+// Blocking:   while the reader of standard output does not take what is written.
+// Lifetime:   borrows window, board and figures.
+// Units:      bytes, tasks from 0.
+// Source:     README.md of this folder: why each result is written exactly once.
 #pragma once
 
 #include <functional>

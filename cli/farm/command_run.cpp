@@ -18,6 +18,7 @@
 namespace stoa::cli::farm {
 namespace {
 
+constexpr std::uint64_t kDefaultPipeBytes = 64 * 1024;
 constexpr int kPipeBytes = 256 * 1024;
 constexpr int kNotStarted = 127;
 
@@ -39,30 +40,29 @@ Result<Pipe> make_pipe() noexcept {
 }
 
 struct Start {  // all that the child needs
-    const char* path;
-    char* const* arguments;
+    const Host* host;
     int in;
     int out;
-    const sigset_t* mask;
     pid_t parent;
     int* note;
 };
 
-// Between vfork and exec: system calls only, on our parent's memory. The child
-// dies with its parent; if that died before we asked for it, nobody would tell
+// Between vfork and exec: system calls only, on our parent's memory. The child leads a process
+// group of its own and dies with its parent; if that died before we asked for it, nobody would tell
 // us, so look.
 [[noreturn]] void become(const Start& start) noexcept {
-    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == start.parent &&
+    const Host& host = *start.host;
+    if (::setpgid(0, 0) == 0 && host.groups.enter(host.place, host.serial, ::getpid()) &&
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == start.parent &&
         ::dup2(start.in, STDIN_FILENO) >= 0 && ::dup2(start.out, STDOUT_FILENO) >= 0) {
-        (void)::sigprocmask(SIG_SETMASK, start.mask, nullptr);
-        (void)::execve(start.path, start.arguments, environ);
+        (void)::sigprocmask(SIG_SETMASK, &host.mask, nullptr);
+        (void)::execve(host.program.path(), host.program.arguments(), environ);
     }
     *start.note = errno;
     ::_exit(kNotStarted);
 }
 
-// A function of its own: nothing of the caller's frame changes while the child
-// runs in it.
+// A function of its own: nothing of the caller's frame changes while the child runs in it.
 [[gnu::noinline]] pid_t start_child(const Start& start) noexcept {
     const pid_t pid = ::vfork();
     if (pid == 0) become(start);
@@ -96,30 +96,28 @@ Result<Program> Program::find(std::vector<std::string> words) {
     return fail(Errc::not_found, "COMMAND");
 }
 
-CommandRun::CommandRun(const Program& program, const Input& input, const sigset_t& mask,
-                       const sys::Mapping& note)
-    : input_{input} {
-    ended_.start_errno = start(program, mask, note);
+CommandRun::CommandRun(const Host& host, const Input& input) : host_{host}, input_{input} {
+    ended_.start_errno = start();
 }
 
-int CommandRun::start(const Program& program, const sigset_t& mask, const sys::Mapping& note) {
+int CommandRun::start() {
     Result<Pipe> in = make_pipe();
     Result<Pipe> out = make_pipe();
     if (!in || !out) return EMFILE;
-    // Small tasks fit as a whole: then COMMAND never waits for us. Refused: it
-    // waits.
-    if (input_.bytes > 64 * 1024) (void)::fcntl(in->write.get(), F_SETPIPE_SZ, kPipeBytes);
+    // Small tasks fit as a whole: then COMMAND never waits for us. If refused, it does.
+    if (input_.bytes > kDefaultPipeBytes) {
+        (void)::fcntl(in->write.get(), F_SETPIPE_SZ, kPipeBytes);
+    }
     (void)::fcntl(in->write.get(), F_SETFL, O_NONBLOCK);
     to_ = std::move(in->write);
     feed();
-    int* start_errno = reinterpret_cast<int*>(note.bytes().data());
-    *start_errno = 0;
-    pid_ = start_child({program.path(), program.arguments(), in->read.get(), out->write.get(),
-                        &mask, ::getpid(), start_errno});
+    int* note = reinterpret_cast<int*>(host_.note.bytes().data());
+    *note = 0;
+    pid_ = start_child({&host_, in->read.get(), out->write.get(), ::getpid(), note});
     if (pid_ < 0) return errno;
     from_ = std::move(out->read);
-    if (*start_errno == 0) return 0;
-    const int error = *start_errno;
+    if (*note == 0) return 0;
+    const int error = *note;
     reap();
     return error;
 }
@@ -168,7 +166,13 @@ Result<Ended> CommandRun::finish() {
     return ended_;
 }
 
+// Its group is forgotten between its end and the moment when its number is free again.
 void CommandRun::reap() noexcept {
+    siginfo_t ended;
+    while (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT) < 0 &&
+           errno == EINTR) {
+    }
+    host_.groups.leave(host_.place, host_.serial);
     while (::waitpid(pid_, &ended_.status, 0) < 0 && errno == EINTR) {
     }
     pid_ = -1;
@@ -176,7 +180,7 @@ void CommandRun::reap() noexcept {
 
 CommandRun::~CommandRun() {
     if (pid_ <= 0) return;
-    (void)::kill(pid_, SIGKILL);
+    (void)::kill(-pid_, SIGKILL);
     reap();
 }
 

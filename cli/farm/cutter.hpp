@@ -1,5 +1,4 @@
-// Cuts a stream at its line ends into tasks, piece by piece, with one buffer
-// however long it is.
+// Cuts a stream at its line ends into tasks, piece by piece, with one buffer however long it is.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +18,7 @@ struct CutRules {
 
 class Cutter {
 public:
-    // Most tasks are one piece. One that is bigger than the buffer comes in
-    // several.
+    // Most tasks are one piece. One that is bigger than the buffer comes in several.
     struct Piece {
         std::span<const std::byte> bytes;  // until the next call
         bool ends_task = false;
@@ -28,16 +26,15 @@ public:
 
     Cutter(int descriptor, const CutRules& rules);
 
-    // Blocks until there is enough to cut, or the stream ends; nullopt then.
-    // Errors: os
+    // Blocks until there is enough to cut, or the stream ends; nullopt then. Errors: os
     [[nodiscard]] Result<std::optional<Piece>> next();
 
 private:
     [[nodiscard]] Result<std::optional<Piece>> next_block();
     [[nodiscard]] Result<std::optional<Piece>> next_long_line();
     [[nodiscard]] Result<std::optional<Piece>> next_lines();
-    // Reads once, behind what is held, which moves to the front when there is no
-    // room behind it. Precondition: the buffer is not full.
+    // Reads once, behind what is held, which moves to the front when there is no room behind it.
+    // Precondition: the buffer is not full.
     [[nodiscard]] Result<void> read_more();
     [[nodiscard]] Piece take(std::size_t bytes, bool ends_task) noexcept;
     [[nodiscard]] std::size_t held() const noexcept { return end_ - begin_; }

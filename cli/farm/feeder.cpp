@@ -12,8 +12,8 @@ namespace stoa::cli::farm {
 void Feeder::enter(const TaskExtent& extent) {
     around_.window.enter(extent);
     around_.board.open(next_task_);
-    around_.figures.bytes_cut += extent.bytes;
-    ++around_.figures.tasks_cut;
+    around_.figures.bytes_cut.fetch_add(extent.bytes, kRelaxed);
+    around_.figures.tasks_cut.fetch_add(1, kRelaxed);
 }
 
 Result<void> Feeder::send_inline(Bytes bytes) {

@@ -1,5 +1,4 @@
-// Turns the input into tasks and sends them to the workers, as far as the
-// window allows.
+// Turns the input into tasks and sends them to the workers, as far as the window allows.
 #pragma once
 
 #include <string>
@@ -24,8 +23,8 @@ public:
     Feeder(const Surroundings& around, RawMailbox tasks, std::uint64_t inline_bytes)
         : around_{around}, tasks_{std::move(tasks)}, inline_bytes_{inline_bytes} {}
 
-    // Sends everything the cutter gives. Errors: os (reading), out_of_space (the
-    // spool), those of sending
+    // Sends everything the cutter gives. Errors: os (reading), out_of_space (the spool), those of
+    // sending
     [[nodiscard]] Result<void> feed(Cutter& cutter);
     [[nodiscard]] std::uint64_t tasks() const noexcept { return next_task_; }
 

@@ -78,8 +78,8 @@ Result<RawMailbox> second_handle(const RawMailbox& mailbox, Role role) {
 // What the threads share; the last one frees it.
 struct Shared {
     Shared(const Options& chosen, const Plan& planned, RawMailbox task_box, RawMailbox feed,
-           RawMailbox result_box, RawMailbox end, Board task_board, sys::Fd spool_file,
-           sys::Fd done_event)
+           RawMailbox result_box, RawMailbox end, Board task_board, Groups command_groups,
+           sys::Fd spool_file, sys::Fd done_event)
         : options{chosen},
           plan{planned},
           tasks{std::move(task_box)},
@@ -87,6 +87,7 @@ struct Shared {
           spool{std::move(spool_file)},
           done{std::move(done_event)},
           board{std::move(task_board)},
+          groups{std::move(command_groups)},
           window{{planned.window, 2ULL * planned.workers, kSpoolWindow}},
           progress{figures, chosen.quiet},
           feeder{{window, board, figures, spool}, std::move(feed), planned.inline_bytes},
@@ -99,6 +100,7 @@ struct Shared {
     sys::Fd spool;
     sys::Fd done;  // an eventfd: the collecting thread ended
     Board board;
+    Groups groups;
     Window window;
     Figures figures;
     Progress progress;
@@ -108,8 +110,7 @@ struct Shared {
     Exit collected = Exit::done;  // valid once `done` is readable
 };
 
-// Everything the threads and workers need. Errors: out_of_space, limit_reached,
-// os
+// Everything the threads and workers need. Errors: out_of_space, limit_reached, os
 Result<std::shared_ptr<Shared>> prepare(const Options& options, const Plan& plan) {
     Result<RawMailbox> tasks = RawMailbox::create_anonymous(task_options(plan));
     if (!tasks) return std::unexpected(tasks.error());
@@ -121,13 +122,15 @@ Result<std::shared_ptr<Shared>> prepare(const Options& options, const Plan& plan
     if (!end) return std::unexpected(end.error());
     Result<Board> board = Board::create(plan.window);
     if (!board) return std::unexpected(board.error());
+    Result<Groups> groups = Groups::create(plan.workers);
+    if (!groups) return std::unexpected(groups.error());
     Result<sys::Fd> spool = make_scratch();
     if (!spool) return std::unexpected(spool.error());
     sys::Fd done{::eventfd(0, EFD_CLOEXEC)};
     if (!done.valid()) return sys::fail_errno("eventfd");
     return std::make_shared<Shared>(options, plan, std::move(*tasks), std::move(*feed),
                                     std::move(*results), std::move(*end), std::move(*board),
-                                    std::move(*spool), std::move(done));
+                                    std::move(*groups), std::move(*spool), std::move(done));
 }
 
 void feed(Shared& shared) {
@@ -136,7 +139,7 @@ void feed(Shared& shared) {
         shared.progress.say("standard input: " + describe(fed.error()));
         shared.input_exit = Exit::failed;
     }
-    shared.figures.input_ended = true;
+    shared.figures.input_ended.store(true, kRelaxed);
     const PartHeader end{.task = shared.feeder.tasks(), .kind = PartKind::end_of_input};
     (void)shared.end_of_input.send(std::as_bytes(std::span{&end, 1}));
 }
@@ -224,11 +227,11 @@ Exit watch(Shared& shared, Crew& crew, const DeathWatch& deaths) {
 
 Exit write_report(Shared& shared, const Crew& crew, double seconds) {
     const Figures& figures = shared.figures;
-    const nlohmann::json facts{{"tasks", figures.tasks_done.load()},
-                               {"failed", figures.tasks_failed.load()},
-                               {"bytes", figures.bytes_done.load()},
-                               {"bytes_out", figures.bytes_out.load()},
-                               {"bytes_spilled", figures.bytes_spilled.load()},
+    const nlohmann::json facts{{"tasks", figures.tasks_done.load(kRelaxed)},
+                               {"failed", figures.tasks_failed.load(kRelaxed)},
+                               {"bytes", figures.bytes_done.load(kRelaxed)},
+                               {"bytes_out", figures.bytes_out.load(kRelaxed)},
+                               {"bytes_spilled", figures.bytes_spilled.load(kRelaxed)},
                                {"seconds", seconds},
                                {"redelivered", redelivered(shared)},
                                {"workers", shared.plan.workers},
@@ -247,7 +250,7 @@ Exit finish(Shared& shared, const Crew& crew, Exit exit) {
     shared.progress.hide();
     if (exit == Exit::done) {
         exit = shared.input_exit;
-        if (shared.figures.tasks_failed.load() != 0) exit = Exit::failed;
+        if (shared.figures.tasks_failed.load(kRelaxed) != 0) exit = Exit::failed;
     }
     if (shared.options.report.empty()) return exit;
     const Exit reported = write_report(shared, crew, seconds);
@@ -273,9 +276,10 @@ Exit run(const Options& options) {
     const std::shared_ptr<Shared>& shared = *prepared;
     const DeathWatch deaths;
     const pid_t head = ::getpid();
-    Crew crew{plan.workers, [&](std::uint32_t serial) {
+    Crew crew{plan.workers, shared->groups, [&](std::uint32_t place, std::uint32_t serial) {
                   work({shared->tasks.file(), shared->results.file(), shared->spool, *program,
-                        shared->board, deaths.mask_before(), serial, options.retries, head});
+                        shared->board, shared->groups, deaths.mask_before(), place, serial,
+                        options.retries, head});
               }};
     if (Result<void> filled = crew.fill(); !filled) return complain("farm", filled.error());
     std::thread feeding = start_thread(shared, [](Shared& s) { feed(s); });

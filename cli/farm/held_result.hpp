@@ -1,5 +1,5 @@
-// The output of one attempt that cannot be written yet: in memory while the
-// budget lasts, then in a file without a name.
+// The output of one attempt that cannot be written yet: in memory while the budget lasts, then in a
+// file without a name.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +26,7 @@ public:
     [[nodiscard]] bool spilled() const noexcept { return file_.valid(); }
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
-    // Calls visit(span) for the bytes in order, until it returns something other
-    // than its default.
+    // Calls visit(span) for the bytes in order, until it returns something other than its default.
     template <typename Visit>
     auto for_each(Visit&& visit) const -> Result<decltype(visit(std::span<const std::byte>{}))> {
         using Outcome = decltype(visit(std::span<const std::byte>{}));

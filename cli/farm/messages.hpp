@@ -1,5 +1,4 @@
-// What the head and the workers of a farm say to each other through its two
-// mailboxes.
+// What the head and the workers of a farm say to each other through its two mailboxes.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +9,7 @@
 
 namespace stoa::cli::farm {
 
-// Head to workers, acknowledged: one task. Its bytes follow, or lie in the
-// spool.
+// Head to workers, acknowledged: one task. Its bytes follow, or lie in the spool.
 struct TaskHeader {
     std::uint64_t number;  // from 0, in the order of the input
     std::uint64_t bytes;
@@ -25,8 +23,7 @@ enum class PartKind : std::uint32_t {
     end_of_input,  // from the head to itself: `task` is how many tasks there are
 };
 
-// Workers to head: output of one attempt in pieces, numbered from 0; the bytes
-// follow.
+// Workers to head: output of one attempt in pieces, numbered from 0; the bytes follow.
 struct PartHeader {
     std::uint64_t task = 0;
     std::uint64_t attempt = 0;  // never the same for two attempts

@@ -1,5 +1,4 @@
-// The line on a terminal that shows how far a farm is, and sentences that do
-// not mix with it.
+// The line on a terminal that shows how far a farm is, and sentences that do not mix with it.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,4 @@
-// Files without a name, for what is too big to be held in memory: nothing is
-// ever left on the disk.
+// Files without a name, for what is too big to be held in memory: nothing is ever left on the disk.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +9,8 @@
 
 namespace stoa::cli::farm {
 
-// In $TMPDIR, else /tmp; memory where that file system has no unnamed files.
-// Errors: limit_reached, os
+// In $TMPDIR, else /tmp; memory where that file system has no unnamed files. Errors: limit_reached,
+// os
 [[nodiscard]] Result<sys::Fd> make_scratch();
 
 // Errors: out_of_space, os

@@ -1,5 +1,4 @@
-// How far the head reads ahead of the oldest missing result: this bounds
-// everything it holds.
+// How far the head reads ahead of the oldest missing result: this bounds everything it holds.
 #pragma once
 
 #include <condition_variable>
@@ -17,8 +16,7 @@ struct WindowLimits {
     std::uint64_t bytes;      // of input; beyond few_tasks
 };
 
-// A task's bytes and where they lie in the spool, from when it is cut until its
-// result is out.
+// A task's bytes and where they lie in the spool, from when it is cut until its result is out.
 struct TaskExtent {
     std::uint64_t bytes = 0;
     std::uint64_t spool_offset = 0;

@@ -14,9 +14,8 @@
 namespace stoa::cli::farm {
 namespace {
 
-// What the head does with a signal is not for its workers, but ignored ones
-// stay ignored. Writing into a pipe that nobody reads stays an error, as in the
-// head.
+// What the head does with a signal is not for its workers, but ignored ones stay ignored. Writing
+// into a pipe that nobody reads stays an error, as in the head.
 void reset_signals(const sigset_t& mask) noexcept {
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGALRM}) {
         struct sigaction action{};
@@ -41,10 +40,11 @@ public:
           tasks_{std::move(tasks)},
           results_{std::move(results)},
           note_{std::move(note)},
+          host_{orders.program, orders.mask, note_, orders.groups, orders.place, orders.serial},
           attempt_{std::uint64_t{orders.serial} << 32U} {}
 
-    // Until an error. A task is acked after the last part of its result was sent:
-    // whoever dies before that leaves the task to another worker.
+    // Until an error. A task is acked after the last part of its result was sent: whoever dies
+    // before that leaves the task to another worker.
     [[nodiscard]] Error serve() {
         for (;;) {
             Result<RawMessage> message = tasks_.receive();
@@ -75,7 +75,7 @@ private:
     // One attempt; false: COMMAND failed and has another chance.
     [[nodiscard]] Result<bool> run_once(std::uint64_t task, const Input& input) {
         PartHeader part{.task = task, .attempt = ++attempt_};
-        CommandRun run{orders_.program, input, orders_.mask, note_};
+        CommandRun run{host_, input};
         for (;;) {
             Result<RawLoan> loan = results_.loan(sizeof part + kPartBytes);
             if (!loan) return std::unexpected(loan.error());
@@ -116,7 +116,8 @@ private:
     const WorkerOrders& orders_;
     RawMailbox tasks_;
     RawMailbox results_;
-    sys::Mapping note_;  // where COMMAND leaves the reason when it cannot be started
+    sys::Mapping note_;
+    Host host_;
     std::uint64_t attempt_;
 };
 
@@ -134,8 +135,7 @@ Error serve(const WorkerOrders& orders) {
 
 void work(const WorkerOrders& orders) noexcept {
     reset_signals(orders.mask);
-    // The kernel kills us when the head dies; if it died before we asked for
-    // that, leave.
+    // The kernel kills us when the head dies; if it died before we asked for that, leave.
     (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != orders.head) ::_exit(1);
     (void)::prctl(PR_SET_NAME, "stoa-worker");
