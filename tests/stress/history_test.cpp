@@ -1,0 +1,273 @@
+// Senders and receivers are killed at random moments while they work; at the end the history of
+// every message is judged. What a killed process had done is known from two words it wrote to shared
+// memory around each call, so every message is in one of these classes:
+//   sent: the send returned ok        maybe: its sender died inside the call
+//   got:  a receiver noted it         taken away: its receiver died between delivery and the note
+// Plain mode: every sent message is got exactly once, but for at most one per killed receiver (and
+// what it held). Acknowledged mode: every sent message is acked; one may be noted twice only when its
+// receiver died between the note and the ack, and then the second is marked. Nothing unexpected is
+// ever got, payloads are whole, and first deliveries of one sender are in order at each receiver. A
+// killed sender's successor is another sender: its numbers go on, its order begins anew.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "stoa/mailbox/raw_mailbox.hpp"
+#include "stoa/sys/memfd.hpp"
+#include "tests/kit/process.hpp"
+#include "tests/kit/temp.hpp"
+#include "tests/kit/wait_until.hpp"
+
+namespace stoa {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kMaxSenders = 3;
+constexpr std::uint64_t kMaxPerSender = 24'000'000;
+
+std::uint64_t budget(const char* variable, std::uint64_t usual) {
+    const char* text = std::getenv(variable);
+    return text != nullptr ? std::strtoull(text, nullptr, 10) : usual;
+}
+
+struct SenderNote {
+    alignas(kCacheLine) Atomic<std::uint64_t> attempt;  // stored before the call
+    Atomic<std::uint64_t> ok;                           // stored after it returned
+};
+
+struct Notes {  // in shared memory
+    Atomic<std::uint32_t> stop;
+    Atomic<std::uint64_t> got;     // notes of receivers
+    Atomic<std::uint64_t> broken;  // torn, unexpected or out of order
+    Atomic<std::uint64_t> redelivered;
+    SenderNote senders[kMaxSenders];
+    Atomic<std::uint8_t> times[kMaxSenders][kMaxPerSender];  // how often a message was noted
+    Atomic<std::uint8_t> maybe[kMaxSenders][kMaxPerSender];  // its sender died in the call
+};
+
+struct Header {
+    std::uint64_t seq;
+    std::uint32_t sender;
+    std::uint32_t length;
+    std::uint32_t life;  // pid of the sending process
+    std::uint32_t unused;
+};
+
+std::uint64_t mix(std::uint64_t x) {
+    x ^= x >> 33U;
+    x *= 0xff51afd7ed558ccdULL;
+    x ^= x >> 33U;
+    return x;
+}
+
+std::uint32_t length_of(std::uint32_t sender, std::uint64_t seq) {
+    const std::uint64_t x = mix(seq * 8 + sender);
+    return static_cast<std::uint32_t>(sizeof(Header) + (x % 8 == 0 ? x / 8 % 3000 : x / 8 % 60));
+}
+
+void fill(std::span<std::byte> room, std::uint32_t sender, std::uint64_t seq) {
+    const Header header{seq, sender, static_cast<std::uint32_t>(room.size()),
+                        static_cast<std::uint32_t>(getpid()), 0};
+    std::memcpy(room.data(), &header, sizeof header);
+    const std::uint64_t x = mix(seq + sender);
+    for (std::size_t i = sizeof header; i < room.size(); ++i) {
+        room[i] = static_cast<std::byte>(x + i);
+    }
+}
+
+bool whole(Bytes bytes, Header& header) {
+    if (bytes.size() < sizeof header) return false;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    if (header.sender >= kMaxSenders || header.seq >= kMaxPerSender ||
+        header.length != bytes.size() || header.length != length_of(header.sender, header.seq)) {
+        return false;
+    }
+    const std::uint64_t x = mix(header.seq + header.sender);
+    for (std::size_t i = sizeof header; i < bytes.size(); ++i) {
+        if (bytes[i] != static_cast<std::byte>(x + i)) return false;
+    }
+    return true;
+}
+
+struct Kind {
+    Sharing sharing;
+    bool acknowledged;
+    std::uint32_t senders;
+    std::uint32_t receivers;
+};
+
+class History : public testing::TestWithParam<Kind> {
+protected:
+    History() : memory_{sizeof(Notes)} {}
+
+    [[nodiscard]] Notes& notes() const { return *reinterpret_cast<Notes*>(memory_.bytes().data()); }
+    [[nodiscard]] RawMailbox attach(Role role) const {
+        for (;;) {  // the role of a dead one is free as soon as somebody has swept it
+            Result<RawMailbox> box =
+                RawMailbox::attach(sys::duplicate(file_).value(), {.role = role});
+            if (box || box.error().code != Errc::in_use) return std::move(box).value();
+        }
+    }
+
+    void send_until_stopped(std::uint32_t me) {
+        RawMailbox out = attach(Role::sends);
+        SenderNote& note = notes().senders[me];
+        for (std::uint64_t seq = note.attempt.load() + 1; seq < kMaxPerSender; ++seq) {
+            if (notes().stop.load() != 0) return;
+            note.attempt.store(seq);
+            RawLoan loan = out.loan(length_of(me, seq)).value();
+            fill(loan.room().first(length_of(me, seq)), me, seq);
+            loan.commit(length_of(me, seq)).value();
+            note.ok.store(seq);
+        }
+    }
+
+    void receive_for_ever() {
+        RawMailbox in = attach(Role::receives);
+        std::unordered_map<std::uint32_t, std::uint64_t> last;  // by the life of its sender
+        for (;;) {
+            Result<RawMessage> message = in.receive();
+            if (!message) continue;
+            Header header{};
+            if (!whole(message->bytes(), header)) {
+                notes().broken.fetch_add(1);
+                continue;
+            }
+            if (message->redelivered()) {
+                notes().redelivered.fetch_add(1);
+            } else {
+                if (header.seq <= last[header.life]) notes().broken.fetch_add(1);
+                last[header.life] = header.seq;
+            }
+            notes().times[header.sender][header.seq].fetch_add(1);
+            notes().got.fetch_add(1);
+            if (!message->ack()) notes().broken.fetch_add(1);
+        }
+    }
+
+    [[nodiscard]] kit::Child start(std::uint32_t who) {
+        const Kind kind = GetParam();
+        return kit::Child{[this, who, kind] {
+            who < kind.senders ? send_until_stopped(who) : receive_for_ever();
+        }};
+    }
+    void note_death(std::uint32_t who) {
+        if (who >= GetParam().senders) return;
+        const SenderNote& note = notes().senders[who];
+        if (note.attempt.load() != note.ok.load()) {
+            notes().maybe[who][note.attempt.load()].store(1);
+        }
+    }
+
+    kit::TempRegion memory_;
+    sys::Fd file_;
+};
+
+TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
+    const Kind kind = GetParam();
+    const std::uint64_t messages = budget("STOA_STRESS_MESSAGES", 100'000);
+    const std::uint64_t kills = budget("STOA_STRESS_KILLS", 60);
+    {
+        const RawMailbox box = RawMailbox::create_anonymous({.capacity = bounded(64),
+                                                             .sharing = kind.sharing,
+                                                             .acknowledged = kind.acknowledged,
+                                                             .max_bytes = 4096,
+                                                             .role = Role::none})
+                                   .value();
+        file_ = sys::duplicate(box.file()).value();
+    }
+    std::vector<kit::Child> children;
+    for (std::uint32_t who = 0; who < kind.senders + kind.receivers; ++who) {
+        children.push_back(start(who));
+    }
+    std::mt19937_64 random{std::random_device{}()};
+    std::array<std::uint64_t, 2> killed{};  // senders, receivers
+    const auto sent = [&] {
+        std::uint64_t sum = 0;
+        for (const SenderNote& note : notes().senders) sum += note.ok.load();
+        return sum;
+    };
+    // Kills are spread over the messages, so that each hits a busy mailbox.
+    for (std::uint64_t kill = 0; kill < kills; ++kill) {
+        const std::uint64_t due = (kill + 1) * messages / (kills + 1);
+        ASSERT_TRUE(kit::wait_until([&] { return sent() >= due; }, 120s)) << "stuck at " << sent();
+        const auto who = static_cast<std::uint32_t>(random() % children.size());
+        children[who].kill_and_wait();
+        note_death(who);
+        ++killed[who < kind.senders ? 0 : 1];
+        std::destroy_at(&children[who]);
+        std::construct_at(&children[who], start(who));
+    }
+    ASSERT_TRUE(kit::wait_until([&] { return sent() >= messages; }, 600s)) << sent();
+    notes().stop.store(1);
+    for (std::uint32_t who = 0; who < kind.senders; ++who) EXPECT_TRUE(children[who].wait().ok());
+    // Drained when nothing more is noted and nothing waits.
+    std::uint64_t before = UINT64_MAX;
+    ASSERT_TRUE(kit::wait_until(
+        [&] {
+            const std::uint64_t now = notes().got.load();
+            const bool still = now == before;
+            before = now;
+            if (!still) std::this_thread::sleep_for(300ms);  // more than a slice
+            return still;
+        },
+        120s));
+    for (std::uint32_t who = kind.senders; who < children.size(); ++who) {
+        children[who].kill_and_wait();
+    }
+
+    EXPECT_EQ(notes().broken.load(), 0U);
+    std::uint64_t missing = 0;
+    std::uint64_t twice = 0;
+    std::uint64_t phantoms = 0;
+    for (std::uint32_t s = 0; s < kind.senders; ++s) {
+        const std::uint64_t end = notes().senders[s].attempt.load();
+        for (std::uint64_t seq = 1; seq <= end; ++seq) {
+            const unsigned times = notes().times[s][seq].load();
+            if (times == 0 && notes().maybe[s][seq].load() == 0) ++missing;
+            if (times > 1) twice += times - 1;
+        }
+        if (notes().times[s][end + 1].load() != 0) ++phantoms;
+    }
+    EXPECT_EQ(phantoms, 0U);
+    if (kind.acknowledged) {
+        EXPECT_EQ(missing, 0U);
+        EXPECT_LE(twice, killed[1]);
+    } else {
+        EXPECT_EQ(twice, 0U);
+        EXPECT_LE(missing, killed[1]);
+    }
+    std::printf(
+        "%lu messages, %lu senders and %lu receivers killed, %lu redelivered, "
+        "%lu taken away, %lu noted twice\n",
+        sent(), killed[0], killed[1], notes().redelivered.load(), missing, twice);
+}
+
+std::string name_of(const testing::TestParamInfo<Kind>& tested) {
+    constexpr std::array kSharings{"any", "single_receiver", "pair"};
+    return std::string{kSharings.at(static_cast<std::size_t>(tested.param.sharing))} +
+           (tested.param.acknowledged ? "_acknowledged" : "_plain");
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, History,
+                         testing::Values(Kind{Sharing::any, false, 3, 3},
+                                         Kind{Sharing::any, true, 3, 3},
+                                         Kind{Sharing::single_receiver, false, 3, 1},
+                                         Kind{Sharing::single_receiver, true, 3, 1},
+                                         Kind{Sharing::pair, false, 1, 1},
+                                         Kind{Sharing::pair, true, 1, 1}),
+                         name_of);
+
+}  // namespace
+}  // namespace stoa
