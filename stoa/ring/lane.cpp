@@ -181,15 +181,16 @@ LaneSend LaneSender::make_room(std::uint64_t position) noexcept {
 
 // Each pad is a record of its own, published and freed by itself: a record and its pad together
 // may be larger than the ring.
-LaneSend LaneSender::publish_pads(std::uint64_t bytes, std::uint64_t alignment) noexcept {
+LaneSend LaneSender::make_place(std::uint64_t bytes, std::uint64_t alignment) noexcept {
     while (true) {
         const std::uint64_t pad = lane_pad(tail_ & mask_, bytes, alignment, mask_ + 1);
-        if (pad == 0) return LaneSend::ok;
-        if (tail_ + pad > room_end_) {
-            const LaneSend room = make_room(tail_ + pad);
+        const std::uint64_t stride = pad != 0 ? pad : lane_stride(bytes);
+        if (tail_ + stride > room_end_) {
+            const LaneSend room = make_room(tail_ + stride);
             if (room != LaneSend::ok) return room;
         }
-        publish(LaneWord::make(LaneKind::pad, pad, 0), pad);
+        if (pad == 0) return LaneSend::ok;
+        publish(tail_, LaneWord::make(LaneKind::pad, pad, 0), pad);
     }
 }
 
@@ -268,16 +269,29 @@ void LaneBatch::put(std::uint64_t word, std::uint64_t stride) noexcept {
     end_ += stride;
 }
 
-LaneSend LaneBatch::try_append(std::span<const std::byte> payload) noexcept {
-    const std::uint64_t bytes = payload.size();
+LaneSend LaneBatch::try_reserve(std::uint64_t bytes, std::span<std::byte>& loan,
+                                std::uint64_t alignment) noexcept {
     if (bytes > sender_.max_record_bytes_) return LaneSend::too_big;
-    const LaneSend placed = make_place(bytes, 16);
+    const LaneSend placed = make_place(bytes, alignment);
     if (placed != LaneSend::ok) return placed;
-    if (bytes != 0) {
-        std::byte* at = sender_.ring_ + (end_ & sender_.mask_);
-        std::memcpy(at + lane_payload_offset(bytes), payload.data(), bytes);
-    }
+    loan = {sender_.ring_ + (end_ & sender_.mask_) + lane_payload_offset(bytes), bytes};
+    loan_bytes_ = bytes;
+    return LaneSend::ok;
+}
+
+void LaneBatch::commit(std::uint64_t bytes) noexcept {
+    STOA_CHECK(loan_bytes_ != LaneSender::kNoLoan && bytes <= loan_bytes_);
+    sender_.move_inline(end_, loan_bytes_, bytes);
+    loan_bytes_ = LaneSender::kNoLoan;
     put(LaneWord::make(LaneKind::record, bytes, sender_.cpu_bits_), lane_stride(bytes));
+}
+
+LaneSend LaneBatch::try_append(std::span<const std::byte> payload) noexcept {
+    std::span<std::byte> loan;
+    const LaneSend reserved = try_reserve(payload.size(), loan);
+    if (reserved != LaneSend::ok) return reserved;
+    if (!payload.empty()) std::memcpy(loan.data(), payload.data(), payload.size());
+    commit(payload.size());
     return LaneSend::ok;
 }
 
@@ -296,6 +310,7 @@ void LaneBatch::publish() noexcept {
 void LaneBatch::discard() noexcept {
     end_ = sender_.tail_;
     first_word_ = 0;
+    loan_bytes_ = LaneSender::kNoLoan;
 }
 
 // --- LaneReceiver -----------------------------------------------------------------------------
@@ -324,6 +339,7 @@ Result<void> LaneReceiver::adopt() noexcept {
     if (!cursors.valid(mask_ + 1)) return fail(Errc::corrupt, "lane.attach_receiver");
     head_ = cursors.delivered;
     freed_ = cursors.freed;
+    streak_from_ = head_;
     mark_awake();
     free_now();
     look_for_sleeper();  // the dead one may have freed and not woken
@@ -331,22 +347,19 @@ Result<void> LaneReceiver::adopt() noexcept {
 }
 
 // What stands at head_, if it is not what the caller guessed: skips pads, explains the rest.
-// `word` is what was loaded there; at `ok` it is a sound record's. One load per word.
-LaneTake LaneReceiver::settle(std::uint64_t& word) noexcept {
-    for (int pads = 0; pads < kPadsPerCall; ++pads) {
-        if (word == 0) break;
-        switch (LaneWord::kind(word)) {
-            case LaneKind::record:
-                return stride_of(word, head_ & mask_, geometry()) != 0 ? LaneTake::ok
-                                                                       : LaneTake::corrupt;
-            case LaneKind::end: return LaneTake::end_of_stream;
-            case LaneKind::not_ready: return LaneTake::corrupt;
-            case LaneKind::pad: break;
-        }
+// `word` is what was loaded there. ok: it is a sound record, described by last_word_.
+LaneTake LaneReceiver::settle(std::uint64_t word) noexcept {
+    for (int pads = 0; pads < kPadsPerCall && word != 0; ++pads) {
+        const LaneKind kind = LaneWord::kind(word);
+        if (kind == LaneKind::end) return LaneTake::end_of_stream;
         const std::uint64_t stride = stride_of(word, head_ & mask_, geometry());
         if (stride == 0) return LaneTake::corrupt;
-        advance(stride);
-        free_in_strides();
+        if (kind == LaneKind::record) {
+            last_word_ = word;
+            last_stride_ = stride;
+            return LaneTake::ok;
+        }
+        advance(head_, stride);
         word = head_at(head_)->ready.load(kAcquire);  // R1
     }
     free_now();  // the caller may wait now, and the sender wait for this room
@@ -364,6 +377,7 @@ std::uint64_t LaneReceiver::oldest_in_use() const noexcept {
 
 void LaneReceiver::free_now() noexcept {
     const std::uint64_t oldest = oldest_in_use();
+    free_at_ = oldest + free_stride_;
     if (oldest == freed_) return;
     freed_ = oldest;
     layout_->receiver.cpu.store(cpu_, kRelaxed);
@@ -394,6 +408,12 @@ void LaneReceiver::mark_asleep() noexcept {
 void LaneReceiver::mark_awake() noexcept {
     Atomic<std::uint32_t>& mark = layout_->receiver.mark;
     mark.store(next_mark(mark.load(kRelaxed), false), kRelease);
+}
+
+std::uint32_t LaneReceiver::back_off_pauses() noexcept {
+    const bool was_long = head_ - streak_from_ >= kLongStreak * last_stride_;
+    streak_from_ = head_;
+    return was_long ? kBackOffPauses : 0;
 }
 
 LaneSleep LaneReceiver::ready_sleep() const noexcept {

@@ -31,6 +31,28 @@ struct Diary {
     Atomic<std::uint32_t> received;
 };
 
+struct DeathLane {
+    // `shift`: where in the ring the story begins.
+    explicit DeathLane(int shift) {
+        EXPECT_TRUE(create_lane(memory, kGeometry));
+        LaneSender sender = LaneSender::attach(memory).value();
+        LaneReceiver receiver = LaneReceiver::attach(memory).value();
+        for (int i = 0; i < shift; ++i) {
+            EXPECT_EQ(sender.try_send(bytes_of("shift")), LaneSend::ok);
+            LaneRecord record;
+            EXPECT_EQ(receiver.try_take(record), LaneTake::ok);
+            receiver.release(record);
+        }
+    }
+
+    kit::TempRegion region{kGeometry.bytes_needed()};
+    kit::TempRegion diary_region{sizeof(Diary)};
+    std::span<std::byte> memory = region.bytes();
+    Diary& diary = *new (diary_region.bytes().data()) Diary{};
+};
+
+#if STOA_CRASH_POINTS
+
 std::string text_of(std::uint32_t number) {
     constexpr std::array<std::size_t, 7> kSizes{4, 60, 4, 16, 300, 48, 100};
     std::string text(kSizes.at(number % kSizes.size()), static_cast<char>('a' + number % 26));
@@ -79,28 +101,6 @@ bool receive_until_empty(LaneReceiver& receiver, Diary& diary) {
         receiver.release(record);
     }
 }
-
-struct DeathLane {
-    // `shift`: where in the ring the story begins.
-    explicit DeathLane(int shift) {
-        EXPECT_TRUE(create_lane(memory, kGeometry));
-        LaneSender sender = LaneSender::attach(memory).value();
-        LaneReceiver receiver = LaneReceiver::attach(memory).value();
-        for (int i = 0; i < shift; ++i) {
-            EXPECT_EQ(sender.try_send(bytes_of("shift")), LaneSend::ok);
-            LaneRecord record;
-            EXPECT_EQ(receiver.try_take(record), LaneTake::ok);
-            receiver.release(record);
-        }
-    }
-
-    kit::TempRegion region{kGeometry.bytes_needed()};
-    kit::TempRegion diary_region{sizeof(Diary)};
-    std::span<std::byte> memory = region.bytes();
-    Diary& diary = *new (diary_region.bytes().data()) Diary{};
-};
-
-#if STOA_CRASH_POINTS
 
 // Kills a child at each time that it passes the point, until it is not reached any more.
 template <typename Body, typename Judge>

@@ -88,6 +88,12 @@ static_assert(offsetof(LaneHead, inline_payload) == 0);
 static_assert(offsetof(LaneHead, ready) == 8 && sizeof(LaneHead) == kLaneHeadBytes);
 static_assert(std::endian::native == std::endian::little);  // the kind lies in the low half
 
+// The head at a position. The one cast into the ring; `mask` is our own copy of ring_bytes - 1.
+[[nodiscard]] inline LaneHead* lane_head(std::byte* ring, std::uint64_t mask,
+                                         std::uint64_t position) noexcept {
+    return reinterpret_cast<LaneHead*>(ring + (position & mask));
+}
+
 enum class LaneKind : std::uint8_t { not_ready = 0, record = 1, pad = 2, end = 3 };
 
 // A ready word, taken apart. Reading one is total: every 64-bit value has a kind and a length.
@@ -132,12 +138,13 @@ struct LaneWord {
 [[nodiscard]] constexpr std::uint64_t lane_pad(std::uint64_t offset, std::uint64_t bytes,
                                                std::uint64_t alignment,
                                                std::uint64_t ring_bytes) noexcept {
+    if (bytes <= kLaneInlineBytes) return 0;
     const std::uint64_t stride = lane_stride(bytes);
     const std::uint64_t in_line = offset % kCacheLine;
     std::uint64_t pad = 0;
-    if (bytes >= 256 || (alignment > 32 && bytes > kLaneInlineBytes)) {
+    if (bytes >= 256 || alignment > 32) {
         pad = (48 - offset) % kCacheLine;
-    } else if (alignment > 16 && bytes > kLaneInlineBytes) {
+    } else if (alignment > 16) {
         pad = (16 - offset) % (bytes <= 48 ? kCacheLine : 32);
     } else if (bytes <= 48 && in_line + stride > kCacheLine) {
         pad = kCacheLine - in_line;

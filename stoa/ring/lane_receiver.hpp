@@ -80,6 +80,8 @@ public:
     // mark_asleep): the word on which the sender sleeps, to be woken once, or nullptr. Says it once
     // per sleep.
     [[nodiscard]] const Atomic<std::uint32_t>* sleeper_to_wake() noexcept {
+        if (to_wake_ == nullptr) [[likely]]
+            return nullptr;
         return std::exchange(to_wake_, nullptr);
     }
     // To sleep until there is a record: mark_asleep(), a barrier for all (see LaneFence), ready()
@@ -89,9 +91,7 @@ public:
     [[nodiscard]] LaneSleep ready_sleep() const noexcept;
     // Pauses to make before the next look, once, after a long streak of records that ended: a
     // reader that hangs on to the sender's line slows it down.
-    [[nodiscard]] std::uint32_t back_off_pauses() noexcept {
-        return std::exchange(streak_, 0U) >= kLongStreak ? kBackOffPauses : 0;
-    }
+    [[nodiscard]] std::uint32_t back_off_pauses() noexcept;
     // See lane_spin_pauses().
     [[nodiscard]] std::uint64_t last_bytes() const noexcept { return LaneWord::bytes(last_word_); }
     // Where the sender of the last record ran; kLaneUnknownCpu if unknown.
@@ -104,25 +104,26 @@ public:
     [[nodiscard]] std::uint64_t position() const noexcept { return head_; }
 
 private:
-    static constexpr std::uint32_t kLongStreak = 16;
+    static constexpr std::uint64_t kLongStreak = 16;  // records
     static constexpr std::uint32_t kBackOffPauses = 150;
     static constexpr int kPadsPerCall = 64;  // bounds what a hostile sender can make us do
 
     LaneReceiver(LaneLayout* layout, const LaneGeometry& geometry, LaneFence fence) noexcept;
 
     [[nodiscard]] LaneHead* head_at(std::uint64_t position) const noexcept {
-        return reinterpret_cast<LaneHead*>(ring_ + (position & mask_));
+        return lane_head(ring_, mask_, position);
     }
+    // A stride of 16 never does: positions are multiples of it.
+    [[nodiscard]] bool goes_over_the_end(std::uint64_t head, std::uint64_t stride) const noexcept {
+        return stride > kLaneHeadBytes && (head & mask_) + stride > mask_ + 1;
+    }
+    // What stands at head_; ok: a record that last_word_ and last_stride_ describe.
+    [[nodiscard]] LaneTake look() noexcept;
     template <std::size_t kBytes>
-    [[nodiscard]] static bool is_record_of(std::uint64_t word) noexcept {
-        return (word & ~LaneWord::kCpuMask) == LaneWord::make(LaneKind::record, kBytes, 0);
-    }
-    [[nodiscard]] bool goes_over_the_end(std::uint64_t stride) const noexcept {
-        return (head_ & mask_) + stride > mask_ + 1;
-    }
-    [[nodiscard]] LaneTake settle(std::uint64_t& word) noexcept;
-    [[nodiscard]] LaneTake skip_pad(std::uint64_t word) noexcept;
-    void advance(std::uint64_t bytes) noexcept;
+    [[nodiscard]] LaneTake look_for() noexcept;
+    [[nodiscard]] LaneTake settle(std::uint64_t word) noexcept;
+    // `head` is head_.
+    void advance(std::uint64_t head, std::uint64_t bytes) noexcept;
     void free_in_strides() noexcept;
     void look_for_sleeper() noexcept;
     [[nodiscard]] std::uint64_t oldest_in_use() const noexcept;
@@ -130,14 +131,15 @@ private:
 
     std::byte* ring_;
     std::uint64_t mask_;
-    std::uint64_t head_ = 0;   // position of the next record
-    std::uint64_t freed_ = 0;  // what we last stored
+    std::uint64_t head_ = 0;     // position of the next record
+    std::uint64_t freed_ = 0;    // what we last stored
+    std::uint64_t free_at_ = 0;  // position from which on space is given back
     std::uint64_t free_stride_;
     LaneLayout* layout_;
     std::uint64_t last_word_ = LaneWord::make(LaneKind::record, 0);
     std::uint64_t last_stride_ = lane_stride(0);
-    std::uint64_t held_ = 0;  // one bit per place in held_from_
-    std::uint32_t streak_ = 0;
+    std::uint64_t held_ = 0;         // one bit per place in held_from_
+    std::uint64_t streak_from_ = 0;  // where the receiver last found nothing
     std::uint32_t cpu_ = kLaneUnknownCpu;
     const Atomic<std::uint32_t>* to_wake_ = nullptr;
     std::uint32_t woken_mark_ = 0;  // the sender's mark when we last acted on it
@@ -147,36 +149,50 @@ private:
 };
 
 // Death before R2: the heir gets the record again. After it: the record was delivered.
-inline void LaneReceiver::advance(std::uint64_t bytes) noexcept {
-    head_ += bytes;
-    ++streak_;
+inline void LaneReceiver::advance(std::uint64_t head, std::uint64_t bytes) noexcept {
+    head_ = head + bytes;
     STOA_CRASH_POINT("lane.receive.copied");
     // R2. Weaker would count a record as delivered before its bytes were read.
-    layout_->receiver.delivered.store(head_, kRelease);
+    layout_->receiver.delivered.store(head + bytes, kRelease);
     STOA_CRASH_POINT("lane.receive.delivered");
 }
 
 inline void LaneReceiver::free_in_strides() noexcept {
-    if (head_ - freed_ >= free_stride_) [[unlikely]]
+    if (head_ >= free_at_) [[unlikely]]
         free_now();
+}
+
+inline LaneTake LaneReceiver::look() noexcept {
+    // R1. Weaker would read the payload of a record before it was written.
+    const std::uint64_t word = head_at(head_)->ready.load(kAcquire);
+    // A branch that guesses another record like the last one: what follows, the address of the next
+    // ready word above all, then does not wait for this load.
+    if (word != last_word_) [[unlikely]]
+        return settle(word);
+    return LaneTake::ok;
+}
+
+template <std::size_t kBytes>
+inline LaneTake LaneReceiver::look_for() noexcept {
+    const LaneTake looked = look();
+    if (looked != LaneTake::ok) [[unlikely]]
+        return looked;
+    const std::uint64_t wanted = LaneWord::make(LaneKind::record, kBytes, 0);
+    if ((last_word_ & ~LaneWord::kCpuMask) != wanted) [[unlikely]]
+        return LaneTake::wrong_size;
+    if (goes_over_the_end(head_, lane_stride(kBytes))) [[unlikely]]
+        return LaneTake::corrupt;
+    return LaneTake::ok;
 }
 
 template <std::size_t kBytes>
 inline LaneTake LaneReceiver::try_receive(void* to) noexcept {
-    constexpr std::uint64_t kStride = lane_stride(kBytes);
-    // R1. Weaker would read the payload of a record before it was written.
-    std::uint64_t word = head_at(head_)->ready.load(kAcquire);
-    if (!is_record_of<kBytes>(word)) [[unlikely]] {
-        const LaneTake settled = settle(word);
-        if (settled != LaneTake::ok) return settled;
-        if (!is_record_of<kBytes>(word)) return LaneTake::wrong_size;
-    }
-    if (goes_over_the_end(kStride)) [[unlikely]]
-        return LaneTake::corrupt;
-    last_word_ = word;
-    last_stride_ = kStride;
-    std::memcpy(to, ring_ + (head_ & mask_) + lane_payload_offset(kBytes), kBytes);
-    advance(kStride);
+    const LaneTake looked = look_for<kBytes>();
+    if (looked != LaneTake::ok) [[unlikely]]
+        return looked;
+    const std::uint64_t head = head_;
+    std::memcpy(to, ring_ + (head & mask_) + lane_payload_offset(kBytes), kBytes);
+    advance(head, lane_stride(kBytes));
     free_in_strides();
     return LaneTake::ok;
 }
@@ -187,52 +203,45 @@ inline LaneTake LaneReceiver::try_receive_all(void* to, std::uint64_t max_count,
     constexpr std::uint64_t kStride = lane_stride(kBytes);
     count = 0;
     if (max_count == 0) return LaneTake::empty;
-    std::uint64_t word = head_at(head_)->ready.load(kAcquire);  // R1
-    if (!is_record_of<kBytes>(word)) [[unlikely]] {
-        const LaneTake settled = settle(word);
-        if (settled != LaneTake::ok) return settled;
-        if (!is_record_of<kBytes>(word)) return LaneTake::wrong_size;
-    }
-    const std::uint64_t to_wrap = (mask_ + 1 - (head_ & mask_)) / kStride;
-    if (to_wrap == 0) [[unlikely]]
-        return LaneTake::corrupt;
-    const std::uint64_t most = std::min(max_count, to_wrap);
-    const std::byte* from = ring_ + (head_ & mask_);
+    const LaneTake looked = look_for<kBytes>();
+    if (looked != LaneTake::ok) [[unlikely]]
+        return looked;
+    const std::uint64_t head = head_;
+    const std::uint64_t word = last_word_;
+    const std::uint64_t most = std::min(max_count, (mask_ + 1 - (head & mask_)) / kStride);
+    std::byte* from = ring_ + (head & mask_);
     std::byte* out = static_cast<std::byte*>(to);
+    std::uint64_t taken = 0;
     do {
         std::memcpy(out, from + lane_payload_offset(kBytes), kBytes);
         out += kBytes;
         from += kStride;
-        ++count;
+        ++taken;
         // R1, for each record: a batch is published by its first word, other records by their own.
-    } while (count < most && reinterpret_cast<const LaneHead*>(from)->ready.load(kAcquire) == word);
-    last_word_ = word;
-    last_stride_ = kStride;
-    advance(count * kStride);
+    } while (taken < most && lane_head(from, UINT64_MAX, 0)->ready.load(kAcquire) == word);
+    count = taken;
+    advance(head, taken * kStride);
     free_in_strides();
     return LaneTake::ok;
 }
 
 inline LaneTake LaneReceiver::try_take(LaneRecord& record) noexcept {
-    std::uint64_t word = head_at(head_)->ready.load(kAcquire);  // R1
-    // A branch that guesses the length of the last record: the address of the next ready word then
-    // does not wait for this one.
-    if (word != last_word_) [[unlikely]] {
-        const LaneTake settled = settle(word);
-        if (settled != LaneTake::ok) return settled;
-        last_word_ = word;
-        last_stride_ = lane_stride(LaneWord::bytes(word));
-    }
-    if (goes_over_the_end(last_stride_)) [[unlikely]]
+    const LaneTake looked = look();
+    if (looked != LaneTake::ok) [[unlikely]]
+        return looked;
+    const std::uint64_t head = head_;
+    const std::uint64_t stride = last_stride_;
+    if (goes_over_the_end(head, stride)) [[unlikely]]
         return LaneTake::corrupt;
-    if (held_ == UINT64_MAX) [[unlikely]]
+    const std::uint64_t held = held_;
+    if (held == UINT64_MAX) [[unlikely]]
         return LaneTake::too_many_loans;
     const std::uint64_t bytes = LaneWord::bytes(last_word_);
-    record.payload = {ring_ + (head_ & mask_) + lane_payload_offset(bytes), bytes};
-    record.loan = static_cast<std::uint32_t>(std::countr_one(held_));
-    held_ |= std::uint64_t{1} << record.loan;
-    held_from_[record.loan] = head_;
-    advance(last_stride_);
+    const auto loan = static_cast<std::uint32_t>(std::countr_one(held));
+    held_ = held | std::uint64_t{1} << loan;
+    held_from_[loan] = head;
+    record = {{ring_ + (head & mask_) + lane_payload_offset(bytes), bytes}, loan};
+    advance(head, stride);
     return LaneTake::ok;
 }
 

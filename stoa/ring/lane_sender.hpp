@@ -113,14 +113,27 @@ private:
     LaneSender(LaneLayout* layout, const LaneGeometry& geometry, LaneFence fence) noexcept;
 
     [[nodiscard]] LaneHead* head_at(std::uint64_t position) const noexcept {
-        return reinterpret_cast<LaneHead*>(ring_ + (position & mask_));
+        return lane_head(ring_, mask_, position);
     }
-    // Makes sure that a record of that size may stand at tail_, and fits before room_end_.
-    [[nodiscard]] LaneSend make_place(std::uint64_t bytes, std::uint64_t stride,
-                                      std::uint64_t alignment) noexcept;
+    // Whether a record of that size may stand at `tail`, and there is room as far as we know.
+    [[nodiscard]] bool fits(std::uint64_t tail, std::uint64_t bytes, std::uint64_t stride,
+                            std::uint64_t alignment) const noexcept {
+        return lane_pad(tail & mask_, bytes, alignment, mask_ + 1) == 0 &&
+               tail + stride <= room_end_;
+    }
+    // When it does not fit: publishes pads, looks for room.
+    [[nodiscard]] LaneSend make_place(std::uint64_t bytes, std::uint64_t alignment) noexcept;
     [[nodiscard]] LaneSend make_room(std::uint64_t position) noexcept;
-    [[nodiscard]] LaneSend publish_pads(std::uint64_t bytes, std::uint64_t alignment) noexcept;
-    void publish(std::uint64_t word, std::uint64_t stride) noexcept;
+    // A loan of more than 8 bytes that became a record of less: its payload belongs into the head.
+    void move_inline(std::uint64_t position, std::uint64_t loan_bytes,
+                     std::uint64_t bytes) noexcept {
+        if (bytes > kLaneInlineBytes || loan_bytes <= kLaneInlineBytes) [[likely]]
+            return;
+        std::byte* head = ring_ + (position & mask_);
+        std::memcpy(head, head + kLaneHeadBytes, bytes);
+    }
+    // `tail` is tail_; members are read before the stores, which might alias them.
+    void publish(std::uint64_t tail, std::uint64_t word, std::uint64_t stride) noexcept;
     [[nodiscard]] Result<void> adopt() noexcept;
     [[nodiscard]] const Atomic<std::uint32_t>* look_at_mark(std::uint32_t mark) noexcept;
 
@@ -151,6 +164,10 @@ public:
     ~LaneBatch() { discard(); }
 
     [[nodiscard]] LaneSend try_append(std::span<const std::byte> payload) noexcept;
+    // Lends the place of the next record; commit appends the first `bytes` of it.
+    [[nodiscard]] LaneSend try_reserve(std::uint64_t bytes, std::span<std::byte>& loan,
+                                       std::uint64_t alignment = 16) noexcept;
+    void commit(std::uint64_t bytes) noexcept;
     // Appends records of one size that lie side by side; returns how many went in.
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t append_all(const void* payloads, std::uint64_t count) noexcept;
@@ -165,35 +182,30 @@ private:
     LaneSender& sender_;
     std::uint64_t end_;             // where the next record of the batch goes
     std::uint64_t first_word_ = 0;  // of the first record: 0 while the batch is empty
+    std::uint64_t loan_bytes_ = LaneSender::kNoLoan;
 };
 
-inline LaneSend LaneSender::make_place(std::uint64_t bytes, std::uint64_t stride,
-                                       std::uint64_t alignment) noexcept {
-    if (lane_pad(tail_ & mask_, bytes, alignment, mask_ + 1) != 0) [[unlikely]] {
-        const LaneSend padded = publish_pads(bytes, alignment);
-        if (padded != LaneSend::ok) return padded;
-    }
-    if (tail_ + stride > room_end_) [[unlikely]]
-        return make_room(tail_ + stride);
-    return LaneSend::ok;
-}
-
 // Death before S2: the word at tail_ is 0, so there is no record. After S2: it is sent.
-inline void LaneSender::publish(std::uint64_t word, std::uint64_t stride) noexcept {
-    const std::uint64_t next = tail_ + stride;
+inline void LaneSender::publish(std::uint64_t tail, std::uint64_t word,
+                                std::uint64_t stride) noexcept {
+    std::byte* const ring = ring_;
+    const std::uint64_t mask = mask_;
+    const std::uint64_t room_end = room_end_;
+    const std::uint64_t next = tail + stride;
+    const bool is_clear = next == cleared_;
     STOA_CRASH_POINT("lane.publish.written");
     // relaxed: S2 carries it. Without it an old payload would be read as the next ready word.
-    if (next != cleared_) head_at(next)->ready.store(0, kRelaxed);
+    if (!is_clear) lane_head(ring, mask, next)->ready.store(0, kRelaxed);
     STOA_CRASH_POINT("lane.publish.cleared");
     // S2. Weaker would show the record before its payload.
-    head_at(tail_)->ready.store(word, kRelease);
+    lane_head(ring, mask, tail)->ready.store(word, kRelease);
     STOA_CRASH_POINT("lane.publish.done");
     tail_ = next;
     // If the next record is as long as this one, then its commit finds the place behind it cleared
     // and need not wait for that line. Only where that is a line which this record did not touch.
     const std::uint64_t ahead = next + stride;
-    if ((stride >= kCacheLine || ahead % kCacheLine < stride) && ahead <= room_end_) {
-        head_at(ahead)->ready.store(0, kRelaxed);
+    if ((stride >= kCacheLine || ahead % kCacheLine < stride) && ahead <= room_end) {
+        lane_head(ring, mask, ahead)->ready.store(0, kRelaxed);
         cleared_ = ahead;
     }
 }
@@ -203,26 +215,25 @@ inline LaneSend LaneSender::try_send(const void* payload) noexcept {
     constexpr std::uint64_t kStride = lane_stride(kBytes);
     if (kBytes > max_record_bytes_) [[unlikely]]
         return LaneSend::too_big;
-    const LaneSend placed = make_place(kBytes, kStride, 16);
-    if (placed != LaneSend::ok) [[unlikely]]
-        return placed;
-    std::memcpy(ring_ + (tail_ & mask_) + lane_payload_offset(kBytes), payload, kBytes);
-    publish(LaneWord::make(LaneKind::record, kBytes, cpu_bits_), kStride);
+    std::uint64_t tail = tail_;
+    if (!fits(tail, kBytes, kStride, 16)) [[unlikely]] {
+        const LaneSend placed = make_place(kBytes, 16);
+        if (placed != LaneSend::ok) return placed;
+        tail = tail_;
+    }
+    const std::uint64_t word = LaneWord::make(LaneKind::record, kBytes, cpu_bits_);
+    std::memcpy(ring_ + (tail & mask_) + lane_payload_offset(kBytes), payload, kBytes);
+    publish(tail, word, kStride);
     return LaneSend::ok;
 }
 
 inline LaneSend LaneSender::try_send(std::span<const std::byte> payload) noexcept {
-    const std::uint64_t bytes = payload.size();
-    if (bytes > max_record_bytes_) [[unlikely]]
-        return LaneSend::too_big;
-    const std::uint64_t stride = lane_stride(bytes);
-    const LaneSend placed = make_place(bytes, stride, 16);
-    if (placed != LaneSend::ok) [[unlikely]]
-        return placed;
-    if (bytes != 0) {
-        std::memcpy(ring_ + (tail_ & mask_) + lane_payload_offset(bytes), payload.data(), bytes);
-    }
-    publish(LaneWord::make(LaneKind::record, bytes, cpu_bits_), stride);
+    std::span<std::byte> loan;
+    const LaneSend reserved = try_reserve(payload.size(), loan);
+    if (reserved != LaneSend::ok) [[unlikely]]
+        return reserved;
+    if (!payload.empty()) std::memcpy(loan.data(), payload.data(), payload.size());
+    commit(payload.size());
     return LaneSend::ok;
 }
 
@@ -232,9 +243,10 @@ inline LaneSend LaneSender::try_reserve(std::uint64_t bytes, std::span<std::byte
     if (bytes > max_record_bytes_) [[unlikely]]
         return LaneSend::too_big;
     const std::uint64_t stride = lane_stride(bytes);
-    const LaneSend placed = make_place(bytes, stride, alignment);
-    if (placed != LaneSend::ok) [[unlikely]]
-        return placed;
+    if (!fits(tail_, bytes, stride, alignment)) [[unlikely]] {
+        const LaneSend placed = make_place(bytes, alignment);
+        if (placed != LaneSend::ok) return placed;
+    }
     // The loan may write over a place that was cleared early, and then be committed shorter.
     if (tail_ + stride != cleared_) cleared_ = kNoPlace;
     loan = {ring_ + (tail_ & mask_) + lane_payload_offset(bytes), bytes};
@@ -244,12 +256,9 @@ inline LaneSend LaneSender::try_reserve(std::uint64_t bytes, std::span<std::byte
 
 inline void LaneSender::commit(std::uint64_t bytes) noexcept {
     STOA_CHECK(loan_bytes_ != kNoLoan && bytes <= loan_bytes_);
-    if (bytes <= kLaneInlineBytes && loan_bytes_ > kLaneInlineBytes) [[unlikely]] {
-        std::byte* head = ring_ + (tail_ & mask_);
-        std::memcpy(head, head + kLaneHeadBytes, bytes);
-    }
+    move_inline(tail_, loan_bytes_, bytes);
     loan_bytes_ = kNoLoan;
-    publish(LaneWord::make(LaneKind::record, bytes, cpu_bits_), lane_stride(bytes));
+    publish(tail_, LaneWord::make(LaneKind::record, bytes, cpu_bits_), lane_stride(bytes));
 }
 
 // The order "publish, then look at the mark" meets "mark, then look at the ready word": with a

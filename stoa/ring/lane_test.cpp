@@ -81,6 +81,15 @@ TEST(LaneShape, StridesKeepTheNextHeadAligned) {
     }
 }
 
+TEST(LaneShape, ReadyWordsAreTheDocumentedOnes) {
+    EXPECT_EQ(LaneWord::make(LaneKind::record, 5, LaneWord::cpu_bits(3)),
+              5U << 16U | 3U << 2U | 1U);
+    EXPECT_EQ(LaneWord::make(LaneKind::pad, 32, 0), 32U << 16U | 2U);
+    EXPECT_EQ(LaneWord::make(LaneKind::end, 0, 0), 3U);
+    EXPECT_EQ(LaneWord::cpu(LaneWord::make(LaneKind::record, 0)), kLaneUnknownCpu);
+    EXPECT_EQ(kLaneUnknownCpu, 16383U);
+}
+
 TEST(LaneShape, EveryPlaceKeepsItsPromisesAfterAtMostThreePads) {
     for (const std::uint64_t alignment : {16U, 32U, 64U}) {
         for (std::uint64_t bytes = 0; bytes <= 320; ++bytes) {
@@ -354,6 +363,30 @@ TEST(LaneBatches, NothingIsSeenBeforeTheFirstRecordIsPublishedLast) {
     batch.publish();
     for (const char* text : {"one", "two", "three"}) EXPECT_EQ(take(receiver), text);
     EXPECT_EQ(take(receiver), "(empty)");
+}
+
+TEST(LaneBatches, RecordsOfABatchAreFilledInPlaceAndMayBeCommittedShorter) {
+    TestLane lane{kSmall};
+    LaneSender sender = lane.sender();
+    LaneReceiver receiver = lane.receiver();
+    for (int round = 0; round < 100; ++round) {
+        LaneBatch batch{sender};
+        std::span<std::byte> loan;
+        for (const std::uint64_t used : {100U, 5U, 64U}) {
+            ASSERT_EQ(batch.try_reserve(100, loan, 64), LaneSend::ok);
+            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(loan.data()) % 64, 0U);
+            std::ranges::fill(loan, std::byte{'p'});
+            batch.commit(used);
+        }
+        EXPECT_EQ(batch.try_reserve(257, loan), LaneSend::too_big);
+        ASSERT_EQ(batch.try_reserve(200, loan), LaneSend::ok);  // never committed
+        EXPECT_FALSE(receiver.ready());
+        batch.publish();
+        for (const std::size_t used : {100U, 5U, 64U}) {
+            EXPECT_EQ(take(receiver), std::string(used, 'p'));
+        }
+        ASSERT_EQ(take(receiver), "(empty)");
+    }
 }
 
 TEST(LaneBatches, ADiscardedBatchNeverWas) {
