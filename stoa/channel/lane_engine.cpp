@@ -82,9 +82,9 @@ void LaneOut::wake_slowly(const Atomic<std::uint32_t>* word) noexcept {
 }
 
 Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
-    if (sender_.has_room(bytes)) return {};
+    if (has_room(bytes)) return {};
     if (deadline.passed()) return fail(Errc::full, "send");
-    const auto ready = [&] { return sender_.has_room(bytes); };
+    const auto ready = [&] { return has_room(bytes); };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
         sender_.mark_asleep();
         const std::chrono::nanoseconds limit = sleep_limit(wanted);
@@ -102,13 +102,15 @@ Result<void> LaneOut::send(Bytes message, Deadline deadline) {
     if (loan_open_) return fail(Errc::too_many_loans, "send");
     sender_.set_cpu(sys::current_cpu());
     for (;;) {
-        const LaneSend status = sender_.try_send(message);
+        const LaneSend status =
+            bound_.free_places(sender_, 1) > 0 ? sender_.try_send(message) : LaneSend::full;
         if (status == LaneSend::ok) [[likely]]
             break;
         wake_receiver();  // pads may have been published
         if (status != LaneSend::full) return std::unexpected(error_of(status));
         if (Result<void> waited = wait_for_room(message.size(), deadline); !waited) return waited;
     }
+    bound_.sent(sender_.position());
     wake_receiver();
     return {};
 }
@@ -118,7 +120,9 @@ Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, std::uint64_t
     if (loan_open_) return fail(Errc::too_many_loans, "reserve");
     std::span<std::byte> room;
     for (;;) {
-        const LaneSend status = sender_.try_reserve(bytes, room, alignment);
+        const LaneSend status = bound_.free_places(sender_, 1) > 0
+                                    ? sender_.try_reserve(bytes, room, alignment)
+                                    : LaneSend::full;
         if (status == LaneSend::ok) [[likely]]
             break;
         wake_receiver();
@@ -134,6 +138,7 @@ Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, std::uint64_t
 void LaneOut::commit(std::uint64_t bytes) noexcept {
     sender_.set_cpu(sys::current_cpu());
     sender_.commit(bytes);
+    bound_.sent(sender_.position());
     loan_open_ = false;
     wake_receiver();
 }

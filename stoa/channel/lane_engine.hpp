@@ -18,6 +18,7 @@
 
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
+#include "stoa/channel/lane_bound.hpp"
 #include "stoa/channel/pool_engine.hpp"
 #include "stoa/ring/lane.hpp"
 #include "stoa/sync/bell.hpp"
@@ -33,19 +34,25 @@ namespace stoa {
 class LaneOut {
 public:
     // `bell`: where the receiver sleeps when it awaits several lanes; nullptr: on the lane itself.
-    LaneOut(LaneSender sender, Atomic<std::uint32_t>* bell, Waiting waiting,
+    // At most what the bound allows waits in the lane.
+    LaneOut(LaneSender sender, LaneBound bound, Atomic<std::uint32_t>* bell, Waiting waiting,
             LookAround around) noexcept
-        : sender_{std::move(sender)}, bell_{bell}, waiting_{waiting}, around_{around} {}
+        : sender_{std::move(sender)},
+          bound_{std::move(bound)},
+          bell_{bell},
+          waiting_{waiting},
+          around_{around} {}
 
     // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt
     [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
     // One value of a fixed size: the short way. False: take the long way, send().
     template <std::size_t kBytes>
     [[nodiscard]] bool try_send_value(const void* value) noexcept {
-        if (loan_open_) return false;
+        if (loan_open_ || bound_.free_places(sender_, 1) == 0) return false;
         if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
         if (sender_.try_send<kBytes>(value) != LaneSend::ok) [[unlikely]]
             return false;
+        bound_.sent(sender_.position());
         wake_receiver();
         return true;
     }
@@ -53,10 +60,13 @@ public:
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t try_send_values(const void* values, std::uint64_t count) noexcept {
         if (loan_open_) return 0;
+        count = bound_.free_places(sender_, count);
         if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
+        const std::uint64_t from = sender_.position();
         LaneBatch batch{sender_};
         const std::uint64_t sent = batch.append_all<kBytes>(values, count);
         batch.publish();
+        bound_.sent_all(from, sent, kBytes, sender_.geometry().ring_bytes);
         if (sent > 0) wake_receiver();
         return sent;
     }
@@ -75,8 +85,12 @@ private:
             wake_slowly(word);
     }
     void wake_slowly(const Atomic<std::uint32_t>* word) noexcept;
+    [[nodiscard]] bool has_room(std::uint64_t bytes) noexcept {
+        return bound_.free_places(sender_, 1) > 0 && sender_.has_room(bytes);
+    }
 
     LaneSender sender_;
+    LaneBound bound_;
     Atomic<std::uint32_t>* bell_;
     Waiting waiting_;
     bool loan_open_ = false;

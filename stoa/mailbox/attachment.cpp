@@ -235,7 +235,9 @@ Result<void> Attachment::make_lane_engines() {
         record_->seat.store(*lane, kRelaxed);
         Result<LaneSender> sender = LaneSender::attach(lane_memory(*lane), publisher_fence());
         if (!sender) return std::unexpected(sender.error());
-        lane_out_.emplace(std::move(*sender), bell, waiting_, LookAround{look, this});
+        LaneBound bound{lane_memory(*lane), *sender, plan_.capacity};
+        lane_out_.emplace(std::move(*sender), std::move(bound), bell, waiting_,
+                          LookAround{look, this});
     }
     if (!has(role_, Role::receives)) return {};
     const auto count = [](void* context) {

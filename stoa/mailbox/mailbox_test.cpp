@@ -154,6 +154,27 @@ TEST_P(AnyMailbox, LimitsAreErrorsThatSaySo) {
     EXPECT_EQ(RawMailbox::open("none").error().code, Errc::not_found);
 }
 
+TEST_P(AnyMailbox, HoldsExactlyItsCapacityAlsoForHeirs) {
+    RawMailbox in = create();
+    int sent = 0;
+    int received = 0;
+    for (const int drained : {64, 1, 5, 30, 64}) {  // each round with a new sender
+        RawMailbox out = open(Role::sends);
+        while (out.try_send(bytes_of(std::to_string(sent)))) ++sent;
+        EXPECT_EQ(sent - received, 64);
+        EXPECT_EQ(out.send_for(bytes_of("x"), 1ms).error().code, Errc::timed_out);
+        for (int i = 0; i < drained; ++i) {
+            Result<RawMessage> message = in.receive();
+            EXPECT_EQ(text_of(message.value()), std::to_string(received++));
+            EXPECT_TRUE(message->ack());
+            if (i == 2) {
+                EXPECT_TRUE(out.try_send(bytes_of(std::to_string(sent))));
+                ++sent;
+            }
+        }
+    }
+}
+
 TEST_P(AnyMailbox, ALoanQuotaIsHeld) {
     RawMailbox in = create();
     RawMailbox out = open(Role::sends);

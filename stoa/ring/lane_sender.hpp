@@ -82,6 +82,11 @@ public:
     // --- for the layer that waits -----------------------------------------------------------
     // Whether a try_reserve or try_send of that size is worth another try. Reads `freed` again.
     [[nodiscard]] bool has_room(std::uint64_t bytes, std::uint64_t alignment = 16) noexcept;
+    // Position behind the last record that was delivered; what is sent and not yet delivered lies
+    // between it and position().
+    [[nodiscard]] std::uint64_t delivered() const noexcept {
+        return layout_->receiver.delivered.load(kAcquire);
+    }
     // Whether every record was delivered.
     [[nodiscard]] bool drained() const noexcept {
         return layout_->receiver.delivered.load(kAcquire) == tail_;
