@@ -12,7 +12,7 @@ void complain(std::string_view text) noexcept {
         return iovec{const_cast<char*>(part.data()), part.size()};
     };
     const iovec line[] = {piece(kBefore), piece(text), piece(kAfter)};
-    // One call, so that lines of several processes do not mix. There is nobody to tell of a failure.
+    // One call, so that lines of several processes do not mix; nobody hears of a failure.
     [[maybe_unused]] const ssize_t written = ::writev(STDERR_FILENO, line, 3);
 }
 

@@ -56,11 +56,21 @@ private:
     }
 
     Exit send(std::span<const std::byte> message) {
+        if (!fits_type(message)) return Exit::failed;
         Result<void> sent = mailbox_.try_send(message);
         if (!sent && sent.error().code == Errc::full && !options_.no_wait) sent = wait(message);
         if (sent) [[likely]]
             return stop_requested() ? Exit::stopped : Exit::done;
         return refused(message.size(), sent.error());
+    }
+
+    // A mailbox of a program's own type takes nothing of another size.
+    bool fits_type(std::span<const std::byte> message) const {
+        const MailboxPlan& plan = mailbox_.plan();
+        if (plan.fingerprint == 0 || message.size() == plan.type_size) return true;
+        complain(fmt::format("{} has {} bytes, the mailbox holds values of {} bytes: {}", what(),
+                             message.size(), plan.type_size, printable(plan.type_text)));
+        return false;
     }
 
     Result<void> wait(std::span<const std::byte> message) {
@@ -130,7 +140,7 @@ Exit send(const Options& options) {
 // The words that the parser left over: messages, unless they look like an option.
 void take_messages(const CLI::App& verb, Chosen& chosen, Options& options) {
     for (const std::string& word : verb.remaining()) {
-        if (word.size() > 1 && word.front() == '-') {
+        if (word.size() > 1 && word[0] == '-' && (word[1] < '0' || word[1] > '9')) {
             throw CLI::ParseError("unknown option " + word +
                                       "; a message that begins with - goes "
                                       "behind -- (stoa send NAME -- " +

@@ -31,6 +31,10 @@ Result<Domain> Domain::open(std::string_view path) {
     Result<sys::Fd> folder = sys::open_folder(domain.path_.c_str());
     if (!folder && folder.error().code == Errc::not_found) {
         folder = sys::create_folder(domain.path_.c_str());
+        // Its parent is missing. Not `not_found`: that is for names in the domain.
+        if (!folder && folder.error().code == Errc::not_found) {
+            return fail(Errc::unsafe_folder, "make the domain folder", folder.error().os_errno);
+        }
     }
     if (!folder) return std::unexpected(folder.error());
     domain.folder_ = std::move(*folder);

@@ -23,8 +23,9 @@ namespace stoa {
 class Domain {
 public:
     // `path` empty: STOA_DOMAIN, else /dev/shm/stoa-UID. Makes the folder (0700) when it is
-    // missing. Errors: unsafe_folder  it belongs to another user, or others may enter it
-    //         denied, not_found (its parent), os
+    // missing. Errors: unsafe_folder  another user owns it, others may enter it, or its parent is
+    //         missing
+    //         denied, os
     [[nodiscard]] static Result<Domain> open(std::string_view path = {});
 
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
