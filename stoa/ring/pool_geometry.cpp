@@ -30,7 +30,7 @@ void add_class(PoolGeometry& geometry, std::uint32_t payload_bytes, std::uint64_
 void share_out(PoolGeometry& geometry, const PoolDemand& demand, std::uint64_t wanted) noexcept {
     std::array<std::uint32_t, kPoolMaxClasses> sizes{};
     std::uint32_t count = 0;
-    for (std::uint64_t bytes = 48; bytes < demand.max_bytes && count < kPoolMaxClasses - 1;
+    for (std::uint64_t bytes = 48; bytes < demand.max_bytes / 2 && count < kPoolMaxClasses - 1;
          bytes = (bytes + sizeof(PoolChunk)) * 4 - sizeof(PoolChunk)) {
         sizes[count++] = static_cast<std::uint32_t>(bytes);
     }
