@@ -21,6 +21,7 @@ Measures stoa, the limits of this machine and rivals, in turn, in the same run.
   --bytes N,M      only these sizes      --rounds N       default 7
   --seconds S      for all together      --quick          3 rounds of 0.02 s
   --json           one array of objects  --verify         look at every message
+  --first          run before other programs on a busy machine (root only)
   --beside NAME    print the ratios of NAME to each other subject
   --list           what there is to measure
 example: stoa-bench round_trip one_way --bytes 8,64 --subjects line,ring,pipe
@@ -68,16 +69,24 @@ int main(int count, char** values) {
         kQuick,
         kJson,
         kVerify,
+        kFirst,
         kBeside,
         kList,
         kHelpOption
     };
-    const option known[] = {{"subjects", 1, nullptr, kSubjects}, {"modes", 1, nullptr, kModes},
-                            {"bytes", 1, nullptr, kBytes},       {"rounds", 1, nullptr, kRounds},
-                            {"seconds", 1, nullptr, kSeconds},   {"quick", 0, nullptr, kQuick},
-                            {"json", 0, nullptr, kJson},         {"verify", 0, nullptr, kVerify},
-                            {"beside", 1, nullptr, kBeside},     {"list", 0, nullptr, kList},
-                            {"help", 0, nullptr, kHelpOption},   {nullptr, 0, nullptr, 0}};
+    const option known[] = {{"subjects", 1, nullptr, kSubjects},
+                            {"modes", 1, nullptr, kModes},
+                            {"bytes", 1, nullptr, kBytes},
+                            {"rounds", 1, nullptr, kRounds},
+                            {"seconds", 1, nullptr, kSeconds},
+                            {"quick", 0, nullptr, kQuick},
+                            {"json", 0, nullptr, kJson},
+                            {"verify", 0, nullptr, kVerify},
+                            {"first", 0, nullptr, kFirst},
+                            {"beside", 1, nullptr, kBeside},
+                            {"list", 0, nullptr, kList},
+                            {"help", 0, nullptr, kHelpOption},
+                            {nullptr, 0, nullptr, 0}};
     Options options;
     for (int choice = 0; (choice = getopt_long(count, values, "", known, nullptr)) != -1;) {
         switch (choice) {
@@ -93,6 +102,7 @@ int main(int count, char** values) {
             case kQuick: options.quick = true; break;
             case kJson: options.json = true; break;
             case kVerify: options.verify = true; break;
+            case kFirst: options.first = true; break;
             case kBeside: options.beside = optarg; break;
             case kList: return list();
             case kHelpOption: std::cout << kHelp; return 0;

@@ -27,6 +27,7 @@ struct alignas(kTwoLines) RoleBoard {
     std::uint64_t wrong = 0;            // messages whose payload was not what was sent
     std::uint64_t measured = 0;         // messages or round trips inside the measured time
     std::uint64_t measured_ticks = 0;
+    std::uint64_t waited_ns = 0;  // ready to run, while others had its cpu
     alignas(kTwoLines) Atomic<std::uint32_t> stop{0};
     std::array<char, 200> error{};
     Histogram latency{};  // round trips, in ticks

@@ -49,15 +49,6 @@ template <class E>
     }
 }
 
-template <class E>
-[[gnu::always_inline]] inline std::uint64_t sum_for(const std::byte* at, std::size_t bytes) {
-    if constexpr (requires { E::kBytes; }) {
-        return sum_payload<E::kBytes>(at);
-    } else {
-        return sum_payload(at, bytes);
-    }
-}
-
 // One round trip after another, each timed. The reply's seed is the sum of the request, so a server
 // cannot answer before it has read every byte, and the client sees every wrong message.
 template <bool kTouch, class E>
@@ -76,7 +67,7 @@ void client_loop(E& end, const Case& c, const Board& board, RoleBoard& mine, Rol
         std::uint64_t sum = 0;
         end.receive([&](const std::byte* at, std::size_t size) {
             if (size != bytes) ++wrong;
-            if constexpr (kTouch) sum = sum_for<E>(at, bytes);
+            if constexpr (kTouch) sum = sum_payload(at, size);
         });
         if constexpr (kTouch) wrong += sum != expected_sum(bytes, expected_sum(bytes, seed));
         const std::uint64_t now = ticks();
@@ -102,7 +93,7 @@ void server_loop(E& end, const Case& c, RoleBoard& mine, const RoleBoard& client
         std::uint64_t sum = 0;
         end.receive([&](const std::byte* at, std::size_t size) {
             if (size != bytes) ++wrong;
-            if constexpr (kTouch) sum = sum_for<E>(at, bytes);
+            if constexpr (kTouch) sum = sum_payload(at, size);
         });
         last = mine.stop.load(kRelaxed) != 0;
         end.send(bytes, [&](std::byte* at) {
@@ -188,17 +179,16 @@ void sender_loop(E& end, const Case& c, const Role& role, Board& board) {
 
 // What a receiver adds up; in a verified run every message is looked at by itself. What arrives
 // after `ended` is end_flow's and is left out.
-template <bool kVerify, class E>
+template <bool kVerify>
 struct Tally {
-    const Case* c;
+    std::size_t bytes;
     bool in_order;  // one sender, one receiver: the seeds count up from 1
     std::uint64_t sum = 0;
     std::uint64_t wrong = 0;
     std::uint64_t next = 1;
 
     [[gnu::always_inline]] void operator()(const std::byte* at, std::size_t size) noexcept {
-        const std::size_t bytes = bytes_of<E>(*c);
-        const std::uint64_t here = sum_for<E>(at, bytes);
+        const std::uint64_t here = sum_payload(at, size);
         sum += here;
         if constexpr (kVerify) {
             const std::uint64_t seed = first_word(at);
@@ -210,7 +200,7 @@ struct Tally {
 
 template <bool kVerify, class E>
 void receiver_loop(E& end, const Case& c, Board& board, RoleBoard& mine) {
-    Tally<kVerify, E> tally{&c, c.senders() == 1};
+    Tally<kVerify> tally{c.bytes, c.senders() == 1};
     const std::uint64_t some = look_every(c);
     std::uint64_t count = 0;
     std::uint64_t looked = 0;

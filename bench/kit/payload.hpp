@@ -91,15 +91,6 @@ template <std::size_t kBytes>
     }
 }
 
-template <std::size_t kBytes>
-[[nodiscard, gnu::always_inline]] inline std::uint64_t sum_payload(const std::byte* at) noexcept {
-    if constexpr (kBytes <= 64) {
-        return detail::sum_words<kBytes / 8>(at);
-    } else {
-        return detail::sum_long(at, kBytes);
-    }
-}
-
 // The sum of one message.
 [[nodiscard]] constexpr std::uint64_t expected_sum(std::size_t bytes, std::uint64_t seed) noexcept {
     const std::uint64_t words = bytes / 8;

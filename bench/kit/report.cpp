@@ -71,6 +71,9 @@ void print_line(std::ostream& out, const std::vector<Row>& rows, const Row& row)
     }
     out << std::setw(9) << ratio(row.ratio_to_limit) << std::setw(9)
         << ratio(row.ratio_to_best_rival);
+    if (row.disturbed > 0.1) {
+        out << "  (other programs took " << static_cast<int>(row.disturbed * 100) << " % of a cpu)";
+    }
     if (!row.goal.empty()) out << "  " << verdict(row.meets_goal) << ": " << row.goal;
     out << '\n';
     const Row* tail = row_of(rows, row, row.subject, Metric::p99);
@@ -103,13 +106,16 @@ std::string show(double value, Metric metric) {
 void print_table(std::ostream& out, const std::vector<Row>& rows) {
     for (const auto& list : by_case(rows)) {
         const Row& head = list.front();
-        out << describe(case_of(head)) << '\n'
+        out << describe(case_of(head));
+        if (head.line_us > 0)
+            out << "   (a line there and back: " << digits(head.line_us) << " us)";
+        out << '\n'
             << "  " << std::left << std::setw(22) << "subject" << std::right << std::setw(12)
             << std::string{name(head.metric)} + " median" << std::setw(12) << "best"
             << std::setw(10) << "p99 us" << std::setw(10) << "p99.9" << std::setw(10) << "max"
             << std::setw(9) << "x limit" << std::setw(9) << "x rival" << '\n';
         for (const Row& row : list) print_line(out, rows, row);
-        out << std::endl;
+        out << '\n' << std::flush;
     }
 }
 
@@ -125,7 +131,7 @@ void print_beside(std::ostream& out, const std::vector<Row>& rows, const std::st
                 lower_is_better(row.metric) ? row.median / base->median : base->median / row.median;
             out << "   " << digits(times) << "x " << row.subject;
         }
-        out << std::endl;
+        out << '\n' << std::flush;
     }
 }
 
@@ -151,7 +157,7 @@ void print_json(std::ostream& out, const std::vector<Row>& rows, const Machine& 
              {"machine", describe(machine)},
              {"commit", machine.commit}});
     }
-    out << list.dump(1) << std::endl;
+    out << list.dump(1) << '\n' << std::flush;
 }
 
 }  // namespace stoa::bench

@@ -88,6 +88,10 @@ void compare(Row& row, const std::vector<Cell>& group, const Cell& cell) {
 
 }  // namespace
 
+bool knows_disturbance(const Case& c) noexcept {
+    return c.waiting() == Waiting::spin && c.senders() == 1;
+}
+
 double value_of(const Sample& sample, Metric metric) noexcept {
     switch (metric) {
         case Metric::p50: return sample.p50_us;
@@ -147,6 +151,11 @@ std::vector<Row> rows_of(const std::vector<Cell>& group) {
             for (const Sample& sample : cell.rounds) values.push_back(value_of(sample, metric));
             row.best =
                 lower_is_better(metric) ? std::ranges::min(values) : std::ranges::max(values);
+            if (knows_disturbance(cell.c)) {
+                std::vector<double> parts;
+                for (const Sample& sample : cell.rounds) parts.push_back(sample.disturbed);
+                row.disturbed = median_of(std::move(parts));
+            }
             compare(row, group, cell);
             rows.push_back(std::move(row));
         }

@@ -25,6 +25,7 @@ struct Cell {
     Case c;
     std::string subject;
     Kind kind{};
+    const Subject* from = nullptr;
     std::vector<Sample> rounds{};
     std::string failure{};  // the first one; the cell has no rows then
 };
@@ -38,13 +39,18 @@ struct Row {
     Metric metric{};
     double median = 0;
     double best = 0;
-    std::string limit{};  // what ratio_to_limit compares with
+    double disturbed = 0;  // median of the rounds, where it says something
+    double line_us = 0;    // what a cache line took there and back, just before; 0: not known
+    std::string limit{};   // what ratio_to_limit compares with
     std::optional<double> ratio_to_limit{};
     std::string best_rival{};
     std::optional<double> ratio_to_best_rival{};
     std::string goal{};                // empty: none
     std::optional<bool> meets_goal{};  // nothing when it could not be compared
 };
+
+// True when a process that had no cpu for a while can only have lost it to another program.
+[[nodiscard]] bool knows_disturbance(const Case& c) noexcept;
 
 [[nodiscard]] double value_of(const Sample& sample, Metric metric) noexcept;
 [[nodiscard]] double median_of(std::vector<double> values);

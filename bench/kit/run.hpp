@@ -27,6 +27,7 @@ struct Options {
     double seconds = 0;  // for everything together; 0: 0.05 for each measurement
     bool quick = false;  // three rounds of 0.02 s
     bool json = false;
+    bool first = false;    // run before other programs on a busy machine; needs root
     bool verify = false;   // look at every message: for tests
     std::string beside{};  // print ratios of this subject to each other one in place of the table
 };

@@ -6,7 +6,7 @@
 //   E connect(const Role&);                  in each process: its endpoint; may throw
 // and an endpoint E has
 //   void send(std::size_t bytes, Fill fill);        calls fill(std::byte* place), then publishes
-//   void receive(Visit visit);                      calls visit(const std::byte* at, size) once
+//   void receive(Visit visit);                      calls visit(const std::byte* at, bytes) once
 // where a client or server uses both, a sender only send, a receiver only receive; and may have
 //   void send_batch(bytes, count, fill);            fill(place, i) for each; published together
 //   std::size_t receive_batch(max, visit);          visits 1..max messages
@@ -74,6 +74,9 @@ struct Subjects {
 // was made, so that a subject's own threads may run on any cpu.
 void await_start(const Role& role, Board& board);
 
+// How long this thread was ready to run while others had its cpu; 0 if the kernel does not say.
+[[nodiscard]] std::uint64_t waited_for_cpu_ns() noexcept;
+
 template <class S>
 class SessionOf final : public Session {
 public:
@@ -81,7 +84,9 @@ public:
     void run(const Case& c, const Role& role, Board& board) override {
         auto end = subject_.connect(role);
         await_start(role, board);
+        const std::uint64_t before = waited_for_cpu_ns();
         run_role(end, c, role, board);
+        board.roles[role.board].waited_ns = waited_for_cpu_ns() - before;
     }
 
 private:

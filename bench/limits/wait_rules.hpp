@@ -56,7 +56,8 @@ public:
         } else {
             word.value.exchange(value, kSeqCst);
             if (word.asleep.load(kSeqCst) == 0) return;
-            word.asleep.store(0, kRelaxed);
+            // The waiter clears `asleep` itself. A waker that did it, and was stopped in between,
+            // would wipe out the mark of the next sleep, whose wake-up then never comes.
             syscall(SYS_futex, &word.value, FUTEX_WAKE, 1, nullptr, nullptr, 0);
         }
     }

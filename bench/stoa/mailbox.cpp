@@ -177,10 +177,14 @@ private:
 }  // namespace
 
 void add_stoa(Subjects& subjects) {
-    const auto add = [&](Subject subject) { subjects.list.push_back(std::move(subject)); };
-    add(sized_subject_of<PairValues, 8, 16, 32, 48, 64, 1024>("stoa", Kind::stoa));
-    add(subject_of<Loans>("stoa", Kind::stoa));  // the sizes and modes that values leave
-    add(sized_subject_of<AnyValues, 8, 64>("stoa_any", Kind::stoa));
+    static const Subject values =
+        sized_subject_of<PairValues, 8, 16, 32, 48, 64, 1024>("stoa", Kind::stoa);
+    static const Subject loans = subject_of<Loans>("stoa", Kind::stoa);
+    // One name for both: values where they are used, loans for the sizes and modes that are left.
+    subjects.list.push_back(
+        {"stoa", Kind::stoa, [](const Case& c) { return values.supports(c) || loans.supports(c); },
+         [](const Case& c) { return values.supports(c) ? values.make(c) : loans.make(c); }});
+    subjects.list.push_back(sized_subject_of<AnyValues, 8, 64>("stoa_any", Kind::stoa));
 }
 
 }  // namespace stoa::bench
