@@ -85,8 +85,8 @@ Result<Fd> make_unnamed(const Fd& folder, std::uint32_t mode) noexcept {
 Result<void> reserve(const Fd& file, std::uint64_t offset, std::uint64_t bytes) noexcept {
     const auto end = checked_end(offset, bytes, "fallocate");
     if (!end) return std::unexpected(end.error());
-    // A signal makes fallocate(2) give back what it allocated. Small steps make progress even under
-    // a timer signal every millisecond.
+    // On older kernels, Debian 12's among them, a signal makes fallocate(2) on tmpfs give back what
+    // it allocated. Small steps make progress even under a timer signal every millisecond.
     constexpr off_t kStepBytes = off_t{4} << 20;
     constexpr off_t kLeastStepBytes = off_t{64} << 10;
     off_t step = kStepBytes;

@@ -120,48 +120,75 @@ TEST(Membarrier, RegistersInTheParentAndAgainInAForkedChild) {
                 }).ok());
 }
 
-void spin_until(const Atomic<std::uint32_t>& word, std::uint32_t value) {
-    for (int spins = 0; word.load(kAcquire) != value; ++spins) {
-        if (spins > 1000) ::sched_yield();  // the other side may need this core
+// The sides of a litmus test must run at the same time, so on different cpus where there are two.
+void pin_to_cpu(bool last) {
+    cpu_set_t allowed;
+    ASSERT_EQ(::sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    std::size_t chosen = CPU_SETSIZE;
+    for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (CPU_ISSET(cpu, &allowed) && (last || chosen == CPU_SETSIZE)) chosen = cpu;
     }
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(chosen, &one);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
 }
+
+struct StoreBuffering {
+    static constexpr std::uint32_t kLast = 500'000;
+    alignas(kCacheLine) Atomic<std::uint32_t> a{0};
+    alignas(kCacheLine) Atomic<std::uint32_t> b{0};
+    alignas(kCacheLine) std::uint32_t fast_saw[kLast + 1] = {};  // b, by the value of a
+
+    void run_fast_side() {
+        while (b.load(kAcquire) == 0) cpu_pause();
+        for (std::uint32_t n = 1; n <= kLast; ++n) {
+            a.store(n, kRelaxed);
+            std::atomic_signal_fence(kSeqCst);
+            fast_saw[n] = b.load(kRelaxed);
+            cpu_pause();
+        }
+    }
+    // The last b for which `a` was still seen to hold n, by n.
+    std::vector<std::uint32_t> run_slow_side() {
+        std::vector<std::uint32_t> last_with(kLast + 1);
+        std::uint32_t seen = 0;
+        for (std::uint32_t m = 1; seen != kLast; ++m) {
+            b.store(m, kRelaxed);
+            EXPECT_TRUE(barrier_all());
+            seen = a.load(kRelaxed);
+            last_with[seen] = m;
+        }
+        return last_with;
+    }
+};
 
 // Store buffering: each side stores its own word, then loads the other's. With plain code on both
 // sides both may miss the other's store; with barrier_all on the slow side one of them sees it.
-//   fast: a = round; (compiler barrier only); read b     slow: b = round; barrier_all; read a
+//   fast, for every n: a = n; (compiler barrier only); fast_saw[n] = b
+//   slow, for every m: b = m; barrier_all; n = a       then a = n + 1 was not visible before the
+// barrier, so the fast side's load after that store must find m: fast_saw[n + 1] >= m.
 TEST(Membarrier, ReplacesTheFenceOfTheFastSide) {
-    struct Words {
-        alignas(kCacheLine) Atomic<std::uint32_t> a{0};
-        alignas(kCacheLine) Atomic<std::uint32_t> b{0};
-        alignas(kCacheLine) Atomic<std::uint32_t> start{0};
-        alignas(kCacheLine) Atomic<std::uint32_t> done{0};
-        Atomic<std::uint32_t> fast_saw{0};
-    };
-    constexpr std::uint32_t kRounds = 5'000;
-    const Mapping mapping = map_anonymous_shared(kPage).value();
-    Words& words = *new (mapping.bytes().data()) Words;
-    ASSERT_TRUE(register_global_expedited());
+    const Mapping mapping = map_anonymous_shared(sizeof(StoreBuffering)).value();
+    StoreBuffering& litmus = *new (mapping.bytes().data()) StoreBuffering;
     kit::Child fast{[&] {
-        ASSERT_TRUE(register_global_expedited());
-        for (std::uint32_t round = 1; round <= kRounds; ++round) {
-            spin_until(words.start, round);
-            words.a.store(round, kRelaxed);
-            std::atomic_signal_fence(kSeqCst);
-            words.fast_saw.store(words.b.load(kRelaxed), kRelaxed);
-            words.done.store(round, kRelease);
-        }
+        pin_to_cpu(true);
+        EXPECT_TRUE(register_global_expedited());
+        litmus.run_fast_side();
     }};
-    std::uint32_t both_missed = 0;
-    for (std::uint32_t round = 1; round <= kRounds; ++round) {
-        words.start.store(round, kRelease);
-        words.b.store(round, kRelaxed);
-        ASSERT_TRUE(barrier_all());
-        const bool slow_missed = words.a.load(kRelaxed) != round;
-        spin_until(words.done, round);
-        if (slow_missed && words.fast_saw.load(kRelaxed) != round) ++both_missed;
-    }
-    EXPECT_EQ(both_missed, 0U);
+    std::vector<std::uint32_t> last_with;
+    std::jthread{[&] {  // a thread, because the pinning lasts as long as it
+        pin_to_cpu(false);
+        EXPECT_TRUE(register_global_expedited());
+        last_with = litmus.run_slow_side();
+    }}
+        .join();
     EXPECT_TRUE(fast.wait().ok());
+    int both_missed = 0;
+    for (std::uint32_t n = 0; n < StoreBuffering::kLast; ++n) {
+        if (litmus.fast_saw[n + 1] < last_with[n]) ++both_missed;
+    }
+    EXPECT_EQ(both_missed, 0);
 }
 
 }  // namespace

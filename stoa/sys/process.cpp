@@ -7,19 +7,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <optional>
-#include <span>
-#include <string_view>
 
 #include "stoa/sys/errno.hpp"
 #include "stoa/sys/fd.hpp"
 #include "stoa/sys/fork_guard.hpp"
+#include "stoa/sys/proc_file.hpp"
 
 namespace stoa::sys {
 namespace {
@@ -69,78 +67,6 @@ bool has_ended(const Fd& pidfd) noexcept {
 
 bool no_descriptor_left(int os_errno) noexcept {
     return os_errno == EMFILE || os_errno == ENFILE || os_errno == ENOMEM;
-}
-
-// --- /proc ---------------------------------------------------------------------------------------
-
-// The path "/proc/PID/FILE" without snprintf, which signal handlers may not call.
-class ProcPath {
-public:
-    ProcPath(std::uint32_t pid, std::string_view file) noexcept {
-        char* at = std::ranges::copy(std::string_view{"/proc/"}, text_).out;
-        at = std::to_chars(at, text_ + sizeof text_, pid).ptr;
-        *at++ = '/';
-        *std::ranges::copy(file, at).out = '\0';
-    }
-    [[nodiscard]] const char* c_str() const noexcept { return text_; }
-
-private:
-    char text_[40];
-};
-
-Result<std::string_view> read_small(const char* path, std::span<char> buffer) noexcept {
-    const Fd file{::open(path, O_RDONLY | O_CLOEXEC)};
-    if (!file.valid()) return fail_errno("read /proc");
-    ssize_t length = 0;
-    do {
-        length = ::read(file.get(), buffer.data(), buffer.size());
-    } while (length < 0 && errno == EINTR);
-    if (length < 0) return fail_errno("read /proc");
-    return std::string_view{buffer.data(), static_cast<std::size_t>(length)};
-}
-
-struct ProcStat {
-    char state = '?';
-    std::uint64_t threads = 0;
-    std::uint64_t start_ticks = 0;
-};
-
-// Parses proc(5) stat from behind the command name, which may hold any byte, also ')'.
-std::optional<ProcStat> parse_stat(std::string_view text) noexcept {
-    constexpr int kStateField = 3;
-    constexpr int kThreadsField = 20;
-    constexpr int kStartField = 22;
-    const std::size_t name_end = text.rfind(')');
-    if (name_end == std::string_view::npos || text.size() < name_end + 3) return std::nullopt;
-    text.remove_prefix(name_end + 2);
-    ProcStat stat{.state = text.front()};
-    for (int field = kStateField; field < kStartField; ++field) {
-        if (field == kThreadsField) {
-            (void)std::from_chars(text.data(), text.data() + text.size(), stat.threads);
-        }
-        const std::size_t space = text.find(' ');
-        if (space == std::string_view::npos) return std::nullopt;
-        text.remove_prefix(space + 1);
-    }
-    const auto end = std::from_chars(text.data(), text.data() + text.size(), stat.start_ticks);
-    if (end.ec != std::errc{}) return std::nullopt;
-    return stat;
-}
-
-std::optional<ProcStat> read_stat(const char* path) noexcept {
-    std::array<char, 1024> buffer;
-    const auto text = read_small(path, buffer);
-    return text ? parse_stat(*text) : std::nullopt;
-}
-
-// False when /proc shows another pid namespace than ours (unshare without a new mount).
-bool proc_shows_our_namespace() noexcept {
-    std::array<char, 16> target;
-    const ssize_t length = ::readlink("/proc/self", target.data(), target.size());
-    if (length <= 0) return false;
-    pid_t pid = 0;
-    (void)std::from_chars(target.data(), target.data() + length, pid);
-    return pid == ::getpid();
 }
 
 // --- who we are ----------------------------------------------------------------------------------
@@ -209,7 +135,7 @@ Result<Self> read_self() noexcept {
     }
     own.identity.boot_id = *boot_id;
     own.identity.pid_namespace = inode_of("/proc/self/ns/pid");
-    const auto stat = read_stat("/proc/self/stat");
+    const auto stat = read_stat(kOwnPid);
     if (!stat && no_descriptor_left(errno)) return fail_errno("/proc/self/stat");
     if (!stat || own.identity.pid_namespace == 0) {
         return fail(Errc::not_supported, "/proc/self/stat");
@@ -287,7 +213,7 @@ Life by_start(const std::optional<ProcStat>& stat, Start start) noexcept {
 // Where no pidfd is to be had (seccomp), or the pid now belongs to a thread of another process.
 Life by_proc(std::uint32_t pid, Start start) noexcept {
     if (by_signal(pid) == Life::dead) return Life::dead;
-    const auto stat = read_stat(ProcPath{pid, "stat"}.c_str());
+    const auto stat = read_stat(pid);
     const Life life = by_start(stat, start);
     if (life == Life::unknown) return by_signal(pid);  // it may have gone in the meantime
     // A zombie leader with living threads is a living process. A zombie with 0 threads is a leader
@@ -302,7 +228,7 @@ Life by_pid(std::uint32_t pid, Start start) noexcept {
         return no_descriptor_left(errno) ? by_signal(pid) : by_proc(pid, start);
     }
     if (has_ended(pidfd)) return Life::dead;
-    const Life life = by_start(read_stat(ProcPath{pid, "stat"}.c_str()), start);
+    const Life life = by_start(read_stat(pid), start);
     return life == Life::unknown && has_ended(pidfd) ? Life::dead : life;
 }
 
@@ -375,17 +301,6 @@ Life probe_claim(std::uint32_t pid, std::uint16_t start_ticks_low) noexcept {
 
 bool uses_pidfs_handles() noexcept {
     return (detail::g_wiped_on_fork.self_proof.load(kRelaxed) & kHandles) != 0;
-}
-
-std::string process_name(std::uint32_t pid) {
-    std::array<char, 64> buffer;
-    const auto text = read_small(ProcPath{pid, "comm"}.c_str(), buffer);
-    if (!text) return {};
-    std::string name{*text};
-    if (name.ends_with('\n')) name.pop_back();
-    // A process may name itself with control bytes; they must not reach a terminal.
-    std::ranges::replace_if(name, [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, '?');
-    return name;
 }
 
 }  // namespace stoa::sys
