@@ -1,5 +1,6 @@
 // stoa recv NAME
 #include <fmt/format.h>
+#include <sched.h>
 
 #include <deque>
 #include <limits>
@@ -38,6 +39,7 @@ public:
     }
 
 private:
+    static constexpr std::chrono::microseconds kMoment{50};
     static constexpr std::size_t kBufferBytes = std::size_t{256} << 10U;
 
     struct Held {
@@ -47,7 +49,7 @@ private:
 
     Exit step() {
         if (stop_requested()) return Exit::stopped;
-        Result<RawMessage> message = mailbox_.try_receive();
+        Result<RawMessage> message = linger();
         if (!message && message.error().code == Errc::empty) {
             if (const Exit flushed = flush(); flushed != Exit::done) return flushed;
             if (options_.no_wait) return nothing_came();
@@ -60,6 +62,19 @@ private:
         if (mailbox_.plan().acknowledged) held_.push_back({std::move(*message), out_.appended()});
         const bool quota = held_.size() >= mailbox_.plan().loan_quota;
         return quota || out_.pending() >= kBufferBytes ? flush() : Exit::done;
+    }
+
+    // Before a small write, a moment for the sender to come up with more: a write for each message
+    // would cost more than everything else.
+    Result<RawMessage> linger() {
+        Result<RawMessage> message = mailbox_.try_receive();
+        if (message || message.error().code != Errc::empty || out_.pending() == 0) return message;
+        const Deadline moment = Deadline::after(kMoment);
+        while (!message && message.error().code == Errc::empty && !moment.passed()) {
+            ::sched_yield();
+            message = mailbox_.try_receive();
+        }
+        return message;
     }
 
     Result<RawMessage> wait() {

@@ -1,0 +1,50 @@
+#include "cli/units.hpp"
+
+#include <gtest/gtest.h>
+
+namespace stoa::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Units, SizesAreReadAsPeopleWriteThem) {
+    EXPECT_EQ(parse_bytes("0"), 0U);
+    EXPECT_EQ(parse_bytes("4096"), 4096U);
+    EXPECT_EQ(parse_bytes("4096b"), 4096U);
+    for (const char* text : {"64k", "64K", "64KB", "64KiB", "64 kib", "0.0625M"}) {
+        EXPECT_EQ(parse_bytes(text), 65536U) << text;
+    }
+    EXPECT_EQ(parse_bytes("1.5MiB"), 1572864U);
+    EXPECT_EQ(parse_bytes("3G"), 3U << 30U);
+    EXPECT_EQ(parse_bytes("2t"), 2ULL << 40U);
+}
+
+TEST(Units, WhatIsNoSizeIsRefused) {
+    for (const char* text : {"", " ", "k", "-1", "-0", "1e9", "0x10", "12 apples", "1.3", "1kk",
+                             "1k1", "nan", "inf", "99999999T", "1 000"}) {
+        EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
+    }
+}
+
+TEST(Units, TimesAreSecondsOfZeroOrMore) {
+    EXPECT_EQ(parse_seconds("2"), 2s);
+    EXPECT_EQ(parse_seconds("0.25"), 250ms);
+    EXPECT_EQ(parse_seconds("0"), 0s);
+    EXPECT_GT(parse_seconds("99999999999999999999"), 24h);
+    for (const char* text : {"", "soon", "-1", "-0", "1s", "nan", "inf", "1e3"}) {
+        EXPECT_EQ(parse_seconds(text), std::nullopt) << text;
+    }
+}
+
+TEST(Units, SizesAndCountsAreShownShort) {
+    EXPECT_EQ(human_bytes(0), "0 B");
+    EXPECT_EQ(human_bytes(1023), "1023 B");
+    EXPECT_EQ(human_bytes(65536), "64 KiB");
+    EXPECT_EQ(human_bytes(1572864), "1.5 MiB");
+    EXPECT_EQ(human_seconds(250ms), "0.25 s");
+    EXPECT_EQ(counted(1, "message", "messages"), "1 message");
+    EXPECT_EQ(counted(2, "message", "messages"), "2 messages");
+}
+
+}  // namespace
+}  // namespace stoa::cli
