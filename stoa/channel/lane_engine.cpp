@@ -12,26 +12,24 @@ using namespace std::chrono_literals;
 // Where no barrier can be sent to the publishers, one of them may miss the mark: sleep briefly.
 constexpr auto kSleepWithoutBarrier = 1ms;
 
-// Spins, then sleeps, until ready(). `sleep` marks, looks again and sleeps for at most its
-// argument.
+template <typename Ready>
+bool spin(std::uint32_t pauses, Ready& ready) {
+    for (std::uint32_t i = 0; i < pauses; ++i) {
+        cpu_pause();
+        if (ready()) return true;
+    }
+    return false;
+}
+
+// Spins, then sleeps, until ready(). `sleep` marks, looks again and sleeps for at most its argument.
 template <typename Ready, typename Sleep>
 Result<void> wait_on_lane(Deadline deadline, Waiting waiting, std::uint32_t pauses,
                           LookAround around, Ready&& ready, Sleep&& sleep) {
-    for (std::uint32_t i = 0; i < pauses; ++i) {
-        cpu_pause();
-        if (ready()) return {};
-    }
+    if (spin(pauses, ready)) return {};  // before the first look at the clock
     Deadline slice = Deadline::after(g_wait_slice);
     for (;;) {
-        if (waiting == Waiting::spin) {
-            for (int i = 0; i < kAdaptiveSpins; ++i) {
-                cpu_pause();
-                if (ready()) return {};
-            }
-        } else {
-            sleep(deadline.left(g_wait_slice));
-            if (ready()) return {};
-        }
+        if (waiting != Waiting::spin) sleep(deadline.left(g_wait_slice));
+        if (ready() || (waiting == Waiting::spin && spin(kAdaptiveSpins, ready))) return {};
         if (deadline.passed()) return fail(Errc::timed_out, "wait");
         if (slice.passed()) {
             if (Result<void> looked = around.look(around.context); !looked) return looked;
@@ -40,9 +38,12 @@ Result<void> wait_on_lane(Deadline deadline, Waiting waiting, std::uint32_t paus
     }
 }
 
+constexpr auto never = [] { return false; };
+
 // A spin is of no use when the peer cannot run meanwhile: it last ran on this core.
 std::uint32_t pauses_for(Waiting waiting, std::uint32_t peer_cpu, std::uint64_t bytes) noexcept {
-    if (waiting != Waiting::adaptive || peer_cpu == sys::current_cpu()) return 0;
+    if (waiting == Waiting::spin) return kAdaptiveSpins;
+    if (waiting == Waiting::park || peer_cpu == sys::current_cpu()) return 0;
     return lane_spin_pauses(bytes);
 }
 
@@ -195,8 +196,10 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
     if (deadline.passed()) {
         return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
     }
+    LaneReceiver* const one = bell_ == nullptr ? lanes_.front().get() : nullptr;
     const auto ready = [&] {
-        return any_ready() || (bell_ != nullptr && bell_->load(kSeqCst) != seen);
+        if (one != nullptr) return one->ready();
+        return any_ready() || bell_->load(kSeqCst) != seen;
     };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
         mark_asleep();
@@ -205,16 +208,20 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
             if (bell_ != nullptr) {
                 (void)sys::futex_wait(*bell_, seen, limit);
             } else {
-                const LaneSleep place = lanes_.front()->ready_sleep();
+                const LaneSleep place = one->ready_sleep();
                 (void)sys::futex_wait(*place.word, place.expected, limit);
             }
         }
         mark_awake();
     };
-    const LaneReceiver* one = lanes_.size() == 1 ? lanes_.front().get() : nullptr;
-    const std::uint32_t pauses = one != nullptr
-                                     ? pauses_for(waiting_, one->sender_cpu(), one->last_bytes())
-                                     : pauses_for(waiting_, kLaneUnknownCpu, 0);
+    std::uint32_t pauses = pauses_for(waiting_, kLaneUnknownCpu, 0);
+    if (one != nullptr) {
+        // A reader that hangs on to the sender's line slows it down.
+        if (waiting_ != Waiting::park) (void)spin(one->back_off_pauses(), never);
+        if (one->ready()) return {};
+        one->set_cpu(sys::current_cpu());
+        pauses = pauses_for(waiting_, one->sender_cpu(), one->last_bytes());
+    }
     return wait_on_lane(deadline, waiting_, pauses, around_, ready, sleep);
 }
 
@@ -225,7 +232,6 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
             next_ = next_ + 1 < lanes_.size() ? next_ + 1 : 0;
             if (lanes_[i] == nullptr) continue;
             LaneReceiver& lane = *lanes_[i];
-            lane.set_cpu(sys::current_cpu());
             LaneMessage message{.lane = i, .record = {}};
             const LaneTake status = lane.try_take(message.record);
             wake_sender(lane);
@@ -237,9 +243,6 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
                 case LaneTake::wrong_size:
                 case LaneTake::corrupt: return fail(Errc::corrupt, "receive");
             }
-        }
-        if (lanes_.size() == 1 && waiting_ != Waiting::park) {
-            for (std::uint32_t i = lanes_[0]->back_off_pauses(); i > 0; --i) cpu_pause();
         }
         if (Result<void> waited = wait_for_message(deadline); !waited) {
             return std::unexpected(waited.error());

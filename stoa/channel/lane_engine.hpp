@@ -143,7 +143,7 @@ public:
         wake_sender(lane);
         return received;
     }
-    // Waits until something is worth a try.
+    // Waits until something is worth a try. Errors: empty, timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
 
 private:

@@ -314,6 +314,19 @@ TEST_F(NamedMailbox, ABlockedSenderGoesOnAfterTheReceiverThatHeldEverythingDied)
     hoarder.wait();
 }
 
+TEST_F(NamedMailbox, AWaitingReceiverFindsTheDeathByItself) {
+    RawMailbox box = RawMailbox::create("d", {.acknowledged = true}).value();
+    ASSERT_TRUE(box.send(bytes_of("job")));
+    kit::fork_and_run([&] {
+        RawMailbox in = RawMailbox::open("d", {.role = Role::receives}).value();
+        const RawMessage held = in.receive().value();
+        raise(SIGKILL);
+    });
+    const Result<RawMessage> message = box.receive_for(20s);  // nobody else opens or looks
+    ASSERT_TRUE(message);
+    EXPECT_TRUE(message->redelivered());
+}
+
 TEST_F(NamedMailbox, BadOptionsAreRefusedWithTheirName) {
     const auto code = [](MailboxOptions options) {
         return RawMailbox::create("x", options).error().code;

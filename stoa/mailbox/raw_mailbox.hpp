@@ -178,6 +178,14 @@ public:
         at_->count_received(1);
         return true;
     }
+    // Waits until receive_value_now is worth another try. True at once where no lane is: then only
+    // the long way waits.
+    [[nodiscard]] Result<void> wait_for_value(Deadline deadline) {
+        LaneIn* lanes = at_->lane_in();
+        if (lanes == nullptr) return {};
+        if (Result<void> good = at_->check(); !good) return good;
+        return lanes->wait_for_message(deadline);
+    }
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t receive_values_now(void* values, std::uint64_t count) noexcept {
         LaneIn* lanes = at_->lane_in();

@@ -53,6 +53,23 @@ TEST(Bell, NoWakeUpIsLostWithInfiniteSlices) {
     EXPECT_EQ(taken.load(), kTokens);
 }
 
+TEST(Bell, ARingBetweenTheFirstLookAndTheSleepBitIsSeen) {
+    const InfiniteSlices infinite;
+    Atomic<std::uint32_t> bell{0};
+    bool rung = false;
+    const auto ready = [&] {
+        if (rung) return true;
+        rung = true;  // somebody changes it right after this look, and sees nobody asleep
+        ring_bell(bell);
+        return false;
+    };
+    bool slept = false;
+    EXPECT_EQ(
+        wait_on_bell(bell, Deadline::after(20s), Waiting::park, slept, ready, [] { return true; }),
+        Waited::ready);
+    EXPECT_FALSE(slept);
+}
+
 TEST(Bell, TheDeadlineEndsTheWait) {
     Atomic<std::uint32_t> bell{0};
     bool slept = false;

@@ -1,0 +1,176 @@
+"""The rules that are broken on purpose, one at a time, and who must notice.
+
+Each mutant names one file, a text that must occur there exactly once, what stands there instead, the
+target to build and the command that must fail. `preset` tsan: caught by ThreadSanitizer, which alone
+sees a weakened memory order. A mutant that survives, or whose text is no longer found, is a failure.
+"""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    rule: str
+    file: str
+    find: str
+    replace: str
+    target: str
+    command: tuple[str, ...]
+    preset: str = "dev"
+
+
+def crash(scenario: str) -> tuple[str, ...]:
+    return ("tests/crash/crash_run", "--scenario", scenario, "--budget", "20")
+
+
+MUTANTS = (
+    Mutant(
+        "lane_not_ready_not_stored",
+        "before a record is published, the place behind it says not-ready",
+        "stoa/ring/lane_sender.hpp",
+        "if (!is_clear) lane_head(ring, mask, next)->ready.store(0, kRelaxed);",
+        "static_cast<void>(is_clear);",
+        "lane_test", ("stoa/ring/lane_test",),
+    ),
+    Mutant(
+        "lane_loan_forgets_early_clear",
+        "a loan that may write over a place cleared early forgets that it is clear",
+        "stoa/ring/lane_sender.hpp",
+        "if (tail_ + stride != cleared_) cleared_ = kNoPlace;",
+        "",
+        "crash_run", crash("lane"),
+    ),
+    Mutant(
+        "lane_batch_first_word_first",
+        "a batch publishes its first record last",
+        "stoa/ring/lane.cpp",
+        "    if (first_word_ == 0) {\n        first_word_ = word;\n    } else {\n"
+        "        sender_.head_at(end_)->ready.store(word, kRelaxed);\n    }",
+        "    if (first_word_ == 0) first_word_ = word;\n"
+        "    sender_.head_at(end_)->ready.store(word, kRelaxed);",
+        "crash_run", crash("lane"),
+    ),
+    Mutant(
+        "lane_delivered_not_stored",
+        "what was delivered is noted with every receive",
+        "stoa/ring/lane_receiver.hpp",
+        "layout_->receiver.delivered.store(head + bytes, kRelease);",
+        "",
+        "lane_death_test", ("stoa/ring/lane_death_test",),
+    ),
+    Mutant(
+        "lane_publish_relaxed",
+        "S2 releases the payload",
+        "stoa/ring/lane_sender.hpp",
+        "lane_head(ring, mask, tail)->ready.store(word, kRelease);",
+        "lane_head(ring, mask, tail)->ready.store(word, kRelaxed);",
+        "lane_stress_test", ("stoa/ring/lane_stress_test",), "tsan",
+    ),
+    Mutant(
+        "pool_publish_relaxed",
+        "S2 releases the payload",
+        "stoa/ring/pool.cpp",
+        "if (!slot(tail.index).compare_exchange_strong(seen, full, kSeqCst)) continue;  // S2",
+        "if (!slot(tail.index).compare_exchange_strong(seen, full, kRelaxed)) continue;  // S2",
+        "pool_test", ("stoa/ring/pool_test",), "tsan",
+    ),
+    Mutant(
+        "pool_no_help",
+        "a sender that meets last lap's TAKEN helps",
+        "stoa/ring/pool.cpp",
+        "if (!help_taken(tail.index, seen)) return PoolStatus::corrupt;",
+        "return PoolStatus::full;",
+        "crash_run", crash("pool"),
+    ),
+    Mutant(
+        "pool_slot_freed_before_adoption",
+        "the chunk is adopted before its slot is given up",
+        "stoa/ring/pool.cpp",
+        "    if (adopt_for(index, taken) == Adopt::corrupt && slot(index).load(kSeqCst) == taken) {",
+        "    settle_slot(index, taken);\n"
+        "    if (adopt_for(index, taken) == Adopt::corrupt && slot(index).load(kSeqCst) == taken) {",
+        "crash_run", crash("pool"),
+    ),
+    Mutant(
+        "pool_recover_chunks_first",
+        "recover marks the slots before it lists the chunks",
+        "stoa/ring/pool_recover.cpp",
+        "    recover_slots(dead);\n    STOA_CRASH_POINT(\"pool.recover.slots_done\");\n"
+        "    recover_chunks(dead);\n",
+        "    recover_chunks(dead);\n    STOA_CRASH_POINT(\"pool.recover.slots_done\");\n"
+        "    recover_slots(dead);\n",
+        "crash_run", crash("pool"),
+    ),
+    Mutant(
+        "pool_recover_ignores_slots",
+        "a dead one's chunk that is queued stays queued",
+        "stoa/ring/pool_recover.cpp",
+        "if (listed[k] == now.chunk) listed[k] = kNoChunk;  // queued: it stays",
+        "static_cast<void>(k);",
+        "pool_test", ("stoa/ring/pool_test",),
+    ),
+    Mutant(
+        "pool_recover_does_not_raise",
+        "recover raises the flag last",
+        "stoa/ring/pool_recover.cpp",
+        "    STOA_CRASH_POINT(\"pool.recover.chunks_done\");\n    raise();",
+        "    STOA_CRASH_POINT(\"pool.recover.chunks_done\");",
+        "pool_test", ("stoa/ring/pool_test",),
+    ),
+    Mutant(
+        "pool_hints_not_swept",
+        "a sweep sets the hints of the free chunks that it passes",
+        "stoa/ring/pool_recover.cpp",
+        "set_hint(index);  // a sender may have died between taking the hint and the chunk",
+        "",
+        "crash_run", crash("pool"),
+    ),
+    Mutant(
+        "sweep_not_announced",
+        "a sweeper announces whom it sweeps, so that the index is not reused meanwhile",
+        "stoa/life/participants.cpp",
+        "    mine.store((index + 1) | std::uint64_t{place.incarnation} << 32U, kSeqCst);  // W1",
+        "    mine.store(0, kSeqCst);",
+        "participants_test", ("stoa/life/participants_test",),
+    ),
+    Mutant(
+        "stopped_counts_as_dead",
+        "only a death that is proven is recovered",
+        "stoa/life/participants.cpp",
+        "life_of(index, word, ignored) != sys::Life::dead) {\n        return false;",
+        "life_of(index, word, ignored) == sys::Life::unknown) {\n        return false;",
+        "participants_test", ("stoa/life/participants_test",),
+    ),
+    Mutant(
+        "bell_does_not_wake",
+        "whoever clears the sleep bit wakes one",
+        "stoa/sync/bell.cpp",
+        "    sys::futex_wake(bell, 1);  // A4",
+        "",
+        "bell_test", ("stoa/sync/bell_test",),
+    ),
+    Mutant(
+        "bell_sleeper_does_not_look_again",
+        "a sleeper looks again after it set the bit",
+        "stoa/sync/bell.hpp",
+        "if (ready()) return Waited::ready;                          // B2",
+        "",
+        "bell_test", ("stoa/sync/bell_test",),
+    ),
+    Mutant(
+        "wait_never_looks_around",
+        "a wait looks at the living after each slice",
+        "stoa/sync/bell.hpp",
+        "if (slice.passed()) {",
+        "if (slice.passed() && deadline.passed()) {",
+        "mailbox_test", ("stoa/mailbox/mailbox_test", "--gtest_filter=*FindsTheDeath*"),
+    ),
+    Mutant(
+        "seat_freed_after_place",
+        "a dead one's roles are given up while its sweep is announced",
+        "stoa/mailbox/attachment.cpp",
+        "    STOA_CRASH_POINT(\"mailbox.recover.before_seats\");\n    give_up_seats(dead);",
+        "    STOA_CRASH_POINT(\"mailbox.recover.before_seats\");",
+        "mailbox_test", ("stoa/mailbox/mailbox_test",),
+    ),
+)

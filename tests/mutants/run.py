@@ -1,0 +1,100 @@
+"""Builds each mutant in a copy of the sources and runs the proof that must turn red.
+
+usage: run.py SOURCE BUILD [NAME ...]     (all mutants, or those named)
+"""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+from mutants import MUTANTS
+
+PARTS = ("CMakeLists.txt", "CMakePresets.json", "cmake", "stoa", "tests", "examples")
+RUN_SECONDS = 60  # a proof that hangs has turned red as well
+
+
+def copy_sources(source: pathlib.Path, copy: pathlib.Path) -> None:
+    """Only what changed, so that the next run builds little."""
+    wanted = set()
+    for part in PARTS:
+        top = source / part
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_dir() or "__pycache__" in path.parts:
+                continue
+            target = copy / path.relative_to(source)
+            wanted.add(target)
+            if not target.exists() or target.read_bytes() != path.read_bytes():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+    for path in copy.rglob("*"):
+        if path.is_file() and path not in wanted:
+            path.unlink()
+
+
+def run(command, cwd, seconds):
+    """Exit status, or None when it hung. It and its children are ended either way."""
+    child = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        output, _ = child.communicate(timeout=seconds)
+        return child.returncode, output.decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        output, _ = child.communicate()
+        return None, output.decode(errors="replace")
+
+
+def build(copy, preset, target):
+    tree = copy.parent / preset
+    if not (tree / "build.ninja").exists():
+        configure = ["cmake", "--preset", preset, "-B", str(tree), "-DSTOA_BUILD_CLI=OFF",
+                     "-DSTOA_BUILD_BENCH=OFF", "-DSTOA_WARNINGS_AS_ERRORS=OFF"]
+        status, output = run(configure, copy, 300)
+        if status != 0:
+            return tree, output
+    status, output = run(["cmake", "--build", str(tree), "--target", target], copy, 900)
+    return tree, None if status == 0 else output
+
+
+def judge(mutant, copy):
+    path = copy / mutant.file
+    healthy = path.read_text()
+    if healthy.count(mutant.find) != 1:
+        return f"its text occurs {healthy.count(mutant.find)} times in {mutant.file}"
+    path.write_text(healthy.replace(mutant.find, mutant.replace))
+    try:
+        tree, problem = build(copy, mutant.preset, mutant.target)
+        if problem:
+            return "does not build:\n" + problem[-2000:]
+        command = [str(tree / mutant.command[0]), *mutant.command[1:]]
+        status, output = run(command, tree, RUN_SECONDS)
+        if status == 0:
+            return "SURVIVED: " + " ".join(mutant.command) + "\n" + output[-1000:]
+        mutant_died = "it hung" if status is None else f"status {status}"
+        print(f"caught    {mutant.name}: {mutant.command[0]} ({mutant_died})", flush=True)
+        return None
+    finally:
+        path.write_text(healthy)
+
+
+def main():
+    source, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    names = sys.argv[3:]
+    copy = folder / "source"
+    copy.mkdir(parents=True, exist_ok=True)
+    copy_sources(source, copy)
+    failures = 0
+    chosen = [m for m in MUTANTS if not names or m.name in names]
+    for mutant in chosen:
+        problem = judge(mutant, copy)
+        if problem:
+            failures += 1
+            print(f"NOT CAUGHT {mutant.name}: {mutant.rule}\n  {problem}", flush=True)
+    print(f"{len(chosen) - failures} mutants caught, {failures} not")
+    sys.exit(1 if failures or not chosen else 0)
+
+
+if __name__ == "__main__":
+    main()
