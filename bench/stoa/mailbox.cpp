@@ -64,9 +64,8 @@ public:
 
     template <class Fill>
     void send(std::size_t /*bytes*/, Fill&& fill) {
-        Value<kSize> value;
-        fill(value.bytes.data());
-        need(mailbox_.send(value));
+        fill(batch_[0].bytes.data());
+        need(mailbox_.send(batch_[0]));
     }
     template <class Fill>
     void send_batch(std::size_t /*bytes*/, std::size_t count, Fill&& fill) {
