@@ -139,7 +139,7 @@ std::span<std::byte> PoolRing::room(const PoolLoan& loan) noexcept {
 
 PoolStatus PoolRing::publish(const PoolLoan& loan, std::uint32_t length) noexcept {
     chunk(loan.chunk).length.store(length, kRelaxed);
-    for (;;) {  // lock-free: a turn without success means that another endpoint got on
+    for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
         std::uint64_t tail_word = layout_->tail.load(kSeqCst);
         const Position tail = Position::of(tail_word);
         if (tail.index >= geometry_.slot_count) return PoolStatus::corrupt;
@@ -163,6 +163,7 @@ PoolStatus PoolRing::publish(const PoolLoan& loan, std::uint32_t length) noexcep
             return now.kind == SlotKind::empty ? PoolStatus::corrupt : PoolStatus::full;
         }
     }
+    return PoolStatus::corrupt;
 }
 
 // R2 for the taker that slot word `seen` names. The chunk word is read first, then the slot again:
@@ -240,7 +241,7 @@ PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan) noexcept {
         const PoolStatus status = take_redelivery(me, loan);
         if (status != PoolStatus::empty) return status;
     }
-    for (;;) {  // lock-free, as in publish()
+    for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
         std::uint64_t head_word = layout_->head.load(kSeqCst);
         const Position head = Position::of(head_word);
         if (head.index >= geometry_.slot_count) return PoolStatus::corrupt;
@@ -265,6 +266,7 @@ PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan) noexcept {
             return PoolStatus::empty;
         }
     }
+    return PoolStatus::corrupt;
 }
 
 bool PoolRing::release(const PoolLoan& loan) noexcept {

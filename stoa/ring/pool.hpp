@@ -92,6 +92,11 @@ private:
     [[nodiscard]] Atomic<std::uint64_t>& slot(std::uint32_t index) const noexcept {
         return slots_[index];
     }
+    // publish() and take() are lock-free: a turn without success means that another endpoint got
+    // on. So many in a row happen only in memory that was scribbled over.
+    [[nodiscard]] std::uint64_t most_turns() const noexcept {
+        return 2ULL * geometry_.slot_count + (1U << 20U);
+    }
     [[nodiscard]] const PoolClass& class_of(std::uint32_t chunk) const noexcept;
     [[nodiscard]] PoolChunk& chunk(std::uint32_t chunk) const noexcept;
     [[nodiscard]] Position next(Position position) const noexcept;
