@@ -36,6 +36,7 @@ enum class Mutant : std::uint8_t {
     no_raise,
     no_generation,
     index_before_headers,
+    hint_cleared_late,
     hints_not_swept,
     nack_without_raise,
     nack_raises_first,

@@ -73,6 +73,7 @@ constexpr Remembers remembers(Pc pc) noexcept {
         case Pc::receive_read_head:
         case Pc::nack_raise: return {};
         case Pc::loan_header:
+        case Pc::loan_clear_hint:
         case Pc::give_hint:
         case Pc::send_read_tail: return {.chunk = true};
         case Pc::send_read_slot:

@@ -18,7 +18,7 @@ bool PoolStep::begin_loan() {
         }
         my_.chunk = byte(chunk);
         if (config_.hints) {
-            state_.hints = byte(state_.hints & ~(1 << chunk));
+            if (!broken(Mutant::hint_cleared_late)) take_hint(chunk);
             my_.pc = Pc::loan_header;
         } else {
             loan_header();
@@ -30,7 +30,7 @@ bool PoolStep::begin_loan() {
 
 void PoolStep::loan_header() {
     const HeaderWord seen = state_.headers[at(my_.chunk)];
-    finish();
+    my_.pc = broken(Mutant::hint_cleared_late) ? Pc::loan_clear_hint : Pc::idle;
     if (seen.state != ChunkState::free) return;  // the hint was stale
     HeaderWord next = seen;
     next.state = ChunkState::loaned;
@@ -38,6 +38,15 @@ void PoolStep::loan_header() {
     swap_header(my_.chunk, seen, next);
     state_.payloads[at(my_.chunk)] = kUnwritten;
     my_.held = byte(my_.held | 1 << my_.chunk);
+}
+
+void PoolStep::loan_clear_hint() {
+    take_hint(my_.chunk);
+    finish();
+}
+
+void PoolStep::take_hint(int chunk) {
+    state_.hints = byte(state_.hints & ~(1 << chunk));
 }
 
 // ---- commit: fill, then CAS the slot at the tail from EMPTY to FULL -----------------------------

@@ -73,6 +73,7 @@ enum class Pc : std::uint8_t {
     attach_publish,
     // send
     loan_header,
+    loan_clear_hint,  // mutant hint_cleared_late only
     send_read_tail,
     send_read_slot,
     send_publish,

@@ -18,6 +18,7 @@ const PoolStep::Line& PoolStep::line_of(Pc pc) {
         Line{Pc::attach_clear_sweeping, "attach_clear_sweeping", &PoolStep::attach_clear_sweeping},
         Line{Pc::attach_publish, "attach_publish", &PoolStep::attach_publish},
         Line{Pc::loan_header, "loan_header", &PoolStep::loan_header},
+        Line{Pc::loan_clear_hint, "loan_clear_hint", &PoolStep::loan_clear_hint},
         Line{Pc::send_read_tail, "send_read_tail", &PoolStep::send_read_tail},
         Line{Pc::send_read_slot, "send_read_slot", &PoolStep::send_read_slot},
         Line{Pc::send_publish, "send_publish", &PoolStep::send_publish},

@@ -43,6 +43,7 @@ private:
 
     // send
     void loan_header();
+    void loan_clear_hint();
     void send_read_tail();
     void send_read_slot();
     void send_publish();
@@ -99,6 +100,7 @@ private:
     bool swap_header(int chunk, const HeaderWord& seen, HeaderWord next);
     bool adopt(const SlotWord& taken);
     void raise();
+    void take_hint(int chunk);
     bool put_back(int chunk, const HeaderWord& seen);
     void finish() { my_.pc = Pc::idle; }
 
