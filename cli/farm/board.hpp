@@ -25,7 +25,10 @@ public:
 
     // The head: before the task is sent, and when its result is complete.
     void open(std::uint64_t task) noexcept { row(task).store(word(task, 0), kSeqCst); }
-    void close(std::uint64_t task) noexcept { row(task).store(word(task, kDone), kSeqCst); }
+    // Returns how often COMMAND failed on it.
+    std::uint32_t close(std::uint64_t task) noexcept {
+        return static_cast<std::uint32_t>(row(task).exchange(word(task, kDone), kSeqCst) & kDone);
+    }
 
     [[nodiscard]] bool wanted(std::uint64_t task) const noexcept {
         const std::uint64_t now = row(task).load(kSeqCst);
@@ -41,9 +44,6 @@ public:
             }
         }
         return static_cast<std::uint32_t>(now & kDone);
-    }
-    [[nodiscard]] std::uint32_t failures(std::uint64_t task) const noexcept {
-        return static_cast<std::uint32_t>(row(task).load(kSeqCst) & kDone);
     }
 
 private:

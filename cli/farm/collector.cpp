@@ -7,6 +7,7 @@
 
 #include "cli/farm/scratch.hpp"
 #include "cli/say.hpp"
+#include "cli/units.hpp"
 
 namespace stoa::cli::farm {
 namespace {
@@ -30,21 +31,20 @@ std::string how_it_ended(const PartHeader& end) {
 
 }  // namespace
 
-void Collector::tell_failure(const PartHeader& end) const {
-    around_.say(fmt::format("task {} failed {} times, the last time: {}; its output is left out",
-                            end.task, retries_ + 1, how_it_ended(end)));
-}
-
-void Collector::leave(const PartHeader& end) {
+// The task is over: its result was written, or left out.
+void Collector::leave(const Slot& done) {
     const TaskExtent extent = around_.window.leave();
     discard(around_.spool, extent.spool_offset, extent.spool_bytes);
-    around_.figures.bytes_done.fetch_add(extent.bytes, kRelaxed);
-    around_.figures.tasks_done.fetch_add(1, kRelaxed);
-    if (failed(end)) {
-        around_.figures.tasks_failed.fetch_add(1, kRelaxed);
-        tell_failure(end);
-    }
+    Figures& figures = around_.figures;
+    figures.bytes_done.fetch_add(extent.bytes, kRelaxed);
+    figures.tasks_done.fetch_add(1, kRelaxed);
+    figures.failures.fetch_add(done.failures, kRelaxed);
     ++next_;
+    if (!failed(done.end)) return;
+    figures.tasks_failed.fetch_add(1, kRelaxed);
+    around_.say(fmt::format("task {} failed {}, the last time: {}; its output is left out",
+                            done.end.task, counted(done.failures, "time", "times"),
+                            how_it_ended(done.end)));
 }
 
 Exit Collector::flush() {
@@ -58,6 +58,7 @@ Exit Collector::write(Bytes bytes) {
 }
 
 Exit Collector::write_held(const HeldResult& held) {
+    if (held.spilled()) around_.figures.bytes_spilled.fetch_add(held.bytes(), kRelaxed);
     const Result<Exit> written = held.for_each([&](Bytes bytes) { return write(bytes); });
     return written ? *written : complain("farm", written.error());
 }
@@ -70,7 +71,7 @@ Exit Collector::write_complete() {
             if (const Exit exit = write_held(done.held); exit != Exit::done) return exit;
         }
         done.held.clear(budget_);
-        leave(done.end);
+        leave(done);
     }
     return Exit::done;
 }
@@ -86,26 +87,21 @@ Exit Collector::take_part(const PartHeader& part, Bytes bytes) {
     if (at.attempt != part.attempt || at.parts != part.part) return Exit::done;
     ++at.parts;
     const bool last = part.kind == PartKind::last;
-    if (last) around_.board.close(part.task);
+    if (last) {
+        at.end = part;
+        at.failures = around_.board.close(part.task);
+    }
     if (last && part.part == 0 && part.task == next_ && !failed(part)) {  // straight through
         if (const Exit exit = write(bytes); exit != Exit::done) return exit;
-        leave(part);
+        leave(at);
         return write_complete();
     }
     if (!last || !failed(part)) {
-        const bool was_spilled = at.held.spilled();
-        const std::uint64_t before = at.held.bytes();
-        if (Result<void> held = at.held.append(bytes, budget_); !held) {
-            return complain("farm", held.error());
-        }
-        if (at.held.spilled()) {
-            around_.figures.bytes_spilled.fetch_add(bytes.size() + (was_spilled ? 0 : before),
-                                                    kRelaxed);
-        }
+        const Result<void> held = at.held.append(bytes, budget_);
+        if (!held) return complain("farm", held.error());
     }
     if (!last) return Exit::done;
     at.complete = true;
-    at.end = part;
     return write_complete();
 }
 

@@ -34,9 +34,8 @@ public:
         std::function<void(const std::string&)> say;  // a sentence for the user
     };
 
-    Collector(const Surroundings& around, Output output, std::uint64_t window_tasks,
-              std::uint32_t retries)
-        : around_{around}, output_{std::move(output)}, slots_(window_tasks), retries_{retries} {}
+    Collector(const Surroundings& around, Output output, std::uint64_t window_tasks)
+        : around_{around}, output_{std::move(output)}, slots_(window_tasks) {}
 
     // True: everything is written. An Exit other than done: it cannot go on.
     struct Taken {
@@ -52,7 +51,8 @@ private:
         std::uint64_t attempt = 0;
         std::uint32_t parts = 0;
         bool complete = false;
-        PartHeader end{};  // when complete
+        PartHeader end{};            // when complete
+        std::uint32_t failures = 0;  // when complete
         HeldResult held;
     };
 
@@ -61,13 +61,11 @@ private:
     [[nodiscard]] Exit write(Bytes bytes);
     [[nodiscard]] Exit write_complete();
     [[nodiscard]] Exit write_held(const HeldResult& held);
-    void tell_failure(const PartHeader& end) const;
-    void leave(const PartHeader& end);
+    void leave(const Slot& done);
 
     Surroundings around_;
     Output output_;
     std::vector<Slot> slots_;
-    std::uint32_t retries_;
     HeldBudget budget_;
     std::uint64_t next_ = 0;  // the oldest task that is not written
     std::optional<std::uint64_t> total_;

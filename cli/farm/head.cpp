@@ -148,8 +148,7 @@ Exit collect(Shared& shared) {
     Collector collector{{shared.window, shared.board, shared.figures, shared.spool,
                          [&](const std::string& text) { shared.progress.say(text); }},
                         Output::standard(),
-                        shared.plan.window,
-                        shared.options.retries};
+                        shared.plan.window};
     const bool mixes = ::isatty(STDOUT_FILENO) == 1;  // results and progress on one terminal
     for (;;) {
         Result<RawMessage> message = shared.results.try_receive();
@@ -229,6 +228,7 @@ Exit write_report(Shared& shared, const Crew& crew, double seconds) {
     const Figures& figures = shared.figures;
     const nlohmann::json facts{{"tasks", figures.tasks_done.load(kRelaxed)},
                                {"failed", figures.tasks_failed.load(kRelaxed)},
+                               {"command_failures", figures.failures.load(kRelaxed)},
                                {"bytes", figures.bytes_done.load(kRelaxed)},
                                {"bytes_out", figures.bytes_out.load(kRelaxed)},
                                {"bytes_spilled", figures.bytes_spilled.load(kRelaxed)},

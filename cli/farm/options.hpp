@@ -27,7 +27,7 @@ struct Figures {
     Atomic<std::uint64_t> tasks_cut{0};
     Atomic<std::uint64_t> tasks_done{0};  // with the failed ones
     Atomic<std::uint64_t> tasks_failed{0};
-    Atomic<std::uint64_t> retries{0};
+    Atomic<std::uint64_t> failures{0};  // of COMMAND, also those that a retry made good
     Atomic<std::uint64_t> bytes_cut{0};
     Atomic<std::uint64_t> bytes_done{0};  // of input
     Atomic<std::uint64_t> bytes_out{0};
