@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "stoa/mailbox/mailbox.hpp"
 #include "tests/cli/stoa_test.hpp"
 
 namespace stoa {
@@ -197,6 +198,26 @@ TEST_F(BadInputTest, ClosedDescriptorsNeverBecomeTheMailbox) {
              {.in_child = [] { ::dup2(::open("/", O_RDONLY | O_DIRECTORY), STDIN_FILENO); }}),
         1, "standard input");
     EXPECT_EQ(info("m")["depth"], 0);
+}
+
+struct Order {
+    std::uint64_t id;
+    double price;
+};
+
+TEST_F(BadInputTest, AMailboxOfAProgramsTypeTakesOnlyItsSize) {
+    const kit::Ending made = kit::fork_and_run([] {
+        kit::become_nobody();
+        EXPECT_TRUE(Mailbox<Order>::create("orders"));
+    });
+    ASSERT_TRUE(made.ok());
+    const Finished end = stoa({"send", "orders", "short"});
+    expect_sentence(end, 1, "message 1 has 5 bytes, the mailbox holds values of 16 bytes: ");
+    EXPECT_NE(end.err.find("price"), std::string::npos) << end.err;
+    EXPECT_NE(done({"mailbox", "info", "orders"}).find("price"), std::string::npos);
+    EXPECT_EQ(info("orders")["depth"], 0);
+    done({"send", "orders", "0123456789abcdef"});
+    EXPECT_EQ(done({"recv", "orders"}), "0123456789abcdef\n");
 }
 
 TEST_F(BadInputTest, ARoleThatIsTakenIsNamed) {

@@ -262,6 +262,24 @@ TEST_F(FlowTest, NothingIsLostWhenAReceiverOfAnAcknowledgedMailboxIsKilled) {
     EXPECT_EQ(info("m")["depth"], 0);
 }
 
+TEST_F(FlowTest, AReceiverThatWaitsGetsWhatADeadOneHeld) {
+    done({"mailbox", "create", "m", "--ack"});
+    done({"send", "m", "1", "2", "3"});
+    int pipe[2];
+    ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+    const std::string filler(65536, 'x');
+    ASSERT_EQ(::write(pipe[1], filler.data(), filler.size()), 65536);
+    kit::Command holder =
+        start({"recv", "m", "--follow"}, {.in_child = [&] { ::dup2(pipe[1], STDOUT_FILENO); }});
+    EXPECT_TRUE(kit::wait_until([&] { return info("m")["leased"] == 3; }));
+    kit::Command waiter = start({"recv", "m", "--follow"});
+    await_participants("m", 2);
+    (void)holder.kill_and_wait();  // nobody but the waiter looks
+    EXPECT_TRUE(kit::wait_until([&] { return waiter.out().size() == 6; })) << waiter.out();
+    ::close(pipe[0]);
+    ::close(pipe[1]);
+}
+
 TEST_F(FlowTest, WhatCannotBeWrittenGoesBackToAnAcknowledgedMailbox) {
     done({"mailbox", "create", "m", "--ack"});
     done({"send", "m", "one", "two"});
