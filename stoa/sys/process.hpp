@@ -5,7 +5,7 @@
 // Processes:  an Identity means the same in every process of the machine and after a reboot.
 // Death:      a process is dead when the kernel says so: reaped, or all its threads ended (zombie).
 //             Stopped, traced, frozen or without its leader thread it is alive.
-// Blocking:   never waits for anyone; a probe is about 1 us of system calls (3 us by start ticks).
+// Blocking:   never waits for anyone; a probe is about 4 us of system calls (10 us by start ticks).
 //             probe, probe_claim and self are signal-safe and allocate nothing.
 // Lifetime:   values. A vfork child must not call these; a process that execs is the same process.
 // Units:      start ticks as in proc(5), counted from boot.
