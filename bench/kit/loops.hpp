@@ -10,6 +10,8 @@
 // Source:     none.
 #pragma once
 
+#include <algorithm>
+
 #include "bench/kit/board.hpp"
 #include "bench/kit/case.hpp"
 #include "bench/kit/clock.hpp"
@@ -145,16 +147,22 @@ void end_flow(E& end, const Case& c, Board& board) {
     }
     while (received_so_far(c, board) < sent) sleep_us(50);
     board.ended.store(1, kRelease);
-    // Longer and longer waits: a small queue must not fill up while a receiver is off its cpu.
-    for (unsigned wait_us = 500;; wait_us *= 2) {
-        unsigned left = 0;
+    const auto left = [&] {
+        unsigned count = 0;
         for (unsigned i = 0; i < c.receivers(); ++i) {
-            left += board.roles[c.senders() + i].left.load(kAcquire);
+            count += board.roles[c.senders() + i].left.load(kAcquire);
         }
-        if (left == c.receivers()) break;
-        for (unsigned i = 0; i < c.receivers(); ++i) send_some(end, c, 0, 1);
-        if constexpr (Flushes<E>) end.flush();
+        return count == c.receivers();
+    };
+    for (unsigned i = 0; i < c.receivers(); ++i) send_some(end, c, 0, 1);
+    if constexpr (Flushes<E>) end.flush();
+    // One message wakes one receiver. Of several, one may have taken what was meant for another; the
+    // waits grow, for what nobody takes any more could fill a small queue and stop us here.
+    for (unsigned wait_us = 200; !left(); wait_us = std::min(wait_us * 2, 200'000U)) {
         sleep_us(wait_us);
+        if (c.receivers() == 1 || left()) continue;
+        send_some(end, c, 0, 1);
+        if constexpr (Flushes<E>) end.flush();
     }
     board.closed.store(1, kRelease);
 }

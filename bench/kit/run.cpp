@@ -173,11 +173,11 @@ private:
 // What a cache line takes there and back right now. A virtual machine's two cpus may be moved to
 // one core and away from it, which changes everything threefold: figures compare only beside this
 // one.
-double line_now_us(const Subjects& subjects, const Machine& machine) {
+double line_now_us(const Subjects& subjects, const Machine& machine, bool first) {
     const auto line = std::ranges::find(subjects.list, "line", &Subject::name);
     if (line == subjects.list.end() || machine.cpus.size() < 2) return 0;
     const Case c{.workload = Workload::round_trip, .mode = Mode::spin, .bytes = 8};
-    return measure(*line, c, machine.cpus, {.seconds = 0.005}).p50_us;
+    return measure(*line, c, machine.cpus, {.seconds = 0.005, .first = first}).p50_us;
 }
 
 void print_question(std::ostream& out, Workload workload) {
@@ -222,7 +222,7 @@ int run_bench(const Options& options, const Subjects& subjects, std::ostream& ou
         const Workload workload = group.front().c.workload;
         const bool first = i == 0 || plan.groups[i - 1].front().c.workload != workload;
         if (table && first) print_question(out, workload);
-        const double line_us = line_now_us(subjects, machine);
+        const double line_us = line_now_us(subjects, machine, options.first);
         runner.run(group, plan.rounds, plan.timing);
         std::vector<Row> here = rows_of(group);
         for (Row& row : here) row.line_us = line_us;
