@@ -39,7 +39,8 @@ function(stoa_room name)
 endfunction()
 
 # stoa_test(name SOURCES x_test.cpp USES stoa_ring stoa_kit [ARGS ...] [TIMEOUT s] [LABELS l ...])
-# makes and registers one test program; GoogleTest gives main(). With STOA_FULL it may run for hours.
+# makes and registers one test program; GoogleTest gives main(). With STOA_FULL it may run for
+# hours.
 function(stoa_test name)
     cmake_parse_arguments(test "" "TIMEOUT" "SOURCES;USES;ARGS;LABELS" ${ARGN})
     if(NOT STOA_BUILD_TESTS)

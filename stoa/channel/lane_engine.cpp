@@ -21,7 +21,8 @@ bool spin(std::uint32_t pauses, Ready& ready) {
     return false;
 }
 
-// Spins, then sleeps, until ready(). `sleep` marks, looks again and sleeps for at most its argument.
+// Spins, then sleeps, until ready(). `sleep` marks, looks again and sleeps for at most what it is
+// told.
 template <typename Ready, typename Sleep>
 Result<void> wait_on_lane(Deadline deadline, Waiting waiting, std::uint32_t pauses,
                           LookAround around, Ready&& ready, Sleep&& sleep) {

@@ -3,9 +3,8 @@
 // Start here: own_generation() when a handle is made, current_generation() at each use.
 // Threads:    safe.
 // Processes:  the kernel zeroes the word in every fork child, whichever way it was forked (no
-// handler
-//             runs, none can be forgotten). A vfork child shares its parent's memory and is not
-//             told apart: it may only exec.
+//             handler runs, none can be forgotten). A vfork child shares its parent's memory and
+//             is not told apart: it may only exec.
 // Death:      not applicable.
 // Blocking:   never; signal-safe.
 // Lifetime:   the process.

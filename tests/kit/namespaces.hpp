@@ -3,10 +3,12 @@
 // Start here: in a child: enter_namespaces(CLONE_NEWNS), then mount_tmpfs("/path", 1 MiB); or
 //             enter_namespaces(CLONE_NEWNS | CLONE_NEWPID), then Init{body}.
 // Threads:    the calling process must have one thread.
-// Processes:  changes the caller only; after CLONE_NEWPID its next child is pid 1 of the new
-// namespace. Death:      namespaces and their mounts vanish with their last process. Blocking:
-// never. Lifetime:   until the calling process ends. Units:      bytes. Source:     unshare(2),
-// user_namespaces(7); needs root or unprivileged user namespaces.
+// Processes:  changes the caller only; after CLONE_NEWPID its next child is pid 1 of the new one.
+// Death:      namespaces and their mounts vanish with their last process.
+// Blocking:   never.
+// Lifetime:   until the calling process ends.
+// Units:      bytes.
+// Source:     unshare(2), user_namespaces(7); needs root or unprivileged user namespaces.
 #pragma once
 
 #include <fcntl.h>

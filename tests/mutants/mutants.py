@@ -1,8 +1,9 @@
 """The rules that are broken on purpose, one at a time, and who must notice.
 
-Each mutant names one file, a text that must occur there exactly once, what stands there instead, the
-target to build and the command that must fail. `preset` tsan: caught by ThreadSanitizer, which alone
-sees a weakened memory order. A mutant that survives, or whose text is no longer found, is a failure.
+Each mutant names one file, a text that must occur there exactly once, what stands there instead,
+the target to build and the command that must fail. `preset` tsan: caught by ThreadSanitizer, which
+alone sees a weakened memory order. A mutant that survives, or whose text is no longer found, is a
+failure.
 """
 from dataclasses import dataclass
 
@@ -86,9 +87,11 @@ MUTANTS = (
         "pool_slot_freed_before_adoption",
         "the chunk is adopted before its slot is given up",
         "stoa/ring/pool.cpp",
-        "    if (adopt_for(index, taken) == Adopt::corrupt && slot(index).load(kSeqCst) == taken) {",
+        "    if (adopt_for(index, taken) == Adopt::corrupt && "
+        "slot(index).load(kSeqCst) == taken) {",
         "    settle_slot(index, taken);\n"
-        "    if (adopt_for(index, taken) == Adopt::corrupt && slot(index).load(kSeqCst) == taken) {",
+        "    if (adopt_for(index, taken) == Adopt::corrupt && "
+        "slot(index).load(kSeqCst) == taken) {",
         "crash_run", crash("pool"),
     ),
     Mutant(

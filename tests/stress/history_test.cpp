@@ -1,13 +1,14 @@
 // Senders and receivers are killed at random moments while they work; at the end the history of
-// every message is judged. What a killed process had done is known from two words it wrote to shared
-// memory around each call, so every message is in one of these classes:
+// every message is judged. What a killed process had done is known from two words it wrote to
+// shared memory around each call, so every message is in one of these classes:
 //   sent: the send returned ok        maybe: its sender died inside the call
 //   got:  a receiver noted it         taken away: its receiver died between delivery and the note
 // Plain mode: every sent message is got exactly once, but for at most one per killed receiver (and
-// what it held). Acknowledged mode: every sent message is acked; one may be noted twice only when its
-// receiver died between the note and the ack, and then the second is marked. Nothing unexpected is
-// ever got, payloads are whole, and first deliveries of one sender are in order at each receiver. A
-// killed sender's successor is another sender: its numbers go on, its order begins anew.
+// what it held). Acknowledged mode: every sent message is acked; one may be noted twice only when
+// its receiver died between the note and the ack, and then the second is marked. Nothing unexpected
+// is ever got, payloads are whole, and first deliveries of one sender are in order at each
+// receiver. A killed sender's successor is another sender: its numbers go on, its order begins
+// anew.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -174,6 +175,7 @@ protected:
     sys::Fd file_;
 };
 
+// allowed: function_length: one history, from its beginning to its end
 TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
     const Kind kind = GetParam();
     const std::uint64_t messages = budget("STOA_STRESS_MESSAGES", 100'000);
@@ -219,7 +221,8 @@ TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
             const std::uint64_t now = notes().got.load();
             const bool still = now == before;
             before = now;
-            if (!still) std::this_thread::sleep_for(300ms);  // more than a slice
+            // allowed: sleep: more than a slice, so that what a death left comes back meanwhile
+            if (!still) std::this_thread::sleep_for(300ms);
             return still;
         },
         120s));

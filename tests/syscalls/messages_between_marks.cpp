@@ -42,10 +42,12 @@ int main(int count, char** values) {
             auto in = attach(file, stoa::Role::receives);
             for (;;) (void)in.receive().value();
         }
+        // allowed: sleep: the receiver falls asleep meanwhile; a wake-up must show sooner or later
         std::this_thread::sleep_for(std::chrono::milliseconds{300});
         mark();
         for (int i = 0; i < 1000; ++i) {
             out.send(i).value();
+            // allowed: sleep: as above
             if (i % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds{1});
         }
         mark();
