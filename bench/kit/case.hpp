@@ -34,6 +34,14 @@ enum class Waiting : std::uint8_t { spin, adaptive, park };
 
 inline constexpr std::size_t kBatch = 64;
 
+// What does well for a size on the machines that were tried; small rings stay in the caches.
+[[nodiscard]] constexpr std::size_t ring_bytes_for(std::size_t bytes, bool is_flow) noexcept {
+    constexpr std::size_t kib = 1024;
+    if (bytes <= 8) return 256 * kib;
+    if (bytes < 64 * kib) return 1024 * kib;
+    return bytes >= 1024 * kib && is_flow ? 8192 * kib : 4096 * kib;
+}
+
 struct Case {
     Workload workload{};
     Mode mode{};
@@ -41,7 +49,7 @@ struct Case {
     bool verify = false;  // look at every message by itself: for tests, slower
     std::string id{};     // unique on this machine: for subjects that need a name
 
-    [[nodiscard]] constexpr bool is_flow() const noexcept {
+    [[nodiscard]] bool is_flow() const noexcept {
         return workload == Workload::one_way || workload == Workload::many_to_many;
     }
     // A flow measures the channel, not the waiting: its ends spin when they can.
@@ -58,11 +66,8 @@ struct Case {
     // A pair goes there and back; a loan is handed over with nobody touching its payload.
     [[nodiscard]] bool touches() const noexcept { return workload != Workload::loan || verify; }
     // The memory a channel gets for messages in flight, the same for every subject that can choose.
-    [[nodiscard]] constexpr std::size_t ring_bytes() const noexcept {
-        constexpr std::size_t kib = 1024;
-        if (bytes <= 8) return 256 * kib;
-        if (bytes < 64 * kib) return 1024 * kib;
-        return bytes >= 1024 * kib && is_flow() ? 8192 * kib : 4096 * kib;
+    [[nodiscard]] std::size_t ring_bytes() const noexcept {
+        return ring_bytes_for(bytes, is_flow());
     }
 };
 

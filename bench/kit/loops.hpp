@@ -156,7 +156,7 @@ void end_flow(E& end, const Case& c, Board& board) {
     };
     for (unsigned i = 0; i < c.receivers(); ++i) send_some(end, c, 0, 1);
     if constexpr (Flushes<E>) end.flush();
-    // One message wakes one receiver. Of several, one may have taken what was meant for another; the
+    // One message wakes one receiver. Of several, one may have taken what was for another; the
     // waits grow, for what nobody takes any more could fill a small queue and stop us here.
     for (unsigned wait_us = 200; !left(); wait_us = std::min(wait_us * 2, 200'000U)) {
         sleep_us(wait_us);

@@ -30,17 +30,16 @@ template <std::size_t kWords>
     return sum;
 }
 
-// Never inlined: every subject runs the same code on large payloads. Whose payload it is, is checked
-// by its sum; ThreadSanitizer would take a hundred times as long.
-[[gnu::noinline, gnu::no_sanitize("thread")]] inline void fill_long(std::byte* at,
-                                                                    std::size_t bytes,
-                                                                    std::uint64_t seed) noexcept {
+// Never inlined: every subject runs the same code on large payloads. Whose payload it is, is
+// checked by its sum; ThreadSanitizer would take a hundred times as long.
+__attribute__((noinline, no_sanitize("thread"))) inline void fill_long(
+    std::byte* at, std::size_t bytes, std::uint64_t seed) noexcept {
     for (std::size_t done = 0; done + 8 <= bytes; done += 8, seed += kStep) {
         std::memcpy(at + done, &seed, sizeof seed);
     }
 }
 
-[[nodiscard, gnu::noinline, gnu::no_sanitize("thread")]] inline std::uint64_t sum_long(
+[[nodiscard]] __attribute__((noinline, no_sanitize("thread"))) inline std::uint64_t sum_long(
     const std::byte* at, std::size_t bytes) noexcept {
     std::uint64_t sum = 0;
     for (std::size_t done = 0; done + 8 <= bytes; done += 8) {

@@ -50,7 +50,7 @@ std::vector<std::vector<Row>> by_case(const std::vector<Row>& rows) {
         }
     }
     for (auto& list : cases) {
-        std::ranges::stable_sort(list, [](const Row& a, const Row& b) {
+        std::ranges::sort(list, [](const Row& a, const Row& b) {
             return lower_is_better(a.metric) ? a.median < b.median : a.median > b.median;
         });
     }

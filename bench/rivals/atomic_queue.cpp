@@ -9,8 +9,7 @@ namespace {
 
 template <std::size_t kBytes>
 constexpr unsigned capacity_of() {
-    constexpr std::size_t ring = Case{.workload = Workload::one_way, .bytes = kBytes}.ring_bytes();
-    return static_cast<unsigned>(ring / kBytes);
+    return static_cast<unsigned>(ring_bytes_for(kBytes, true) / kBytes);
 }
 
 template <std::size_t kBytes, bool kOneEach>
