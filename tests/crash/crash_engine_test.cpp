@@ -33,7 +33,7 @@ public:
     explicit ToyScenario(Op op) : op_{op} {}
 
     std::string name() const override { return op_ == Op::publish ? "toy.publish" : "toy.take"; }
-    std::span<std::byte> shared() override { return region_.bytes(); }
+    std::vector<std::span<std::byte>> shared() override { return {region_.bytes()}; }
     void prepare() override {
         if (op_ == Op::take) toy::publish<Bug::none>(board(), kJudge, kVictims);
     }
@@ -207,7 +207,7 @@ class SleepScenario : public Scenario {
 public:
     explicit SleepScenario(bool rings) : rings_{rings} {}
     std::string name() const override { return "toy.sleep"; }
-    std::span<std::byte> shared() override { return region_.bytes(); }
+    std::vector<std::span<std::byte>> shared() override { return {region_.bytes()}; }
     void prepare() override {}
     bool sleeps() const override { return true; }
     bool recovers() const override { return false; }

@@ -117,6 +117,7 @@ private:
     void pair(Mode mode, const PostCrash& left, Point point, bool stepwise);
     std::string pair_text(Mode mode, const PostCrash& left, Point point, bool stepwise);
     bool post_crash(Point point, PostCrash& left);
+    void collect_post_crash(double share);
 
     std::string bring(Tracee& tracee, const Trace& trace, const Route& route, Point point);
     void note_drift(const Tracee& tracee, Point point);
@@ -360,17 +361,27 @@ bool Engine::Run::try_unharmed() {
     return true;
 }
 
+// One state for each change of shared memory, as many as the budget has time to record.
+void Engine::Run::collect_post_crash(double share) {
+    constexpr std::size_t kLeast = 3;
+    std::vector<std::uint32_t> states = trace_.changes;
+    states.insert(states.begin(), 0);
+    Spread spread{states.size(), options_.seed};
+    for (std::size_t done = 0; done < states.size(); ++done) {
+        if (!options_.full && done >= kLeast && spent() >= share) return;
+        PostCrash left;
+        if (post_crash({states[spread.next()], false}, left)) {
+            post_crash_.push_back(std::move(left));
+        }
+    }
+}
+
 Tally Engine::Run::all() {
     if (try_unharmed()) {
         each_point(Mode::kill, 0.25);
         each_point(Mode::stall, 0.5);
         if (world_.scenario().recovers()) {
-            std::vector<std::uint32_t> states = trace_.changes;
-            states.insert(states.begin(), 0);
-            for (const std::uint32_t at : states) {
-                PostCrash left;
-                if (post_crash({at, false}, left)) post_crash_.push_back(std::move(left));
-            }
+            collect_post_crash(0.6);
             tally_.post_crash_states = post_crash_.size();
             each_pair(Mode::kill_kill, 0.75);
             if (world_.scenario().recoveries_overlap()) each_pair(Mode::kill_stall, 1.0);

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "stoa/base/atomic.hpp"
 
@@ -72,7 +73,7 @@ public:
     // Engine, once: builds the state in which the victim finds the world.
     virtual void prepare() = 0;
     // The memory that the engine saves after prepare() and puts back before every run.
-    [[nodiscard]] virtual std::span<std::byte> shared() { return {}; }
+    [[nodiscard]] virtual std::vector<std::span<std::byte>> shared() { return {}; }
     // True when the state is not all in shared(): reset() rebuilds it (files, say) before every
     // run.
     [[nodiscard]] virtual bool external() const { return false; }

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "stoa/base/check.hpp"
+#include "tests/crash/arena.hpp"
 
 namespace stoa::crash {
 namespace {
@@ -45,6 +46,7 @@ constexpr std::uint32_t kPassCost = 3;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != engine) ::_exit(1);
     const long pid = ::getpid();
+    allocate_from_arena();
     if (work.begin) work.begin();
     if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) {
         std::perror("this system does not let a process be traced (ptrace)");

@@ -30,8 +30,9 @@ Outcome& outcome(Role role) noexcept {
 World::World(Scenario& scenario, std::chrono::milliseconds watchdog)
     : scenario_{scenario}, watchdog_{watchdog} {
     scenario_.prepare();
-    const std::span<const std::byte> memory = scenario_.shared();
-    prepared_.assign(memory.begin(), memory.end());
+    for (const std::span<std::byte> memory : scenario_.shared()) {
+        areas_.push_back({memory, {memory.begin(), memory.end()}});
+    }
     victim_ = {[this] { scenario_.victim_begin(); }, [this] { scenario_.victim(); },
                [this] { scenario_.victim_end(); }, scenario_.sleeps(),
                [this] {
@@ -47,8 +48,8 @@ World::World(Scenario& scenario, std::chrono::milliseconds watchdog)
 }
 
 void World::restore() {
-    if (!prepared_.empty()) {
-        std::memcpy(scenario_.shared().data(), prepared_.data(), prepared_.size());
+    for (const Area& area : areas_) {
+        std::memcpy(area.memory.data(), area.prepared.data(), area.memory.size());
     }
     std::memset(outcomes().data(), 0, kOutcomesSize);
     scenario_.reset();
@@ -58,18 +59,20 @@ void World::restore(const Snapshot& snapshot) {
     restore();
     std::memcpy(outcomes().data(), snapshot.outcomes.data(), kOutcomesSize);
     for (const Snapshot::Page& page : snapshot.pages) {
-        std::memcpy(scenario_.shared().data() + page.offset, page.bytes.data(), page.bytes.size());
+        std::memcpy(page.at, page.bytes.data(), page.bytes.size());
     }
 }
 
 Snapshot World::save() const {
     Snapshot snapshot;
     snapshot.outcomes.assign(outcomes().begin(), outcomes().end());
-    const std::span<const std::byte> memory = scenario_.shared();
-    for (std::size_t offset = 0; offset < memory.size(); offset += kPage) {
-        const auto page = memory.subspan(offset, std::min(kPage, memory.size() - offset));
-        if (std::memcmp(page.data(), prepared_.data() + offset, page.size()) == 0) continue;
-        snapshot.pages.push_back({offset, {page.begin(), page.end()}});
+    for (const Area& area : areas_) {
+        for (std::size_t offset = 0; offset < area.memory.size(); offset += kPage) {
+            const std::size_t size = std::min(kPage, area.memory.size() - offset);
+            const auto page = area.memory.subspan(offset, size);
+            if (std::memcmp(page.data(), area.prepared.data() + offset, size) == 0) continue;
+            snapshot.pages.push_back({page.data(), {page.begin(), page.end()}});
+        }
     }
     return snapshot;
 }
@@ -85,7 +88,9 @@ Tracee World::start_recoverer(const Case& now) {
 }
 
 std::vector<std::span<const std::byte>> World::watched() const {
-    return {scenario_.shared(), outcomes()};
+    std::vector<std::span<const std::byte>> all{outcomes()};
+    for (const Area& area : areas_) all.emplace_back(area.memory);
+    return all;
 }
 
 Trace World::record(Tracee& tracee) const {

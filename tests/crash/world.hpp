@@ -36,7 +36,7 @@ struct Point {
 // What differs from the prepared memory, by page.
 struct Snapshot {
     struct Page {
-        std::size_t offset = 0;
+        std::byte* at = nullptr;
         std::vector<std::byte> bytes;
     };
     std::vector<Page> pages;
@@ -63,7 +63,11 @@ private:
 
     Scenario& scenario_;
     std::chrono::milliseconds watchdog_;
-    std::vector<std::byte> prepared_;
+    struct Area {
+        std::span<std::byte> memory;
+        std::vector<std::byte> prepared;
+    };
+    std::vector<Area> areas_;
     Work victim_;
     Work recoverer_;
     Case recoverer_case_;

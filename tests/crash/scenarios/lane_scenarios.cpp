@@ -81,7 +81,7 @@ public:
     explicit LaneScenario(LaneCase details) : case_{std::move(details)} {}
 
     std::string name() const override { return case_.name; }
-    std::span<std::byte> shared() override { return region_.bytes(); }
+    std::vector<std::span<std::byte>> shared() override { return {region_.bytes()}; }
     bool recoveries_overlap() const override { return false; }
     void prepare() override;
     void victim_begin() override {

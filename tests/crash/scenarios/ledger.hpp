@@ -43,6 +43,10 @@ public:
     void must(std::uint64_t number) { expected_[number] = {1, 1}; }
     void may(std::uint64_t number) { expected_[number] = {0, 1}; }
     void must_not(std::uint64_t number) { expected_[number] = {0, 0}; }
+    [[nodiscard]] bool expects(std::uint64_t number) const {
+        const auto at = expected_.find(number);
+        return at != expected_.end() && at->second[0] > 0;
+    }
     void got(std::uint64_t number) { ++received_[number]; }
 
     [[nodiscard]] std::string balance() const {

@@ -11,6 +11,7 @@
 #include "stoa/base/check.hpp"
 #include "stoa/ring/pool.hpp"
 #include "tests/crash/scenarios/ledger.hpp"
+#include "tests/crash/scenarios/look.hpp"
 #include "tests/crash/scenarios/scenarios.hpp"
 #include "tests/kit/crash_at.hpp"
 #include "tests/kit/process.hpp"
@@ -72,7 +73,7 @@ public:
           region_{geometry_.total_bytes} {}
 
     std::string name() const override { return case_.name; }
-    std::span<std::byte> shared() override { return region_.bytes(); }
+    std::vector<std::span<std::byte>> shared() override { return {region_.bytes()}; }
     void prepare() override {
         PoolRing::create(region_.bytes(), geometry_).value();
         open();
@@ -109,7 +110,6 @@ public:
 private:
     void open() { ring_.emplace(PoolRing::attach(region_.bytes()).value()); }
     void what_must_come(const Case& now);
-    [[nodiscard]] std::set<std::uint64_t> waiting();
     [[nodiscard]] std::string laps();
     [[nodiscard]] std::string drain();
     [[nodiscard]] std::string nothing_leaked();
@@ -132,41 +132,14 @@ private:
     std::uint64_t last_ = 0;
 };
 
-// The numbers that are in a slot, or leased.
-std::set<std::uint64_t> PoolScenario::waiting() {
-    const std::span<std::byte> memory = region_.bytes();
-    const SlotCodec codec{geometry_.chunk_count};
-    const auto* slots = layout_at<Atomic<std::uint64_t>>(memory, geometry_.slots_offset);
-    std::set<std::uint32_t> chunks;
-    for (std::uint32_t k = 0; k < geometry_.slot_count; ++k) {
-        const Slot slot = codec.unpack(slots[k].load());
-        if (slot.kind != SlotKind::empty) chunks.insert(slot.chunk);
-    }
-    std::set<std::uint64_t> numbers;
-    for (std::uint32_t k = 0; k < geometry_.class_count; ++k) {
-        const PoolClass& c = geometry_.classes[k];
-        for (std::uint32_t n = 0; n < c.count; ++n) {
-            const std::uint64_t offset = c.first_offset + std::uint64_t{n} * c.stride;
-            const auto& chunk = *layout_at<PoolChunk>(memory, offset);
-            const ChunkState state = unpack_chunk(chunk.word.load()).state;
-            const bool leased = geometry_.acknowledged &&
-                                (state == ChunkState::borrowed || state == ChunkState::redeliver);
-            const bool queued = chunks.contains(c.first_chunk + n);
-            if (!leased && !queued) continue;
-            const std::uint64_t number =
-                read_payload(memory.subspan(offset + sizeof(PoolChunk), kBytes));
-            numbers.insert(number);
-            if (leased && !queued) delivered_before_.insert(number);
-        }
-    }
-    return numbers;
-}
-
 void PoolScenario::what_must_come(const Case& now) {
     knows_ = true;
-    const std::set<std::uint64_t> numbers = now.victim_dead ? waiting() : std::set<std::uint64_t>{};
+    WaitingMessages waits;
+    if (now.victim_dead) waits = waiting_in_pool(region_.bytes(), geometry_);
+    delivered_before_ = waits.delivered_before;
     const auto expect = [&](std::uint64_t number, bool alive_must) {
-        if (case_.dead_letters != 0 || !(now.victim_dead ? numbers.contains(number) : alive_must)) {
+        if (case_.dead_letters != 0 ||
+            !(now.victim_dead ? waits.numbers.contains(number) : alive_must)) {
             ledger_.must_not(number);
         } else if (!now.victim_dead && case_.loose && number != kVictimsNumber) {
             ledger_.may(number);
@@ -299,6 +272,7 @@ PoolCase acknowledged(PoolCase details) {
 
 }  // namespace
 
+// allowed: function_length: a list
 void add_pool_scenarios(Scenarios& list) {
     const auto add = [&](PoolCase details) {
         list.push_back(std::make_unique<PoolScenario>(std::move(details)));
