@@ -6,7 +6,7 @@ import sys
 root = pathlib.Path(sys.argv[1])
 failures = []
 shown = set()
-for page in sorted((root / "docs/guide").glob("*.md")):
+for page in [root / "README.md", *sorted((root / "docs/guide").glob("*.md"))]:
     text = page.read_text()
     for name, block in re.findall(r"\(examples/(\w+\.cpp)\):\n\n```cpp\n(.*?)```", text, re.S):
         shown.add(name)
