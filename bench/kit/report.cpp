@@ -122,7 +122,7 @@ void print_table(std::ostream& out, const std::vector<Row>& rows) {
 void print_beside(std::ostream& out, const std::vector<Row>& rows, const std::string& beside) {
     for (const auto& list : by_case(rows)) {
         const Row* base = row_of(list, list.front(), beside, list.front().metric);
-        if (base == nullptr) continue;
+        if (base == nullptr || list.size() < 2) continue;
         out << "  " << std::left << std::setw(26) << describe(case_of(*base)) << std::right
             << std::setw(10) << show(base->median, base->metric);
         for (const Row& row : list) {

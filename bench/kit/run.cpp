@@ -79,6 +79,7 @@ struct Plan {
     std::vector<Group> groups;
     unsigned rounds = 0;
     Timing timing;
+    double cell_seconds = 1e6;  // for all rounds of a cell
 };
 
 Plan plan_of(const Options& options, const Subjects& subjects, const Machine& machine) {
@@ -104,6 +105,7 @@ Plan plan_of(const Options& options, const Subjects& subjects, const Machine& ma
         };
         while (plan.rounds > 3 && each() < least) --plan.rounds;
         plan.timing.seconds = std::max(each(), least);
+        plan.cell_seconds = options.seconds / static_cast<double>(count);
     }
     return plan;
 }
@@ -113,9 +115,12 @@ public:
     Runner(const Machine& machine, bool patient, std::ostream& notes)
         : machine_{&machine}, patient_{patient}, notes_{&notes} {}
 
-    // Subjects take turns within each round, so that a drift of the machine meets all of them.
-    void run(Group& group, unsigned rounds, const Timing& timing) {
+    // Subjects take turns within each round, so that a drift of the machine meets all of them. After
+    // the first round it stops when `seconds` have passed.
+    void run(Group& group, unsigned rounds, const Timing& timing, double seconds) {
+        const std::uint64_t end = monotonic_ns() + static_cast<std::uint64_t>(seconds * 1e9);
         for (unsigned round = 0; round < rounds; ++round) {
+            if (round > 0 && monotonic_ns() >= end) return;
             for (Cell& cell : group) {
                 if (cell.failure.empty()) run_once(cell, timing);
             }
@@ -135,30 +140,27 @@ private:
         }
         return best;
     }
+    // A slow subject or a busy machine may need more time to show anything at all.
+    [[nodiscard]] Sample measure_something(const Cell& cell, Timing timing) const {
+        for (;;) {
+            Sample sample = measure_quietly(*cell.from, cell.c, timing);
+            if (!sample.failure.empty() || sample.rate > 0) return sample;
+            timing.seconds *= 4;
+            if (timing.seconds > kLongest) return {.failure = "nothing arrived in time"};
+        }
+    }
     void run_once(Cell& cell, const Timing& timing) {
         try {
-            Sample sample = measure_quietly(*cell.from, cell.c, timing);
-            // a slow subject or a busy machine may need more time to show anything at all
-            for (Timing longer = timing; sample.failure.empty() && sample.rate <= 0;) {
-                longer.seconds *= 4;
-                if (longer.seconds > kLongest) sample.failure = "nothing arrived in time";
-                if (sample.failure.empty()) {
-                    sample = measure_quietly(*cell.from, cell.c, longer);
-                }
-            }
-            if (sample.failure.empty()) {
-                cell.rounds.push_back(std::move(sample));
-                return;
-            }
+            Sample sample = measure_something(cell, timing);
+            if (sample.failure.empty()) return cell.rounds.push_back(std::move(sample));
             failed_ = true;
             cell.failure = sample.failure;
             *notes_ << cell.subject << ", " << describe(cell.c) << ": failed: " << cell.failure
-                    << '\n'
-                    << std::flush;
+                    << std::endl;
         } catch (const std::exception& error) {
             cell.failure = error.what();
             if (told_.insert(cell.subject + cell.failure).second) {
-                *notes_ << cell.subject << " left out: " << cell.failure << '\n' << std::flush;
+                *notes_ << cell.subject << " left out: " << cell.failure << std::endl;
             }
         }
     }
@@ -223,7 +225,8 @@ int run_bench(const Options& options, const Subjects& subjects, std::ostream& ou
         const bool first = i == 0 || plan.groups[i - 1].front().c.workload != workload;
         if (table && first) print_question(out, workload);
         const double line_us = line_now_us(subjects, machine, options.first);
-        runner.run(group, plan.rounds, plan.timing);
+        runner.run(group, plan.rounds, plan.timing,
+                   plan.cell_seconds * static_cast<double>(group.size()));
         std::vector<Row> here = rows_of(group);
         for (Row& row : here) row.line_us = line_us;
         if (table) print_table(out, here);
