@@ -35,7 +35,7 @@ class LaneOut {
 public:
     // `bell`: where the receiver sleeps when it awaits several lanes; nullptr: on the lane itself.
     // At most what the bound allows waits in the lane.
-    LaneOut(LaneSender sender, LaneBound bound, Atomic<std::uint32_t>* bell, Waiting waiting,
+    LaneOut(LaneSender&& sender, LaneBound bound, Atomic<std::uint32_t>* bell, Waiting waiting,
             LookAround around) noexcept
         : sender_{std::move(sender)},
           bound_{std::move(bound)},

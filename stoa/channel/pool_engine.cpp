@@ -48,7 +48,6 @@ Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
         return ring_.claim(me_, length, loan) == PoolStatus::ok;
     });
     if (!waited) return std::unexpected(waited.error());
-    if (slept) ring_bell(bells_->space);  // others may wait for memory as well
     return loan;
 }
 
@@ -62,7 +61,6 @@ Result<void> PoolEngine::commit(const PoolLoan& loan, std::uint32_t bytes, Deadl
             return status != PoolStatus::full;
         });
         if (!waited) return waited;
-        if (slept) ring_bell(bells_->space);  // others may wait for a slot as well
     }
     if (status != PoolStatus::ok) return corrupt();
     ring_bell(bells_->messages);
@@ -99,14 +97,14 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
             return std::unexpected(waited.error());
         }
     }
-    ring_bell(bells_->space);                                        // a slot is free
+    ring_bell_of_many(bells_->space);                                // a slot is free
     if (slept && !ring_.seems_empty()) ring_bell(bells_->messages);  // pass the wake on
     return loan;
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {
     const bool released = ring_.release(loan);
-    ring_bell(bells_->space);  // memory is free
+    ring_bell_of_many(bells_->space);  // memory is free
     return released;
 }
 

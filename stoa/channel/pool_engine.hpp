@@ -30,7 +30,8 @@ struct LookAround {
 
 struct PoolBells {                                       // in shared memory
     alignas(kCacheLine) Atomic<std::uint32_t> messages;  // receivers sleep here
-    alignas(kCacheLine) Atomic<std::uint32_t> space;     // senders sleep here
+    alignas(
+        kCacheLine) Atomic<std::uint32_t> space;  // senders sleep here: for a slot, or for memory
 };
 static_assert(sizeof(PoolBells) == 128);
 

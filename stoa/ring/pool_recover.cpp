@@ -86,17 +86,22 @@ void PoolRing::recover(std::uint32_t dead) noexcept {
     raise();
 }
 
-// A message that was taken too often ends here: kept, counted, delivered to nobody.
+// A message that was taken too often ends here: kept, counted, delivered to nobody. Several may be at
+// it; whoever finds the chunk a dead letter already goes on with the slot, for the one that made it
+// so may have stopped, and a slot that stays marked would block the ring at the wrap.
 void PoolRing::bury(std::uint32_t index, std::uint64_t seen) noexcept {
     const Slot marked = codec_.unpack(seen);
-    std::uint64_t word = chunk(marked.chunk).word.load(kSeqCst);
-    if (slot(index).load(kSeqCst) != seen) return;
-    const ChunkWord now = unpack_chunk(word);
-    if (now.state != ChunkState::dead_letter) {
+    Atomic<std::uint64_t>& chunk_word = chunk(marked.chunk).word;
+    for (;;) {
+        std::uint64_t word = chunk_word.load(kSeqCst);
+        if (slot(index).load(kSeqCst) != seen) return;
+        const ChunkWord now = unpack_chunk(word);
+        if (now.state == ChunkState::dead_letter) break;
         const std::uint64_t after =
             pack({.epoch = now.epoch + 1, .count = now.count, .state = ChunkState::dead_letter});
-        if (!chunk(marked.chunk).word.compare_exchange_strong(word, after, kSeqCst)) return;
+        if (chunk_word.compare_exchange_strong(word, after, kSeqCst)) break;
     }
+    STOA_CRASH_POINT("pool.bury.marked");
     settle_slot(index, seen);
 }
 

@@ -34,14 +34,22 @@ enum class Waiting : std::uint8_t { adaptive, spin, park };
 extern constinit std::chrono::nanoseconds g_wait_slice;
 inline constexpr std::chrono::milliseconds kWaitSlice{100};
 
+inline constexpr int kWakeAll = 0x7fffffff;
 inline constexpr int kAdaptiveSpins = 400;  // about 7 us, longer than waking an idle core
 
-void ring_bell_slowly(Atomic<std::uint32_t>& bell) noexcept;
+void ring_bell_slowly(Atomic<std::uint32_t>& bell, int wake_count) noexcept;
 
 // A1 has happened (by a seq_cst write). Wakes one sleeper if there is one.
 inline void ring_bell(Atomic<std::uint32_t>& bell) noexcept {
     if ((bell.load(kSeqCst) & 1U) != 0) [[unlikely]]
-        ring_bell_slowly(bell);
+        ring_bell_slowly(bell, 1);
+}
+
+// As ring_bell, for a bell whose sleepers wait for different things: one of them alone might be one
+// that cannot go on. Wakes all that sleep.
+inline void ring_bell_of_many(Atomic<std::uint32_t>& bell) noexcept {
+    if ((bell.load(kSeqCst) & 1U) != 0) [[unlikely]]
+        ring_bell_slowly(bell, kWakeAll);
 }
 
 // Wakes every sleeper: after a recovery, a close, a destroy.
@@ -77,10 +85,9 @@ Waited wait_on_bell(Atomic<std::uint32_t>& bell, Deadline deadline, Waiting wait
             if (ready()) return Waited::ready;                          // B2
             slept = true;
             sleep_on_bell(bell, seen, deadline);  // B3
-            if (ready()) {
-                bell.fetch_or(1, kSeqCst);  // others may still sleep
-                return Waited::ready;
-            }
+            // Others may still sleep, also when this one gives up without being ready.
+            bell.fetch_or(1, kSeqCst);
+            if (ready()) return Waited::ready;
         }
         if (deadline.passed()) return Waited::timed_out;
         if (slice.passed()) {

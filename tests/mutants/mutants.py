@@ -148,7 +148,7 @@ MUTANTS = (
         "bell_does_not_wake",
         "whoever clears the sleep bit wakes one",
         "stoa/sync/bell.cpp",
-        "    sys::futex_wake(bell, 1);  // A4",
+        "    sys::futex_wake(bell, wake_count);  // A4",
         "",
         "bell_test", ("stoa/sync/bell_test",),
     ),
