@@ -103,7 +103,8 @@ CommandRun::CommandRun(const Host& host, const Input& input) : host_{host}, inpu
 int CommandRun::start() {
     Result<Pipe> in = make_pipe();
     Result<Pipe> out = make_pipe();
-    if (!in || !out) return EMFILE;
+    if (!in) return in.error().os_errno;
+    if (!out) return out.error().os_errno;
     // Small tasks fit as a whole: then COMMAND never waits for us. If refused, it does.
     if (input_.bytes > kDefaultPipeBytes) {
         (void)::fcntl(in->write.get(), F_SETPIPE_SZ, kPipeBytes);

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "cli/farm/collector.hpp"
@@ -107,7 +108,7 @@ struct Shared {
     Feeder feeder;            // the feeding thread's
     RawMailbox end_of_input;  // the feeding thread's
     Exit input_exit = Exit::done;
-    Exit collected = Exit::done;  // valid once `done` is readable
+    Exit collected = Exit::done;
 };
 
 // Everything the threads and workers need. Errors: out_of_space, limit_reached, os
@@ -207,8 +208,8 @@ private:
     sys::Fd file_;
 };
 
-// Keeps the crew at its number until everything is written.
-Exit watch(Shared& shared, Crew& crew, const DeathWatch& deaths) {
+// Keeps the crew at its number. nullopt: the collecting thread ended; else why to end before it.
+std::optional<Exit> watch(Shared& shared, Crew& crew, const DeathWatch& deaths) {
     for (;;) {
         if (stop_requested()) return Exit::stopped;
         if (Result<void> filled = crew.fill(); !filled && crew.empty()) {
@@ -218,7 +219,7 @@ Exit watch(Shared& shared, Crew& crew, const DeathWatch& deaths) {
         pollfd looks[] = {{shared.done.get(), POLLIN, 0}, {deaths.file(), POLLIN, 0}};
         const bool ticks = shared.progress.shows() || !crew.complete();
         if (::poll(looks, 2, ticks ? kTickMs : -1) <= 0) continue;
-        if (looks[0].revents != 0) return shared.collected;
+        if (looks[0].revents != 0) return std::nullopt;
         deaths.clear();
         if (!crew.reap()) return Exit::failed;
     }
@@ -288,12 +289,12 @@ Exit run(const Options& options) {
         const std::uint64_t one = 1;
         [[maybe_unused]] const ssize_t told = ::write(s.done.get(), &one, sizeof one);
     });
-    const Exit exit = watch(*shared, crew, deaths);
+    const std::optional<Exit> early = watch(*shared, crew, deaths);
     crew.dismiss();
-    // A thread that is blocked in a read or write ends with the process.
-    const bool whole = exit == Exit::done;
-    whole ? feeding.join() : feeding.detach();
-    whole ? collecting.join() : collecting.detach();
+    // A thread that is still blocked in a read or write ends with the process.
+    early ? collecting.detach() : collecting.join();
+    const Exit exit = early ? *early : shared->collected;
+    exit == Exit::done ? feeding.join() : feeding.detach();
     return finish(*shared, crew, exit);
 }
 

@@ -10,8 +10,11 @@ namespace {
 constexpr const char* kWaits = "echo >>$0/began; while [ ! -e $0/go ]; do sleep 0.01; done; cat";
 
 TEST_F(FarmTest, ATaskWhoseWorkerIsKilledIsDoneByAnotherAndThatIsNoFailure) {
-    kit::Command farm = start({"--workers", "1", "--retries", "0", "--report", path("report"), "--",
-                               "sh", "-c", kWaits, domain_.path()},
+    // Three deaths and one failure, with one retry: a death that counted would be one too many.
+    const std::string script =
+        std::string{kWaits} + "; [ -e $0/failed ] || { echo >$0/failed; exit 1; }";
+    kit::Command farm = start({"--workers", "1", "--retries", "1", "--report", path("report"), "--",
+                               "sh", "-c", script, domain_.path()},
                               {.input = "text\n"});
     const pid_t head = farm.child().pid();
     for (std::size_t run = 1; run <= 3; ++run) {
@@ -26,6 +29,7 @@ TEST_F(FarmTest, ATaskWhoseWorkerIsKilledIsDoneByAnotherAndThatIsNoFailure) {
     EXPECT_EQ(end.out, "text\n");
     EXPECT_EQ(end.err, "");
     EXPECT_EQ(report()["redelivered"], 3);
+    EXPECT_EQ(report()["command_failures"], 1);
     EXPECT_EQ(report()["killed_pids"].size(), 3U);
     EXPECT_EQ(report()["worker_pids"].size(), 4U);
 }
