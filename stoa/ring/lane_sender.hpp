@@ -181,6 +181,8 @@ public:
     void discard() noexcept;
 
 private:
+    static constexpr std::uint64_t kPrefetchBytes = 1024;  // 0 to 25 % faster at 64 bytes
+
     [[nodiscard]] LaneSend make_place(std::uint64_t bytes, std::uint64_t alignment) noexcept;
     void put(std::uint64_t word, std::uint64_t stride) noexcept;
 
@@ -291,6 +293,8 @@ std::uint64_t LaneBatch::append_all(const void* payloads, std::uint64_t count) n
         const std::uint64_t to_full = (sender_.room_end_ - end_) / kStride;
         const std::uint64_t here = std::min({count - done, to_wrap, to_full});
         for (std::uint64_t i = 0; i < here; ++i, to += kStride, from += kBytes) {
+            // The lines ahead are the receiver's: ask for several at a time.
+            if constexpr (kStride >= kCacheLine) __builtin_prefetch(to + kPrefetchBytes, 1);
             std::memcpy(to + lane_payload_offset(kBytes), from, kBytes);
             if (first_word_ == 0) [[unlikely]] {
                 first_word_ = word;
