@@ -136,6 +136,7 @@ private:
 
 Exit receive(const Options& options) {
     if (!can_print()) return Exit::failed;
+    if (Output::standard().reader_gone()) return Exit::broken_pipe;
     catch_stop_signals();
     Result<RawMailbox> mailbox = RawMailbox::open(options.name, {.role = Role::receives});
     if (!mailbox) return complain("recv " + options.name, mailbox.error());

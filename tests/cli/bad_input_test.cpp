@@ -184,20 +184,28 @@ TEST_F(BadInputTest, AClosedStandardOutputStopsBeforeAnythingIsDone) {
 }
 
 TEST_F(BadInputTest, ClosedDescriptorsNeverBecomeTheMailbox) {
+    done({"mailbox", "create", "m", "--max-bytes", "10"});
+    for (unsigned closed = 1; closed < 8; ++closed) {
+        const kit::CommandSetup setup{.in_child = [closed] {
+            for (const int descriptor : {0, 1, 2}) {
+                if ((closed >> descriptor & 1U) != 0) ::close(descriptor);
+            }
+        }};
+        const bool prints = (closed & 2U) == 0;
+        EXPECT_EQ(stoa({"send", "m", "longer than ten"}, setup).status, 1);
+        EXPECT_EQ(stoa({"send", "m"}, setup).status, closed & 1U);  // it needs its input
+        EXPECT_EQ(stoa({"recv", "m", "--no-wait"}, setup).status, prints ? 3 : 1);
+        EXPECT_EQ(stoa({"mailbox", "info", "m"}, setup).status, prints ? 0 : 1);
+        EXPECT_EQ(info("m")["depth"], 0) << closed;
+    }
+}
+
+TEST_F(BadInputTest, AStandardInputThatCannotBeReadIsASentence) {
     done({"mailbox", "create", "m"});
-    const auto all_closed = [] {
-        for (const int descriptor : {0, 1, 2}) ::close(descriptor);
-    };
-    EXPECT_EQ(stoa({"send", "m"}, {.in_child = all_closed}).status, 1);
-    EXPECT_EQ(stoa({"recv", "m", "--no-wait"}, {.in_child = all_closed}).status, 1);
-    EXPECT_EQ(stoa({"mailbox", "info", "m"}, {.in_child = all_closed}).status, 1);
     expect_sentence(stoa({"send", "m"}, {.in_child = [] { ::close(STDIN_FILENO); }}), 1,
                     "standard input");
-    expect_sentence(
-        stoa({"send", "m"},
-             {.in_child = [] { ::dup2(::open("/", O_RDONLY | O_DIRECTORY), STDIN_FILENO); }}),
-        1, "standard input");
-    EXPECT_EQ(info("m")["depth"], 0);
+    const auto folder = [] { ::dup2(::open("/", O_RDONLY | O_DIRECTORY), STDIN_FILENO); };
+    expect_sentence(stoa({"send", "m"}, {.in_child = folder}), 1, "standard input");
 }
 
 struct Order {

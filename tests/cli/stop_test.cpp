@@ -68,11 +68,14 @@ INSTANTIATE_TEST_SUITE_P(Signals, StopTest, testing::Values(SIGINT, SIGTERM, SIG
 
 TEST_F(StoaTest, ASignalThatWasIgnoredFromTheStartStaysIgnored) {
     done({"mailbox", "create", "m"});
-    kit::Command receiver = start({"recv", "m"}, {.in_child = [] { ::signal(SIGINT, SIG_IGN); }});
+    kit::Command receiver =
+        start({"recv", "m", "--follow"}, {.in_child = [] { ::signal(SIGINT, SIG_IGN); }});
     await_participants("m", 1);
     receiver.child().send_signal(SIGINT);
     done({"send", "m", "x"});
-    EXPECT_EQ(receiver.wait().out, "x\n");
+    EXPECT_TRUE(kit::wait_until([&] { return receiver.out() == "x\n"; }));
+    receiver.child().send_signal(SIGTERM);
+    EXPECT_EQ(receiver.wait().signal, SIGTERM);  // the first that it did not ignore
 }
 
 }  // namespace
