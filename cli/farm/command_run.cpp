@@ -100,6 +100,11 @@ CommandRun::CommandRun(const Host& host, const Input& input) : host_{host}, inpu
     ended_.start_errno = start();
 }
 
+// Why COMMAND was not started; its process writes it before it ends.
+int& CommandRun::note() const noexcept {
+    return *reinterpret_cast<int*>(host_.note.bytes().data());
+}
+
 int CommandRun::start() {
     Result<Pipe> in = make_pipe();
     Result<Pipe> out = make_pipe();
@@ -112,15 +117,11 @@ int CommandRun::start() {
     (void)::fcntl(in->write.get(), F_SETFL, O_NONBLOCK);
     to_ = std::move(in->write);
     feed();
-    int* note = reinterpret_cast<int*>(host_.note.bytes().data());
-    *note = 0;
-    pid_ = start_child({&host_, in->read.get(), out->write.get(), ::getpid(), note});
+    note() = 0;
+    pid_ = start_child({&host_, in->read.get(), out->write.get(), ::getpid(), &note()});
     if (pid_ < 0) return errno;
     from_ = std::move(out->read);
-    if (*note == 0) return 0;
-    const int error = *note;
-    reap();
-    return error;
+    return 0;
 }
 
 // As much as fits now.
@@ -143,7 +144,7 @@ void CommandRun::feed() noexcept {
 }
 
 Result<std::size_t> CommandRun::read(std::span<std::byte> room) {
-    if (ended_.start_errno != 0) return 0;
+    if (pid_ <= 0) return 0;
     for (;;) {
         if (feeding()) {
             pollfd looks[] = {{to_.get(), POLLOUT, 0}, {from_.get(), POLLIN, 0}};
@@ -158,7 +159,7 @@ Result<std::size_t> CommandRun::read(std::span<std::byte> room) {
 }
 
 Result<Ended> CommandRun::finish() {
-    if (ended_.start_errno != 0) return ended_;
+    if (pid_ <= 0) return ended_;
     while (feeding()) {
         wait_for(to_.get(), POLLOUT);
         feed();
@@ -174,6 +175,7 @@ void CommandRun::reap() noexcept {
            errno == EINTR) {
     }
     host_.groups.leave(host_.place, host_.serial);
+    ended_.start_errno = note();
     while (::waitpid(pid_, &ended_.status, 0) < 0 && errno == EINTR) {
     }
     pid_ = -1;

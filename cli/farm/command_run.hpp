@@ -82,6 +82,7 @@ public:
 
 private:
     [[nodiscard]] int start();
+    [[nodiscard]] int& note() const noexcept;
     [[nodiscard]] bool feeding() const noexcept { return to_.valid(); }
     void feed() noexcept;
     void reap() noexcept;
