@@ -61,6 +61,11 @@ void go_first() noexcept {
     sched_setscheduler(0, SCHED_RR, &lowest);
 }
 
+// Not where processes share a cpu on purpose, and one that spins could keep it from the others.
+bool may_go_first(const Case& c) {
+    return c.mode != Mode::one_core && c.mode != Mode::four_pairs && c.mode != Mode::beside_busy;
+}
+
 // The children of one measurement; none of them outlives it.
 class Children {
 public:
@@ -261,7 +266,7 @@ Sample measure(const Subject& subject, const Case& c, const std::vector<int>& cp
     for (const Role& role : roles) {
         const bool in_pair = role.part == Part::client || role.part == Part::server;
         children.start(sessions[in_pair ? role.index : 0].get(), c, role, *board,
-                       timing.first && roles.size() <= cpus.size());
+                       timing.first && may_go_first(c));
     }
     Sample failed;
     bool fine = await_ready(roles, *board, children, timing.patience);

@@ -12,7 +12,7 @@ namespace stoa::bench {
 struct Timing {
     double seconds = 0.05;   // measured, after a tenth of it to warm up
     double patience = 10.0;  // longest wait for the ready and, after the end, for the exit
-    bool first = false;      // run before other programs, where each process has a cpu to itself
+    bool first = false;      // run before other programs, but for the cases about sharing a cpu
 };
 
 // What one measurement of one subject gave. Latencies are of round trips; a flow has none.
