@@ -152,7 +152,10 @@ TEST_F(BadInputTest, AFullFileSystemIsAnErrorAndLeavesNothingHalfMade) {
 TEST_F(BadInputTest, AReachedLimitIsNamed) {
     done({"mailbox", "create", "m"});
     done({"mailbox", "create", "lanes", "--sharing", "single_receiver"});
-    const auto few_files = [] { limit(RLIMIT_NOFILE, 4); };  // the loader needs one
+    const auto few_files = [] {
+        ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // whatever we inherited ourselves
+        limit(RLIMIT_NOFILE, 4);                     // the loader needs one
+    };
     const auto little_room = [] { limit(RLIMIT_AS, 256U << 20U); };
     const auto small_files = [] {
         ::signal(SIGXFSZ, SIG_IGN);
