@@ -115,8 +115,8 @@ public:
     Runner(const Machine& machine, bool patient, std::ostream& notes)
         : machine_{&machine}, patient_{patient}, notes_{&notes} {}
 
-    // Subjects take turns within each round, so that a drift of the machine meets all of them. After
-    // the first round it stops when `seconds` have passed.
+    // Subjects take turns within each round, so that a drift of the machine meets all of them.
+    // After the first round it stops when `seconds` have passed.
     void run(Group& group, unsigned rounds, const Timing& timing, double seconds) {
         const std::uint64_t end = monotonic_ns() + static_cast<std::uint64_t>(seconds * 1e9);
         for (unsigned round = 0; round < rounds; ++round) {
@@ -156,11 +156,12 @@ private:
             failed_ = true;
             cell.failure = sample.failure;
             *notes_ << cell.subject << ", " << describe(cell.c) << ": failed: " << cell.failure
-                    << std::endl;
+                    << '\n'
+                    << std::flush;
         } catch (const std::exception& error) {
             cell.failure = error.what();
             if (told_.insert(cell.subject + cell.failure).second) {
-                *notes_ << cell.subject << " left out: " << cell.failure << std::endl;
+                *notes_ << cell.subject << " left out: " << cell.failure << '\n' << std::flush;
             }
         }
     }

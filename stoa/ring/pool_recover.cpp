@@ -86,9 +86,9 @@ void PoolRing::recover(std::uint32_t dead) noexcept {
     raise();
 }
 
-// A message that was taken too often ends here: kept, counted, delivered to nobody. Several may be at
-// it; whoever finds the chunk a dead letter already goes on with the slot, for the one that made it
-// so may have stopped, and a slot that stays marked would block the ring at the wrap.
+// A message that was taken too often ends here: kept, counted, delivered to nobody. Several may be
+// at it; whoever finds the chunk a dead letter already goes on with the slot, for the one that made
+// it so may have stopped, and a slot that stays marked would block the ring at the wrap.
 void PoolRing::bury(std::uint32_t index, std::uint64_t seen) noexcept {
     const Slot marked = codec_.unpack(seen);
     Atomic<std::uint64_t>& chunk_word = chunk(marked.chunk).word;
