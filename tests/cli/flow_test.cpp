@@ -300,7 +300,7 @@ TEST_F(FlowTest, APlainMailboxSaysWhatWasReceivedAndNotWritten) {
 
 TEST_F(FlowTest, ABrokenPipeEndsItQuietly) {
     for (const char* mode : {"", "--ack"}) {
-        EXPECT_EQ(shell(std::string{"$STOA mailbox create m "} + mode).status, 0);
+        EXPECT_EQ(shell(std::string{"$STOA mailbox create m --reserve 4MiB "} + mode).status, 0);
         // More than a pipe holds, so that it meets the broken pipe while it writes.
         const Finished end = shell(
             "seq -f %01000.0f 300 | $STOA send m; $STOA recv m --follow | head -c 4; "
