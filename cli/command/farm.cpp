@@ -25,10 +25,10 @@ Exit farm_on(farm::Options& options, const std::vector<std::string>& command) {
 
 void add_farm(CLI::App& app, Chosen& chosen) {
     auto options = std::make_shared<farm::Options>();
-    CLI::App* verb = app.add_subcommand("farm",
-                                        "Cuts stdin at line ends into tasks, runs "
-                                        "COMMAND on each in worker processes, "
-                                        "prints the results in order");
+    CLI::App* verb = app.add_subcommand(
+        "farm",
+        "farm [OPTIONS] -- COMMAND [ARGUMENT ...]: cuts stdin at line ends into tasks, runs "
+        "COMMAND on each in worker processes, prints the results in order");
     verb->add_option("--workers", options->workers, "Worker processes (default: one a processor)")
         ->check(CLI::Range(1, 1024));
     CLI::Option* block = add_bytes(*verb, "--block", options->cut.block_bytes,

@@ -185,6 +185,7 @@ std::uint64_t redelivered(Shared& shared) {
 class DeathWatch {
 public:
     DeathWatch() {
+        (void)::signal(SIGCHLD, SIG_DFL);  // were it ignored, no exit status could be read
         sigset_t child;
         sigemptyset(&child);
         sigaddset(&child, SIGCHLD);

@@ -41,6 +41,13 @@ TEST_F(FarmTest, ACommandThatIsKilledHasFailed) {
     expect_sentence(end, 1, "task 0 failed 1 time, the last time: killed by signal 9");
 }
 
+TEST_F(FarmTest, AFailureIsSeenAlsoWhereTheUserIgnoresDeathsOfChildren) {
+    const kit::Finished end =
+        farm({"--retries", "0", "--", "false"},
+             {.input = "x\n", .in_child = [] { ::signal(SIGCHLD, SIG_IGN); }});
+    expect_sentence(end, 1, "exit status 1");
+}
+
 TEST_F(FarmTest, ACommandThatCannotBeStartedSaysWhy) {
     std::ofstream{path("script")} << "#!/no/such/interpreter\n";
     ASSERT_EQ(::chmod(path("script").c_str(), 0755), 0);
