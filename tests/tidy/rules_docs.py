@@ -166,4 +166,38 @@ def errors(tree):
              if row not in expected])
 
 
-RULES = [layout_asserts, layout_tables, formats, errors]
+GUARANTEES = [f"G{i}" for i in range(1, 28)] + [f"H{i}" for i in range(1, 12)]
+
+
+def _scenario_exists(tree, name):
+    """Scenarios of tests/crash are named by one string, or put together from two."""
+    first, _, rest = name.partition(".")
+    texts = [s.text for s in tree.code("tests/crash/")]
+    return any(f'"{name}"' in t or (re.search(rf'"{first}\.?"', t) and
+                                    re.search(rf'"\.?{re.escape(rest)}"', t)) for t in texts)
+
+
+def guarantees(tree):
+    """docs/proof.md: every guarantee is held or planned; what proves a held one exists."""
+    page = tree.get("docs/proof.md")
+    if page is None:
+        return []
+    tests = {m.group(1) + "." + m.group(2) for s in tree.code() for m in re.finditer(
+        r"^(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)", s.code, re.MULTILINE)}
+    rows = {m.group(1): m.group(2, 3) for line in page.lines
+            if (m := re.match(r"^\| ([GH]\d+) \| (\w+) \| (.*) \|$", line))}
+    found = [f"docs/proof.md: {name} is not listed" for name in GUARANTEES if name not in rows]
+    for name, (state, text) in rows.items():
+        if state not in ("held", "planned"):
+            found.append(f"docs/proof.md: {name} is {state}, neither held nor planned")
+        proofs = re.findall(r"`(\w+\.\w+)`", text)
+        if state == "held" and not proofs:
+            found.append(f"docs/proof.md: {name} is held, but no test is named")
+        for proof in proofs:
+            known = proof in tests if proof[0].isupper() else _scenario_exists(tree, proof)
+            if not known:
+                found.append(f"docs/proof.md: {name}: there is no {proof}")
+    return found
+
+
+RULES = [layout_asserts, layout_tables, formats, errors, guarantees]

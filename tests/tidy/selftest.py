@@ -57,6 +57,16 @@ _ERROR_PAGE = """| timed_out | 1 | the deadline passed | try_later | wait longer
 _ERRORS = {"stoa/base/error.hpp": _ERROR_HPP, "stoa/base/error.cpp": _ERROR_CPP,
            "docs/errors.md": _ERROR_PAGE}
 
+_PROOF = "".join(f"| {k}{i} | planned | later |\n" for k, n in (("G", 27), ("H", 11))
+                 for i in range(1, n + 1)).replace("| G9 | planned | later",
+                                                   "| G9 | held | `A.B`, `x.y`")
+_PROVEN = {"docs/proof.md": _PROOF, "stoa/ring/a_test.cpp": "TEST_P(A, B) {\n",
+           "tests/crash/x.cpp": 'add("x", ".y");\n'}
+
+
+def _proofs(old, new):
+    return {**_PROVEN, "docs/proof.md": _PROOF.replace(old, new)}
+
 
 def _errors(**changed):
     return {**_ERRORS, **changed}
@@ -177,4 +187,10 @@ SNIPPETS = [
      "wait less"),
     ("errors", "bad", {k: v for k, v in _ERRORS.items() if k != "docs/errors.md"},
      "does not exist"),
+    ("guarantees", "good", _PROVEN, ""),
+    ("guarantees", "bad", _proofs("`A.B`", "`A.C`"), "no A.C"),
+    ("guarantees", "bad", _proofs("`x.y`", "`x.z`"), "no x.z"),
+    ("guarantees", "bad", _proofs("`A.B`, `x.y`", "yes"), "no test is named"),
+    ("guarantees", "bad", _proofs("| G7 ", "| g7 "), "G7 is not listed"),
+    ("guarantees", "bad", _proofs("| G7 | planned", "| G7 | hoped"), "hoped"),
 ]
