@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -89,6 +91,7 @@ void become_nobody() {
     STOA_CHECK(::setgroups(0, nullptr) == 0);
     STOA_CHECK(::setresgid(kNobody, kNobody, kNobody) == 0);
     STOA_CHECK(::setresuid(kNobody, kNobody, kNobody) == 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // another user: the kernel forgot it
 }
 
 }  // namespace stoa::kit
