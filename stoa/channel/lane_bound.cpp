@@ -16,6 +16,7 @@ LaneBound::LaneBound(std::span<std::byte> memory, const LaneSender& sender, std:
 
 std::uint64_t LaneBound::count_again(const LaneSender& sender, std::uint64_t wanted) noexcept {
     const std::uint64_t delivered = sender.delivered();
+    delivered_seen_ = delivered;
     while (used_ > 0) {
         const std::size_t oldest = (next_ + ends_.size() - used_) % ends_.size();
         if (ends_[oldest] > delivered) break;

@@ -24,6 +24,8 @@ public:
             return wanted;
         return count_again(sender, wanted);
     }
+    // What was delivered when free_places() last found none.
+    [[nodiscard]] std::uint64_t delivered_seen() const noexcept { return delivered_seen_; }
     // A record was published and ends at `end`.
     void sent(std::uint64_t end) noexcept {
         if (!binds_) return;
@@ -46,6 +48,7 @@ private:
     std::uint64_t used_ = 0;
     std::uint64_t inherited_ = 0;  // the predecessor's records that wait
     std::uint64_t inherited_end_;
+    std::uint64_t delivered_seen_ = 0;
 };
 
 }  // namespace stoa

@@ -87,17 +87,22 @@ Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
     if (has_room(bytes)) return {};
     if (deadline.passed()) return fail(Errc::full, "send");
     const auto ready = [&] { return has_room(bytes); };
-    const auto sleep = [&](std::chrono::nanoseconds wanted) {
-        sender_.mark_asleep();
-        const std::chrono::nanoseconds limit = sleep_limit(wanted);
-        if (!ready()) {
-            const LaneSleep place = sender_.room_sleep();
-            (void)sys::futex_wait(*place.word, place.expected, limit);
-        }
-        sender_.mark_awake();
-    };
     return wait_on_lane(deadline, waiting_, pauses_for(waiting_, sender_.receiver_cpu(), bytes),
-                        around_, ready, sleep);
+                        around_, ready,
+                        [&](std::chrono::nanoseconds wanted) { sleep(bytes, wanted); });
+}
+
+// Sleeps on what is missing, and on that alone: the receiver wakes where the mark says.
+void LaneOut::sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexcept {
+    const bool for_place = !has_place();
+    sender_.mark_asleep(for_place ? LaneSender::Await::delivery : LaneSender::Await::room);
+    const std::chrono::nanoseconds limit = sleep_limit(wanted);
+    if (for_place ? !has_place() : !sender_.has_room(bytes)) {
+        const LaneSleep where =
+            for_place ? sender_.delivery_sleep(bound_.delivered_seen()) : sender_.room_sleep();
+        (void)sys::futex_wait(*where.word, where.expected, limit);
+    }
+    sender_.mark_awake();
 }
 
 Result<void> LaneOut::send(Bytes message, Deadline deadline) {
@@ -166,6 +171,10 @@ Result<void> LaneIn::attach_lanes() {
     return {};
 }
 
+void LaneIn::wake_sender_slowly(LaneReceiver& lane, const Atomic<std::uint32_t>& word) noexcept {
+    if (sys::futex_wake(word, 1) > 0) lane.sleeper_woke();
+}
+
 bool LaneIn::any_ready() noexcept {
     for (const auto& lane : lanes_) {
         if (lane != nullptr && lane->ready()) return true;
@@ -188,6 +197,7 @@ void LaneIn::mark_awake() noexcept {
 }
 
 Result<void> LaneIn::wait_for_message(Deadline deadline) {
+    if (bell_ == nullptr) wake_sender(*lanes_.front());  // the short way may have freed room
     // The bell first: a lane that opens after this look rings it.
     const std::uint32_t seen = bell_ != nullptr ? bell_->load(kSeqCst) : 0;
     if (bell_ != nullptr) {

@@ -85,9 +85,11 @@ private:
             wake_slowly(word);
     }
     void wake_slowly(const Atomic<std::uint32_t>* word) noexcept;
+    [[nodiscard]] bool has_place() noexcept { return bound_.free_places(sender_, 1) > 0; }
     [[nodiscard]] bool has_room(std::uint64_t bytes) noexcept {
-        return bound_.free_places(sender_, 1) > 0 && sender_.has_room(bytes);
+        return has_place() && sender_.has_room(bytes);
     }
+    void sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexcept;
 
     LaneSender sender_;
     LaneBound bound_;
@@ -150,8 +152,9 @@ private:
     static void wake_sender(LaneReceiver& lane) noexcept {
         const Atomic<std::uint32_t>* word = lane.sleeper_to_wake();
         if (word != nullptr) [[unlikely]]
-            sys::futex_wake(*word, 1);
+            wake_sender_slowly(lane, *word);
     }
+    static void wake_sender_slowly(LaneReceiver& lane, const Atomic<std::uint32_t>& word) noexcept;
     [[nodiscard]] bool any_ready() noexcept;
     void mark_asleep() noexcept;
     void mark_awake() noexcept;

@@ -63,11 +63,6 @@ const Atomic<std::uint32_t>* low_half(const Atomic<std::uint64_t>& word) noexcep
     return reinterpret_cast<const Atomic<std::uint32_t>*>(&word);
 }
 
-// Marks are odd while their writer sleeps and never repeat, also not over a death.
-constexpr std::uint32_t next_mark(std::uint32_t mark, bool asleep) noexcept {
-    return ((mark + 1) | 1U) + (asleep ? 0U : 1U);
-}
-
 }  // namespace
 
 Result<void> create_lane(std::span<std::byte> memory, const LaneGeometry& geometry) noexcept {
@@ -215,27 +210,38 @@ void LaneSender::reopen() noexcept {
 }
 
 const Atomic<std::uint32_t>* LaneSender::look_at_mark(std::uint32_t mark) noexcept {
-    woken_mark_ = mark;
-    if (mark % 2 == 0) return nullptr;
     // S5. It sleeps where it stands, perhaps on a record that a dead predecessor published.
-    if (layout_->receiver.mark.load(kAcquire) != mark) return nullptr;  // it woke by itself
-    const std::uint64_t delivered = layout_->receiver.delivered.load(kAcquire);
-    return low_half(head_at(delivered & ~(kLaneHeadBytes - 1))->ready);
+    if (LaneMark::asleep(mark) && layout_->receiver.mark.load(kAcquire) == mark) {
+        const std::uint64_t delivered = layout_->receiver.delivered.load(kAcquire);
+        const Atomic<std::uint64_t>& ready = head_at(delivered & ~(kLaneHeadBytes - 1))->ready;
+        // It took all there is and falls asleep for what comes next: that one must wake it. To wake
+        // it now may be too early, and noted as done it would be the last.
+        if (ready.load(kRelaxed) == 0) return nullptr;
+        woken_mark_ = mark;
+        return low_half(ready);
+    }
+    woken_mark_ = mark;
+    return nullptr;
 }
 
-void LaneSender::mark_asleep() noexcept {
+void LaneSender::mark_asleep(Await what) noexcept {
     Atomic<std::uint32_t>& mark = layout_->sender.mark;
-    mark.store(next_mark(mark.load(kRelaxed), true), kRelease);
+    const std::uint32_t where = what == Await::delivery ? LaneMark::kForPlace : 0;
+    mark.store(LaneMark::next(mark.load(kRelaxed), LaneMark::kAsleep | where), kRelease);
     if (fence_ == LaneFence::full) full_fence();
 }
 
 void LaneSender::mark_awake() noexcept {
     Atomic<std::uint32_t>& mark = layout_->sender.mark;
-    mark.store(next_mark(mark.load(kRelaxed), false), kRelease);
+    mark.store(LaneMark::next(mark.load(kRelaxed), 0), kRelease);
 }
 
 LaneSleep LaneSender::room_sleep() const noexcept {
     return {low_half(layout_->receiver.freed), static_cast<std::uint32_t>(freed_seen_)};
+}
+
+LaneSleep LaneSender::delivery_sleep(std::uint64_t delivered) const noexcept {
+    return {low_half(layout_->receiver.delivered), static_cast<std::uint32_t>(delivered)};
 }
 
 // --- LaneBatch --------------------------------------------------------------------------------
@@ -342,7 +348,6 @@ Result<void> LaneReceiver::adopt() noexcept {
     streak_from_ = head_;
     mark_awake();
     free_now();
-    look_for_sleeper();  // the dead one may have freed and not woken
     return {};
 }
 
@@ -385,29 +390,27 @@ void LaneReceiver::free_now() noexcept {
     // R3. Weaker would let the sender overwrite what we still read.
     layout_->receiver.freed.store(oldest, kRelease);
     STOA_CRASH_POINT("lane.free.done");
-    look_for_sleeper();
 }
 
-// As LaneSender::sleeper_to_wake(), the other way round.
-void LaneReceiver::look_for_sleeper() noexcept {
-    if (fence_ == LaneFence::full) full_fence();
-    std::atomic_signal_fence(kSeqCst);
-    const std::uint32_t mark = layout_->sender.mark.load(kRelaxed);
-    if (mark == woken_mark_) return;
-    woken_mark_ = mark;
-    if (mark % 2 != 0) to_wake_ = low_half(layout_->receiver.freed);
+// A sleeper that saw the present value sleeps on; one that did not finds it or is woken, once.
+const Atomic<std::uint32_t>* LaneReceiver::look_at_mark(std::uint32_t mark) noexcept {
+    seen_mark_ = mark;
+    if ((mark & LaneMark::kForPlace) != 0) return low_half(layout_->receiver.delivered);
+    if (told_ == freed_) return nullptr;
+    told_ = freed_;
+    return low_half(layout_->receiver.freed);
 }
 
 void LaneReceiver::mark_asleep() noexcept {
     free_now();
     Atomic<std::uint32_t>& mark = layout_->receiver.mark;
-    mark.store(next_mark(mark.load(kRelaxed), true), kRelease);  // R4
+    mark.store(LaneMark::next(mark.load(kRelaxed), LaneMark::kAsleep), kRelease);  // R4
     if (fence_ == LaneFence::full) full_fence();
 }
 
 void LaneReceiver::mark_awake() noexcept {
     Atomic<std::uint32_t>& mark = layout_->receiver.mark;
-    mark.store(next_mark(mark.load(kRelaxed), false), kRelease);
+    mark.store(LaneMark::next(mark.load(kRelaxed), 0), kRelease);
 }
 
 std::uint32_t LaneReceiver::back_off_pauses() noexcept {

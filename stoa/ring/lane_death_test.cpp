@@ -351,6 +351,7 @@ TEST(LaneHostility, AMarkThatLiesWakesAWordInsideTheRing) {
     LaneSender sender = LaneSender::attach(lane.memory).value();
     lane.layout().receiver.mark.store(7);
     lane.layout().receiver.delivered.store(UINT64_MAX);
+    std::fill(lane.memory.begin() + sizeof(LaneLayout), lane.memory.end(), std::byte{1});
     const auto* word = reinterpret_cast<const std::byte*>(sender.sleeper_to_wake());
     ASSERT_NE(word, nullptr);
     EXPECT_GE(word, lane.memory.data() + sizeof(LaneLayout));

@@ -11,8 +11,9 @@
 //                                                   grows
 //     4224     8 receiver.freed           receiver  what lies before may be overwritten
 //     4232     4 receiver.cpu             receiver  where it ran when it stored freed
-//     4352     4 receiver.mark            receiver  odd: asleep on the ready word at delivered
-//     8192     4 sender.mark              sender    odd: asleep on the low half of freed
+//     4352     4 receiver.mark            receiver  LaneMark: asleep on the ready word at delivered
+//     8192     4 sender.mark              sender    LaneMark: asleep on the low half of freed, or of
+//                                                   delivered
 //    12288 ring_bytes ring                sender    records; position p lies at p % ring_bytes
 //
 // LaneHead, at each record's position (a multiple of 16); a payload of more than 8 bytes follows it
@@ -23,6 +24,11 @@
 //      bit  0-1 kind                          1 record, 2 pad, 3 end of stream; 0 only in word 0
 //      bit 2-15 cpu                           where the sender ran, a hint; 16383 unknown
 //     bit 16-63 bytes                         record: its payload; pad: its stride; end: 0
+//
+// LaneMark: an epoch that only grows
+//      bit    0 asleep
+//      bit    1 for_place                     the sender sleeps on delivered
+//     bit  2-31 epoch
 //
 // What each side writes lies on pages of its own, so a peer's pages can be mapped read-only.
 #pragma once
@@ -151,6 +157,20 @@ struct LaneWord {
     }
     return offset + pad + stride > ring_bytes ? ring_bytes - offset : pad;
 }
+
+// A side's mark: whether it sleeps, and where. Never repeats, also not over a death.
+struct LaneMark {
+    static constexpr std::uint32_t kAsleep = 1;
+    static constexpr std::uint32_t kForPlace = 2;
+
+    [[nodiscard]] static constexpr std::uint32_t next(std::uint32_t mark,
+                                                      std::uint32_t state) noexcept {
+        return ((mark | 3U) + 1) | state;
+    }
+    [[nodiscard]] static constexpr bool asleep(std::uint32_t mark) noexcept {
+        return (mark & kAsleep) != 0;
+    }
+};
 
 // Pauses to spin before going to sleep, when the last record had so many bytes.
 [[nodiscard]] constexpr std::uint32_t lane_spin_pauses(std::uint64_t last_bytes) noexcept {

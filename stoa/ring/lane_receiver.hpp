@@ -76,14 +76,12 @@ public:
     // --- for the layer that waits -----------------------------------------------------------
     // Whether a call is worth a try: a record, a pad or the end of the stream is there.
     [[nodiscard]] bool ready() const noexcept { return head_at(head_)->ready.load(kAcquire) != 0; }
-    // After attach and each call that may give space back (receive, take, release, free_now,
-    // mark_asleep): the word on which the sender sleeps, to be woken once, or nullptr. Says it once
-    // per sleep.
-    [[nodiscard]] const Atomic<std::uint32_t>* sleeper_to_wake() noexcept {
-        if (to_wake_ == nullptr) [[likely]]
-            return nullptr;
-        return std::exchange(to_wake_, nullptr);
-    }
+    // After attach and each call that may deliver or give space back (receive, take, release,
+    // free_now, mark_asleep): the word on which the sender sleeps, to be woken, or nullptr. Says it
+    // until sleeper_woke(), for the sender may still be on its way to sleep.
+    [[nodiscard]] const Atomic<std::uint32_t>* sleeper_to_wake() noexcept;
+    // The kernel woke somebody on the word that sleeper_to_wake() said last.
+    void sleeper_woke() noexcept { woken_mark_ = seen_mark_; }
     // To sleep until there is a record: mark_asleep(), a barrier for all (see LaneFence), ready()
     // again, sleep on ready_sleep(), mark_awake().
     void mark_asleep() noexcept;
@@ -125,8 +123,8 @@ private:
     // `head` is head_.
     void advance(std::uint64_t head, std::uint64_t bytes) noexcept;
     void free_in_strides() noexcept;
-    void look_for_sleeper() noexcept;
     [[nodiscard]] std::uint64_t oldest_in_use() const noexcept;
+    [[nodiscard]] const Atomic<std::uint32_t>* look_at_mark(std::uint32_t mark) noexcept;
     [[nodiscard]] Result<void> adopt() noexcept;
 
     std::byte* ring_;
@@ -141,12 +139,24 @@ private:
     std::uint64_t held_ = 0;         // one bit per place in held_from_
     std::uint64_t streak_from_ = 0;  // where the receiver last found nothing
     std::uint32_t cpu_ = kLaneUnknownCpu;
-    const Atomic<std::uint32_t>* to_wake_ = nullptr;
-    std::uint32_t woken_mark_ = 0;  // the sender's mark when we last acted on it
+    std::uint32_t seen_mark_ = 0;      // the sender's, when we last looked
+    std::uint32_t woken_mark_ = 0;     // the sleep that needs no more waking
+    std::uint64_t told_ = UINT64_MAX;  // the value of `freed` when we last named its word
     LaneFence fence_;
     std::uint64_t max_record_bytes_;
     std::array<std::uint64_t, kMaxLoans> held_from_{};  // positions of the loans
 };
+
+// The order "deliver or free, then look at the mark" meets "mark, then look at the cursors", as in
+// LaneSender::sleeper_to_wake().
+inline const Atomic<std::uint32_t>* LaneReceiver::sleeper_to_wake() noexcept {
+    if (fence_ == LaneFence::full) full_fence();
+    std::atomic_signal_fence(kSeqCst);  // the compiler must not load before R2, R3
+    const std::uint32_t mark = layout_->sender.mark.load(kRelaxed);
+    if (!LaneMark::asleep(mark) || mark == woken_mark_) [[likely]]
+        return nullptr;
+    return look_at_mark(mark);
+}
 
 // Death before R2: the heir gets the record again. After it: the record was delivered.
 inline void LaneReceiver::advance(std::uint64_t head, std::uint64_t bytes) noexcept {

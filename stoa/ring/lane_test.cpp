@@ -615,6 +615,27 @@ TEST(LaneSleeps, ASleepingReceiverIsWokenOnceWhereItSleeps) {
     }
 }
 
+// The receiver took the only record before its sender looked at the mark, and is about to sleep.
+TEST(LaneSleeps, ALookAtAMarkThatBelongsToTheNextRecordDoesNotSpendItsWake) {
+    for (const bool ends : {false, true}) {
+        TestLane lane{kSmall};
+        LaneSender sender = lane.sender();
+        LaneReceiver receiver = lane.receiver();
+        expect_sent(sender, "taken at once");
+        EXPECT_EQ(take(receiver), "taken at once");
+        receiver.mark_asleep();
+        EXPECT_EQ(sender.sleeper_to_wake(), nullptr);
+        const LaneSleep sleep = receiver.ready_sleep();
+        if (ends) {
+            sender.close();
+        } else {
+            expect_sent(sender, "next");
+        }
+        EXPECT_EQ(sender.sleeper_to_wake(), sleep.word);
+        EXPECT_EQ(sender.sleeper_to_wake(), nullptr);
+    }
+}
+
 TEST(LaneSleeps, AnHeirOfTheSenderWakesAReceiverThatTheDeadOneDidNot) {
     TestLane lane{kSmall};
     LaneReceiver receiver = lane.receiver();
@@ -648,10 +669,12 @@ TEST(LaneSleeps, ASenderThatSleepsForRoomIsWokenByTheSpaceThatReturns) {
     LaneReceiver receiver = lane.receiver();
     for (int round = 0; round < 50; ++round) {
         while (sender.try_send(bytes_of("12345678")) == LaneSend::ok) continue;
-        sender.mark_asleep();
+        sender.mark_asleep(LaneSender::Await::room);
         ASSERT_FALSE(sender.has_room(8));
         const LaneSleep sleep = sender.room_sleep();
         EXPECT_EQ(sleep.word->load(), sleep.expected);
+        // A receiver that is new does not know whether the last space was told of.
+        EXPECT_EQ(receiver.sleeper_to_wake(), round == 0 ? sleep.word : nullptr);
         EXPECT_EQ(receiver.sleeper_to_wake(), nullptr);
         while (take(receiver) == "12345678") continue;
         EXPECT_NE(sleep.word->load(), sleep.expected);
@@ -662,13 +685,32 @@ TEST(LaneSleeps, ASenderThatSleepsForRoomIsWokenByTheSpaceThatReturns) {
     }
 }
 
+// The receiver may look while the sender is on its way to sleep: it goes on saying so.
+TEST(LaneSleeps, ASenderThatSleepsForADeliveryIsWokenByEachUntilOneIsKnownToHaveWokenIt) {
+    TestLane lane{kSmall};
+    LaneSender sender = lane.sender();
+    LaneReceiver receiver = lane.receiver();
+    for (int i = 0; i < 4; ++i) expect_sent(sender, "x");
+    sender.mark_asleep(LaneSender::Await::delivery);
+    const LaneSleep sleep = sender.delivery_sleep(sender.delivered());
+    EXPECT_EQ(sleep.word->load(), sleep.expected);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(take(receiver), "x");
+        EXPECT_NE(sleep.word->load(), sleep.expected);
+        EXPECT_EQ(receiver.sleeper_to_wake(), i < 2 ? sleep.word : nullptr) << i;
+        if (i == 1) receiver.sleeper_woke();
+    }
+    sender.mark_awake();
+    EXPECT_EQ(receiver.sleeper_to_wake(), nullptr);
+}
+
 TEST(LaneSleeps, AnHeirOfTheReceiverWakesASenderThatTheDeadOneDidNot) {
     TestLane lane{kSmall};
     LaneSender sender = lane.sender();
     {
         LaneReceiver dead = lane.receiver();
         while (sender.try_send(bytes_of("12345678")) == LaneSend::ok) continue;
-        sender.mark_asleep();
+        sender.mark_asleep(LaneSender::Await::room);
         while (take(dead) == "12345678") continue;
     }
     LaneReceiver heir = lane.receiver();

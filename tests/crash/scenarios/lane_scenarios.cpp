@@ -341,7 +341,7 @@ void victim_closes(LaneSender& sender) {
 }
 
 void victim_sleeps_for_room(LaneSender& sender) {
-    sender.mark_asleep();
+    sender.mark_asleep(LaneSender::Await::room);
     (void)sender.has_room(100);
     (void)sender.room_sleep();
     sender.mark_awake();
