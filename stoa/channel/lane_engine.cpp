@@ -97,7 +97,7 @@ void LaneOut::sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexce
     const bool for_place = !has_place();
     sender_.mark_asleep(for_place ? LaneSender::Await::delivery : LaneSender::Await::room);
     const std::chrono::nanoseconds limit = sleep_limit(wanted);
-    if (for_place ? !has_place() : !sender_.has_room(bytes)) {
+    if (for_place ? !has_place() : !sender_.has_room(bytes, alignment_)) {
         const LaneSleep where =
             for_place ? sender_.delivery_sleep(bound_.delivered_seen()) : sender_.room_sleep();
         (void)sys::futex_wait(*where.word, where.expected, limit);
@@ -110,7 +110,7 @@ Result<void> LaneOut::send(Bytes message, Deadline deadline) {
     sender_.set_cpu(sys::current_cpu());
     for (;;) {
         const LaneSend status =
-            bound_.free_places(sender_, 1) > 0 ? sender_.try_send(message) : LaneSend::full;
+            has_place() ? sender_.try_send(message, alignment_) : LaneSend::full;
         if (status == LaneSend::ok) [[likely]]
             break;
         wake_receiver();  // pads may have been published
@@ -122,14 +122,12 @@ Result<void> LaneOut::send(Bytes message, Deadline deadline) {
     return {};
 }
 
-Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, std::uint64_t alignment,
-                                              Deadline deadline) {
+Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, Deadline deadline) {
     if (loan_open_) return fail(Errc::too_many_loans, "reserve");
     std::span<std::byte> room;
     for (;;) {
-        const LaneSend status = bound_.free_places(sender_, 1) > 0
-                                    ? sender_.try_reserve(bytes, room, alignment)
-                                    : LaneSend::full;
+        const LaneSend status =
+            has_place() ? sender_.try_reserve(bytes, room, alignment_) : LaneSend::full;
         if (status == LaneSend::ok) [[likely]]
             break;
         wake_receiver();

@@ -34,18 +34,20 @@ namespace stoa {
 class LaneOut {
 public:
     // `bell`: where the receiver sleeps when it awaits several lanes; nullptr: on the lane itself.
-    // At most what the bound allows waits in the lane.
-    LaneOut(LaneSender&& sender, LaneBound bound, Atomic<std::uint32_t>* bell, Waiting waiting,
-            LookAround around) noexcept
+    // At most what the bound allows waits in the lane. `alignment`: of each payload, 16, 32 or 64.
+    LaneOut(LaneSender&& sender, LaneBound bound, std::uint64_t alignment,
+            Atomic<std::uint32_t>* bell, Waiting waiting, LookAround around) noexcept
         : sender_{std::move(sender)},
           bound_{std::move(bound)},
+          alignment_{alignment},
           bell_{bell},
           waiting_{waiting},
           around_{around} {}
 
     // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt
     [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
-    // One value of a fixed size: the short way. False: take the long way, send().
+    // One value of a fixed size and an alignment of at most 16: the short way. False: take the long
+    // way, send().
     template <std::size_t kBytes>
     [[nodiscard]] bool try_send_value(const void* value) noexcept {
         if (loan_open_ || bound_.free_places(sender_, 1) == 0) return false;
@@ -73,8 +75,7 @@ public:
     // Waits until a message of that size is worth another try.
     [[nodiscard]] Result<void> wait_for_room(std::uint64_t bytes, Deadline deadline);
 
-    [[nodiscard]] Result<std::span<std::byte>> reserve(std::uint64_t bytes, std::uint64_t alignment,
-                                                       Deadline deadline);
+    [[nodiscard]] Result<std::span<std::byte>> reserve(std::uint64_t bytes, Deadline deadline);
     void commit(std::uint64_t bytes) noexcept;
     void abandon() noexcept;
 
@@ -87,12 +88,13 @@ private:
     void wake_slowly(const Atomic<std::uint32_t>* word) noexcept;
     [[nodiscard]] bool has_place() noexcept { return bound_.free_places(sender_, 1) > 0; }
     [[nodiscard]] bool has_room(std::uint64_t bytes) noexcept {
-        return has_place() && sender_.has_room(bytes);
+        return has_place() && sender_.has_room(bytes, alignment_);
     }
     void sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexcept;
 
     LaneSender sender_;
     LaneBound bound_;
+    std::uint64_t alignment_;
     Atomic<std::uint32_t>* bell_;
     Waiting waiting_;
     bool loan_open_ = false;

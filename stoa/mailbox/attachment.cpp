@@ -236,8 +236,8 @@ Result<void> Attachment::make_lane_engines() {
         Result<LaneSender> sender = LaneSender::attach(lane_memory(*lane), publisher_fence());
         if (!sender) return std::unexpected(sender.error());
         LaneBound bound{lane_memory(*lane), *sender, plan_.capacity};
-        lane_out_.emplace(std::move(*sender), std::move(bound), bell, waiting_,
-                          LookAround{look, this});
+        lane_out_.emplace(std::move(*sender), std::move(bound), plan_.type_alignment, bell,
+                          waiting_, LookAround{look, this});
     }
     if (!has(role_, Role::receives)) return {};
     const auto count = [](void* context) {

@@ -103,7 +103,7 @@ public:
     Result<void> send(const T& value) { return send_with(value, Deadline::never()); }
     Result<void> try_send(const T& value) { return send_with(value, Deadline::immediately()); }
     Result<void> send_for(const T& value, std::chrono::nanoseconds wait) {
-        if (raw_.send_value_now<sizeof(T)>(&value)) [[likely]]
+        if (raw_.send_value_now<sizeof(T), alignof(T)>(&value)) [[likely]]
             return {};
         return send_with(value, Deadline::after(wait));
     }
@@ -111,7 +111,7 @@ public:
         return send_with(value, Deadline::at(when));
     }
     Result<void> send_with(const T& value, Deadline deadline) {
-        if (raw_.send_value_now<sizeof(T)>(&value)) [[likely]]
+        if (raw_.send_value_now<sizeof(T), alignof(T)>(&value)) [[likely]]
             return {};
         return raw_.send_with(std::as_bytes(std::span{&value, 1}), deadline);
     }
@@ -171,7 +171,7 @@ Result<void> Mailbox<T>::send_all(std::span<const T> values, Deadline deadline, 
     Result<void> result;
     while (done < values.size()) {
         const std::uint64_t now =
-            raw_.send_values_now<sizeof(T)>(values.data() + done, values.size() - done);
+            raw_.send_values_now<sizeof(T), alignof(T)>(values.data() + done, values.size() - done);
         done += now;
         if (now > 0) continue;
         result = send_with(values[done], deadline);  // waits, and finds the errors

@@ -218,8 +218,7 @@ Result<RawLoan> RawMailbox::loan(std::uint64_t bytes, Deadline deadline) {
     if (good) good = check_loans();
     if (!good) return std::unexpected(good.error());
     if (LaneOut* lane = at_->lane_out()) {
-        Result<std::span<std::byte>> room =
-            lane->reserve(bytes, at_->plan().type_alignment, deadline);
+        Result<std::span<std::byte>> room = lane->reserve(bytes, deadline);
         if (!room) return std::unexpected(room.error());
         return RawLoan{ref(at_), PoolLoan{}, *room};
     }

@@ -153,16 +153,19 @@ public:
     Result<RawMessage> receive_with(Deadline deadline);
 
     // The short ways of typed mailboxes: a value of a fixed size over a lane, without waiting.
-    // False or 0: nothing happened, take the long way, which also finds the errors.
-    template <std::size_t kBytes>
+    // False or 0: nothing happened, take the long way, which also finds the errors and is the one
+    // that places a payload on more than 16 bytes.
+    template <std::size_t kBytes, std::size_t kAlignment>
     [[nodiscard]] bool send_value_now(const void* value) noexcept {
+        if constexpr (kAlignment > 16) return false;
         LaneOut* lane = at_->lane_out();
         if (lane == nullptr || !at_->check() || !lane->try_send_value<kBytes>(value)) return false;
         at_->count_sent(1);
         return true;
     }
-    template <std::size_t kBytes>
+    template <std::size_t kBytes, std::size_t kAlignment>
     [[nodiscard]] std::uint64_t send_values_now(const void* values, std::uint64_t count) noexcept {
+        if constexpr (kAlignment > 16) return 0;
         LaneOut* lane = at_->lane_out();
         if (lane == nullptr || !at_->check()) return 0;
         const std::uint64_t sent = lane->try_send_values<kBytes>(values, count);

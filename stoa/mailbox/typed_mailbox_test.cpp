@@ -81,8 +81,14 @@ TEST_P(TypedMailbox, LoansRespectTheAlignmentOfTheType) {
         loan->words[15] = i;
         ASSERT_TRUE(loan.commit());
         ASSERT_TRUE(out.send(Wide{{i}}));
+        ASSERT_TRUE(out.send_all(std::vector<Wide>{Wide{{i, 1}}, Wide{{i, 2}}}));
         EXPECT_EQ(in.receive().value()->words[15], i);
-        EXPECT_EQ(in.receive().value()->words[0], i);
+        for (std::uint64_t k = 0; k < 3; ++k) {
+            const Message<Wide> message = in.receive().value();
+            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&message.value()) % 64, 0U);
+            EXPECT_EQ(message->words[0], i);
+            EXPECT_EQ(message->words[1], k);
+        }
     }
 }
 

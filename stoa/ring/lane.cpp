@@ -95,8 +95,13 @@ Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept {
     LaneCounts counts;
     for (int turn = 0; turn < kTurns; ++turn) {
         const Cursors cursors = load_cursors(layout->receiver);
-        if (!cursors.valid(geometry.ring_bytes)) return fail(Errc::corrupt, "lane.count");
         counts = {};
+        if (!cursors.valid(geometry.ring_bytes)) {
+            if (layout->receiver.freed.load(kAcquire) == cursors.freed) {
+                return fail(Errc::corrupt, "lane.count");
+            }
+            continue;  // they are of two moments, far apart
+        }
         std::uint64_t walked = 0;
         while (walked < geometry.ring_bytes) {
             const std::uint64_t offset = (cursors.delivered + walked) & (geometry.ring_bytes - 1);

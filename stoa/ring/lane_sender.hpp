@@ -62,7 +62,8 @@ public:
     // Copies one record in; it is published when this returns ok. Wait-free.
     template <std::size_t kBytes>
     [[nodiscard]] LaneSend try_send(const void* payload) noexcept;
-    [[nodiscard]] LaneSend try_send(std::span<const std::byte> payload) noexcept;
+    [[nodiscard]] LaneSend try_send(std::span<const std::byte> payload,
+                                    std::uint64_t alignment = 16) noexcept;
 
     // Lends `bytes` of the ring to be filled; a later try_reserve replaces the loan. `alignment`
     // 16, 32 or 64; above 16 it holds for more than 8 bytes.
@@ -237,9 +238,10 @@ inline LaneSend LaneSender::try_send(const void* payload) noexcept {
     return LaneSend::ok;
 }
 
-inline LaneSend LaneSender::try_send(std::span<const std::byte> payload) noexcept {
+inline LaneSend LaneSender::try_send(std::span<const std::byte> payload,
+                                     std::uint64_t alignment) noexcept {
     std::span<std::byte> loan;
-    const LaneSend reserved = try_reserve(payload.size(), loan);
+    const LaneSend reserved = try_reserve(payload.size(), loan, alignment);
     if (reserved != LaneSend::ok) [[unlikely]]
         return reserved;
     if (!payload.empty()) std::memcpy(loan.data(), payload.data(), payload.size());

@@ -68,6 +68,22 @@ MUTANTS = (
         "lane_stress_test", ("stoa/ring/lane_stress_test",), "tsan",
     ),
     Mutant(
+        "lane_wake_spent_early",
+        "the mark of one that sleeps for the next record is left for that record",
+        "stoa/ring/lane.cpp",
+        "if (ready.load(kRelaxed) == 0) return nullptr;",
+        "",
+        "lane_test", ("stoa/ring/lane_test",),
+    ),
+    Mutant(
+        "lane_delivery_does_not_wake",
+        "a sender that sleeps for a place is woken where it sleeps",
+        "stoa/ring/lane.cpp",
+        "if ((mark & LaneMark::kForPlace) != 0) return low_half(layout_->receiver.delivered);",
+        "",
+        "lost_wake_test", ("stoa/mailbox/lost_wake_test",),
+    ),
+    Mutant(
         "pool_publish_relaxed",
         "S2 releases the payload",
         "stoa/ring/pool.cpp",
