@@ -69,6 +69,20 @@ std::optional<std::uint64_t> receive(PoolRing& ring, std::uint32_t me) {
     return value;
 }
 
+TEST(PoolRing, LapsAreComparedOverTheirWrapWhateverTheirWidth) {
+    for (const std::uint32_t chunks : {2U, 1000U, 1U << 22U}) {
+        const SlotCodec codec{chunks};
+        const std::uint32_t last = codec.lap_mask();
+        EXPECT_EQ(codec.ahead(7, 7), 0);
+        EXPECT_EQ(codec.ahead(8, 7), 1);
+        EXPECT_EQ(codec.ahead(7, 8), -1);
+        EXPECT_EQ(codec.ahead(0, last), 1);
+        EXPECT_EQ(codec.ahead(last, 0), -1);
+        EXPECT_EQ(codec.ahead(last / 2, 0), static_cast<std::int32_t>(last / 2));
+        EXPECT_LT(codec.ahead(last / 2 + 1, 0), 0);  // as far as can be, also of 32 bits
+    }
+}
+
 TEST(PoolRing, DeliversInOrderAndHoldsExactlyItsCapacity) {
     for (const std::uint32_t capacity : {1U, 2U, 3U, 64U, 100U}) {
         const PoolBench bench{small(capacity)};

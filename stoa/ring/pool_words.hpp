@@ -50,8 +50,8 @@ public:
     [[nodiscard]] constexpr std::int32_t ahead(std::uint32_t lap,
                                                std::uint32_t other) const noexcept {
         const std::uint32_t difference = (lap - other) & lap_mask_;
-        return difference <= lap_mask_ / 2 ? static_cast<std::int32_t>(difference)
-                                           : -static_cast<std::int32_t>((other - lap) & lap_mask_);
+        return static_cast<std::int32_t>(difference <= lap_mask_ / 2 ? difference
+                                                                     : difference | ~lap_mask_);
     }
     [[nodiscard]] constexpr std::uint32_t next_lap(std::uint32_t lap) const noexcept {
         return (lap + 1) & lap_mask_;
