@@ -160,7 +160,10 @@ Result<void> LaneIn::attach_lanes() {
     for (std::uint32_t i = 0; i < count; ++i) {
         if (lanes_[i] != nullptr) continue;
         const std::span<std::byte> memory = source_.memory(source_.context, i);
-        if (memory.empty()) continue;  // its sender is still making it, and rings when it sends
+        if (memory.empty()) {
+            if (bell_ == nullptr) return fail(Errc::corrupt, "lane");  // it is there from the start
+            continue;  // its sender is still making it, and rings when it sends
+        }
         Result<LaneReceiver> lane = LaneReceiver::attach(memory, publisher_fence());
         if (!lane) return std::unexpected(lane.error());
         lanes_[i] = std::make_unique<LaneReceiver>(std::move(*lane));

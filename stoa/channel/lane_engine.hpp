@@ -131,26 +131,31 @@ public:
     // One value of a fixed size: the short way. False: take the long way.
     template <std::size_t kBytes>
     [[nodiscard]] bool try_receive_value(void* value) noexcept {
-        if (lanes_.size() != 1) return false;
-        LaneReceiver& lane = *lanes_.front();
-        if (lane.try_receive<kBytes>(value) != LaneTake::ok) [[unlikely]]
+        LaneReceiver* const lane = only_lane();
+        if (lane == nullptr || lane->try_receive<kBytes>(value) != LaneTake::ok) [[unlikely]]
             return false;
-        wake_sender(lane);
+        wake_sender(*lane);
         return true;
     }
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t try_receive_values(void* values, std::uint64_t count) noexcept {
-        if (lanes_.size() != 1) return 0;
-        LaneReceiver& lane = *lanes_.front();
+        LaneReceiver* const lane = only_lane();
         std::uint64_t received = 0;
-        if (lane.try_receive_all<kBytes>(values, count, received) != LaneTake::ok) return 0;
-        wake_sender(lane);
+        if (lane == nullptr ||
+            lane->try_receive_all<kBytes>(values, count, received) != LaneTake::ok) {
+            return 0;
+        }
+        wake_sender(*lane);
         return received;
     }
     // Waits until something is worth a try. Errors: empty, timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
 
 private:
+    // The short ways know one lane; nullptr: there are several, or it is not ready.
+    [[nodiscard]] LaneReceiver* only_lane() const noexcept {
+        return lanes_.size() == 1 ? lanes_.front().get() : nullptr;
+    }
     static void wake_sender(LaneReceiver& lane) noexcept {
         const Atomic<std::uint32_t>* word = lane.sleeper_to_wake();
         if (word != nullptr) [[unlikely]]
