@@ -11,9 +11,10 @@
 //                                                   grows
 //     4224     8 receiver.freed           receiver  what lies before may be overwritten
 //     4232     4 receiver.cpu             receiver  where it ran when it stored freed
-//     4352     4 receiver.mark            receiver  LaneMark: asleep on the ready word at delivered
-//     8192     4 sender.mark              sender    LaneMark: asleep on the low half of freed, or of
+//     4352     4 receiver.mark            receiver  LaneMark: asleep on the ready word at
 //                                                   delivered
+//     8192     4 sender.mark              sender    LaneMark: asleep on the low half of freed,
+//                                                   or of delivered
 //    12288 ring_bytes ring                sender    records; position p lies at p % ring_bytes
 //
 // LaneHead, at each record's position (a multiple of 16); a payload of more than 8 bytes follows it

@@ -95,9 +95,10 @@ public:
     // After attach, each publish, and `full`: the word on which the receiver sleeps, to be woken
     // once, or nullptr. Says it once per sleep.
     [[nodiscard]] const Atomic<std::uint32_t>* sleeper_to_wake() noexcept;
-    // To sleep until there is room: mark_asleep(room), a barrier for all (see LaneFence), has_room()
-    // again, sleep on room_sleep(), mark_awake(). Until more is delivered: mark_asleep(delivery),
-    // the barrier, delivered() again, sleep on delivery_sleep(what it said), mark_awake().
+    // To sleep until there is room: mark_asleep(room), a barrier for all (see LaneFence),
+    // has_room() again, sleep on room_sleep(), mark_awake(). Until more is delivered:
+    // mark_asleep(delivery), the barrier, delivered() again, sleep on delivery_sleep(what it said),
+    // mark_awake().
     enum class Await : std::uint8_t { room, delivery };
     void mark_asleep(Await what) noexcept;
     void mark_awake() noexcept;

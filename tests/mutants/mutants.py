@@ -73,7 +73,7 @@ MUTANTS = (
         "stoa/ring/lane.cpp",
         "if (ready.load(kRelaxed) == 0) return nullptr;",
         "",
-        "lane_test", ("stoa/ring/lane_test",),
+        "lane_sleep_test", ("stoa/ring/lane_sleep_test",),
     ),
     Mutant(
         "lane_delivery_does_not_wake",
@@ -191,5 +191,25 @@ MUTANTS = (
         "    STOA_CRASH_POINT(\"mailbox.recover.before_seats\");\n    give_up_seats(dead);",
         "    STOA_CRASH_POINT(\"mailbox.recover.before_seats\");",
         "mailbox_test", ("stoa/mailbox/mailbox_test",),
+    ),
+    Mutant(
+        "name_published_before_content",
+        "a name is published when everything behind it is complete",
+        "stoa/shm/region.cpp",
+        "    Result<Region> region = make(std::move(*file), plan, init, context);\n"
+        "    if (!region) return region;\n",
+        "    (void)sys::publish(*file, domain.folder(), name.c_str());\n"
+        "    Result<Region> region = make(std::move(*file), plan, init, context);\n"
+        "    if (!region) return region;\n"
+        "    if (same_file(domain, name.c_str(), region->file_).value_or(false)) return region;\n",
+        "crash_run", crash("name.create"),
+    ),
+    Mutant(
+        "destroy_unlinks_blindly",
+        "a name is removed after a look that it still leads to the condemned file",
+        "stoa/shm/region.cpp",
+        "if (!same || !*same) return {};  // somebody else removed it",
+        "if (!same) return {};",
+        "crash_run", crash("name.destroy"),
     ),
 )

@@ -13,5 +13,6 @@ using Scenarios = std::vector<std::unique_ptr<Scenario>>;
 void add_lane_scenarios(Scenarios& list);
 void add_pool_scenarios(Scenarios& list);
 void add_mailbox_scenarios(Scenarios& list);
+void add_name_scenarios(Scenarios& list);
 
 }  // namespace stoa::crash
