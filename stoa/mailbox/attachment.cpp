@@ -55,10 +55,16 @@ Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
     if (!plan) return std::unexpected(plan.error());
     const Result<Domain> domain = Domain::open(options.domain);
     if (!domain) return std::unexpected(domain.error());
-    Result<Region> region = Region::create(*domain, mailbox_file(name),
-                                           region_plan(*plan, options.mode), write_content, &*plan);
-    if (!region) return std::unexpected(region.error());
-    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+    for (int turn = 0; turn < 100; ++turn) {
+        Result<Region> region = Region::create(
+            *domain, mailbox_file(name), region_plan(*plan, options.mode), write_content, &*plan);
+        if (!region) return std::unexpected(region.error());
+        Result<std::unique_ptr<Attachment>> entered =
+            enter(std::move(*region), *plan, options.role, options.waiting);
+        // not_found: another process destroyed it before we had joined it; the name is free again.
+        if (entered || entered.error().code != Errc::not_found) return entered;
+    }
+    return fail(Errc::exists, "create");
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::create_anonymous(const MailboxOptions& options,

@@ -9,6 +9,7 @@
 
 #include "stoa/mailbox/raw_mailbox.hpp"
 #include "stoa/sys/memfd.hpp"
+#include "tests/kit/crash_at.hpp"
 #include "tests/kit/leaks.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
@@ -230,6 +231,16 @@ TEST_F(NamedMailbox, ASecondReceiverOfASingleReceiverIsRefusedUntilTheFirstIsGon
         EXPECT_EQ(RawMailbox::open("s", {.role = Role::receives}).error().code, Errc::in_use);
     }
     EXPECT_TRUE(RawMailbox::open("s", {.role = Role::receives}));
+}
+
+TEST_F(NamedMailbox, OneThatIsDestroyedWhileItIsCreatedIsCreatedAgain) {
+    for (const bool or_open : {false, true}) {
+        kit::call_at("participants.join.before_claim",
+                     [] { EXPECT_TRUE(RawMailbox::destroy("m")); });
+        EXPECT_TRUE(or_open ? RawMailbox::open_or_create("m") : RawMailbox::create("m"));
+        EXPECT_TRUE(RawMailbox::open("m").value().try_send(bytes_of("a")));
+        EXPECT_TRUE(RawMailbox::destroy("m"));
+    }
 }
 
 TEST_F(NamedMailbox, APairIsTwoWayAndNobodyReceivesHisOwn) {

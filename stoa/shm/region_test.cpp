@@ -98,6 +98,22 @@ TEST_F(RegionTest, ManyRemoversNeverDeleteAFreshSuccessor) {
     }
 }
 
+TEST_F(RegionTest, AStoppedRemoverKeepsOnlyItsNameBusyUntilItGoesOn) {
+    ASSERT_TRUE(create("a"));
+    kit::Child remover{[] {
+        kit::stop_self_at("region.remove.before_unlink");
+        Region region = Region::open(domain(), "a", RegionKind::mailbox).value();
+        EXPECT_TRUE(Region::destroy(domain(), "a", region).value());
+    }};
+    ASSERT_TRUE(remover.wait_stopped());
+    EXPECT_EQ(open("a").error().code, Errc::exists);
+    EXPECT_EQ(create("a").error().code, Errc::exists);
+    EXPECT_TRUE(create("b"));
+    remover.resume();
+    EXPECT_TRUE(remover.wait().ok());
+    EXPECT_TRUE(create("a"));
+}
+
 TEST_F(RegionTest, TruncatedScribbledAndForeignFilesAreCleanErrors) {
     ASSERT_TRUE(create("a"));
     const std::string path = temp_.path() + "/a";

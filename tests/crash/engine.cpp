@@ -333,7 +333,8 @@ void Engine::Run::each_pair(Mode mode, double share) {
                 break;
             }
             const Pair& chosen = pairs[spread.next()];
-            pair(mode, *chosen.left, chosen.point, first);
+            const bool stepwise = first && (options_.full || chosen.left->trace.last() <= kShort);
+            pair(mode, *chosen.left, chosen.point, stepwise);
         }
     }
 }

@@ -187,7 +187,7 @@ struct OpeningCase {
 class OpeningScenario final : public NameScenario {
 public:
     explicit OpeningScenario(OpeningCase details)
-        : NameScenario{"name." + details.name}, case_{std::move(details)} {}
+        : NameScenario{details.name}, case_{std::move(details)} {}
 
     void victim() override {
         Outcome& mine = outcome(Role::victim);
@@ -199,10 +199,10 @@ public:
         mine.values[1] = box ? kOk : failed(box.error().code);
         mine.code = 1;
     }
-    void recover(const Case&) override {
+    void recover(const Case& now) override {
         Result<RawMailbox> box = RawMailbox::open_or_create(kName, options_in(path()));
-        STOA_CHECK(box.has_value());
-        boxes_.push_back(std::move(*box));
+        STOA_CHECK(box || now.me == Role::judge);  // who looks again, and says why
+        if (box) boxes_.push_back(std::move(*box));
     }
     std::string verify(const Case& now) override;
 
@@ -215,7 +215,8 @@ protected:
     }
     std::string use() override {
         if (folder_->busy(kName)) return {};
-        recover({});
+        recover({.me = Role::judge});
+        if (boxes_.empty()) return "a survivor can neither open nor create it";
         return send_mine(boxes_.back()) ? "" : "a survivor cannot send";
     }
 
@@ -419,18 +420,18 @@ void add_name_scenarios(Scenarios& list) {
     const auto add = [&](OpeningCase details) {
         list.push_back(std::make_unique<OpeningScenario>(std::move(details)));
     };
-    add({.name = "create",
+    add({.name = "name.create",
          .prepare = [](const std::string&) {},
          .operation = create,
          .may_fail = Errc::exists});
-    add({.name = "create_over_condemned",
+    add({.name = "name.create_over_condemned",
          .prepare = [](const std::string& domain) { prepare_condemned(domain, kName); },
          .operation = create,
          .may_fail = Errc::exists});
-    add({.name = "open_or_create",
+    add({.name = "name.open_or_create",
          .prepare = [](const std::string& domain) { prepare_condemned(domain, kName); },
          .operation = open_or_create});
-    add({.name = "open",
+    add({.name = "name.open",
          .prepare = [](const std::string& domain) { prepare_leases(domain, kName, false); },
          .operation = [](const std::string& domain) { return open(domain, kName); },
          .alive = true});
