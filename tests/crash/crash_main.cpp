@@ -15,13 +15,15 @@ namespace stoa::crash {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: %s [--scenario NAME] [--budget SECONDS | --full] [--seed N] [--report FILE]\n"
-    "          [--unreached FILE] [--replay NAME:MODE:POINT[:POINT]] [--list]\n"
+    "usage: %s [--scenario NAME] [--budget SECONDS] [--singles | --full] [--seed N]\n"
+    "          [--report FILE] [--unreached FILE] [--replay NAME:MODE:POINT[:POINT]] [--list]\n"
     "  Kills, stalls and double-kills every scenario at every instruction.\n"
     "  --scenario NAME  only those whose name begins with NAME\n"
     "  --budget S       seconds for all together (default 60), spread evenly; what does not fit "
     "is\n"
     "                   left out, but never a point where shared memory changes\n"
+    "  --singles        every kill and every stall, whatever it takes; the budget is for the "
+    "pairs\n"
     "  --full           everything, whatever it takes\n"
     "  --report FILE    the table as markdown;  --unreached FILE  instructions nobody executed\n"
     "  example: %s --scenario pool. --budget 20 --report crash.md\n";
@@ -49,8 +51,12 @@ std::optional<Request> parse(int argc, char** argv) {
         1'000'000;
     for (int k = 1; k < argc; ++k) {
         const std::string_view flag{argv[k]};
-        if (flag == "--full" || flag == "--list") {
-            (flag == "--full" ? request.options.full : request.list) = true;
+        bool* const set = flag == "--full"      ? &request.options.full
+                          : flag == "--singles" ? &request.options.singles
+                          : flag == "--list"    ? &request.list
+                                                : nullptr;
+        if (set != nullptr) {
+            *set = true;
             continue;
         }
         if (k + 1 == argc) return std::nullopt;
@@ -160,6 +166,12 @@ std::string coverage_text(const Engine& engine, const Suite& suite, std::FILE* f
     return text;
 }
 
+const char* how_much(const Options& options) {
+    if (options.full) return "full";
+    return options.singles ? "every kill and every stall, pairs within a budget"
+                           : "within a budget";
+}
+
 void write_reports(const Request& request, const Suite& suite, const Engine& engine,
                    const std::string& table) {
     if (request.report.empty() && request.unreached.empty()) return;
@@ -170,9 +182,8 @@ void write_reports(const Request& request, const Suite& suite, const Engine& eng
     std::FILE* const report =
         request.report.empty() ? nullptr : std::fopen(request.report.c_str(), "w");
     if (report == nullptr) return;
-    std::fprintf(report, "seed %lu, %s\n\n%s%s", request.options.seed,
-                 request.options.full ? "full" : "within a budget", table.c_str(),
-                 coverage.c_str());
+    std::fprintf(report, "seed %lu, %s\n\n%s%s", request.options.seed, how_much(request.options),
+                 table.c_str(), coverage.c_str());
     std::fclose(report);
 }
 
@@ -203,10 +214,12 @@ int run_all(const Request& request, const Suite& suite) {
     Tally sum;
     sum.scenario = "all";
     std::string table = kHead;
+    double used = 0;  // of the budget
     for (std::size_t k = 0; k < chosen.size(); ++k) {
-        const double left = std::max(request.options.budget_s - sum.seconds, 0.1);
+        const double left = std::max(request.options.budget_s - used, 0.1);
         engine.set_budget(left / static_cast<double>(chosen.size() - k));
         const Tally tally = engine.run(*chosen[k]);
+        used += tally.budget_used_s;
         add(sum, tally);
         table += row_of(tally);
         std::fputs(row_of(tally).c_str(), stdout);

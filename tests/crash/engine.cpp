@@ -124,7 +124,7 @@ private:
     std::string go_on(Tracee& tracee, bool stepwise);
     Act verifying(const Case& now, bool recovering);
     void blame(Mode mode, Point victim, Point recoverer, const std::string& text);
-    [[nodiscard]] double spent() const { return seconds_since(start_) / options_.budget_s; }
+    [[nodiscard]] double spent() const { return seconds_since(budget_from_) / options_.budget_s; }
 
     Engine& engine_;
     const Options& options_;
@@ -135,6 +135,7 @@ private:
     std::vector<PostCrash> post_crash_;
     std::uintptr_t address_ = 0;  // where bring() ended
     Clock::time_point start_ = Clock::now();
+    Clock::time_point budget_from_ = start_;
 };
 
 void Engine::Run::blame(Mode mode, Point victim, Point recoverer, const std::string& text) {
@@ -302,7 +303,7 @@ void Engine::Run::each_point(Mode mode, double share) {
     const std::vector<Point> others = other_points(trace_);
     Spread spread{others.size(), options_.seed};
     for (std::size_t done = 0; done < others.size(); ++done) {
-        if (!options_.full && spent() >= share) {
+        if (!options_.full && !options_.singles && spent() >= share) {
             tally_.left_out += others.size() - done;
             return;
         }
@@ -381,6 +382,7 @@ Tally Engine::Run::all() {
     if (try_unharmed()) {
         each_point(Mode::kill, 0.25);
         each_point(Mode::stall, 0.5);
+        if (options_.singles) budget_from_ = Clock::now();
         if (world_.scenario().recovers()) {
             collect_post_crash(0.6);
             tally_.post_crash_states = post_crash_.size();
@@ -389,6 +391,7 @@ Tally Engine::Run::all() {
         }
     }
     tally_.seconds = seconds_since(start_);
+    tally_.budget_used_s = seconds_since(budget_from_);
     return std::move(tally_);
 }
 

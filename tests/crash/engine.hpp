@@ -26,6 +26,7 @@ namespace stoa::crash {
 struct Options {
     double budget_s = 60;  // of one Engine::run; what changes shared state is always run
     bool full = false;     // every instruction, every pair, whatever it takes
+    bool singles = false;  // every kill and every stall; the budget is for the pairs
     std::uint64_t seed = 1;
     std::chrono::milliseconds watchdog{10'000};
     std::FILE* log = stdout;  // nullptr: silent
@@ -56,6 +57,7 @@ struct Tally {
     std::uint64_t left_out = 0;  // runs for which the budget did not suffice
     std::vector<Violation> violations;
     double seconds = 0;
+    double budget_used_s = 0;  // of these, what counts against the budget
 };
 
 [[nodiscard]] const char* mode_name(Mode mode);
