@@ -20,9 +20,7 @@ public:
     // How many more may be sent now, at most `wanted`.
     [[nodiscard]] std::uint64_t free_places(const LaneSender& sender,
                                             std::uint64_t wanted) noexcept {
-        if (!binds_ || used_ + inherited_ + wanted <= ends_.size()) [[likely]]
-            return wanted;
-        return count_again(sender, wanted);
+        return wanted <= free_ ? wanted : count_again(sender, wanted);
     }
     // What was delivered when free_places() last found none.
     [[nodiscard]] std::uint64_t delivered_seen() const noexcept { return delivered_seen_; }
@@ -30,8 +28,8 @@ public:
     void sent(std::uint64_t end) noexcept {
         if (!binds_) return;
         ends_[next_] = end;
-        next_ = next_ + 1 < ends_.size() ? next_ + 1 : 0;
-        ++used_;
+        if (++next_ == capacity_) next_ = 0;
+        --free_;
     }
     // `count` records of `bytes` each were published from `from` on.
     void sent_all(std::uint64_t from, std::uint64_t count, std::uint64_t bytes,
@@ -43,9 +41,10 @@ private:
 
     std::span<std::byte> memory_;
     bool binds_;
-    std::vector<std::uint64_t> ends_;  // a ring: the last used_ of them wait, oldest first
-    std::size_t next_ = 0;
-    std::uint64_t used_ = 0;
+    std::uint64_t capacity_;
+    std::uint64_t free_;  // places, as far as we know; without end when it does not bind
+    std::vector<std::uint64_t> ends_;  // a ring: the last of them wait, oldest first
+    std::uint64_t next_ = 0;
     std::uint64_t inherited_ = 0;  // the predecessor's records that wait
     std::uint64_t inherited_end_;
     std::uint64_t delivered_seen_ = 0;

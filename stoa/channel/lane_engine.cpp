@@ -72,12 +72,12 @@ LaneFence publisher_fence() noexcept {
 }
 
 void LaneOut::wake_slowly(const Atomic<std::uint32_t>* word) noexcept {
+    first_ = false;
+    quick_ = !loan_open_;
     if (bell_ == nullptr) {
-        first_ = false;
         if (word != nullptr) sys::futex_wake(*word, 1);
         return;
     }
-    first_ = false;
     bell_->fetch_add(1, kSeqCst);
     STOA_CRASH_POINT("lane_engine.wake.counted");
     sys::futex_wake(*bell_, 1);
@@ -136,21 +136,14 @@ Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, Deadline dead
             return std::unexpected(waited.error());
         }
     }
-    loan_open_ = true;
+    open_loan();
     return room;
 }
 
-void LaneOut::commit(std::uint64_t bytes) noexcept {
-    sender_.set_cpu(sys::current_cpu());
-    sender_.commit(bytes);
-    bound_.sent(sender_.position());
-    loan_open_ = false;
-    wake_receiver();
-}
-
-void LaneOut::abandon() noexcept {
-    sender_.abandon();
-    loan_open_ = false;
+void LaneOut::look_at_cpu() noexcept {
+    constexpr std::uint8_t kSendsBetweenLooks = 16;
+    until_cpu_ = kSendsBetweenLooks - 1;
+    if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
 }
 
 Result<void> LaneIn::attach_lanes() {
@@ -169,6 +162,7 @@ Result<void> LaneIn::attach_lanes() {
         lanes_[i] = std::make_unique<LaneReceiver>(std::move(*lane));
         wake_sender(*lanes_[i]);
     }
+    only_ = lanes_.size() == 1 ? lanes_.front().get() : nullptr;
     return {};
 }
 
@@ -260,12 +254,6 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
             return std::unexpected(waited.error());
         }
     }
-}
-
-void LaneIn::release(const LaneMessage& message) noexcept {
-    LaneReceiver& lane = *lanes_[message.lane];
-    lane.release(message.record);
-    wake_sender(lane);
 }
 
 }  // namespace stoa

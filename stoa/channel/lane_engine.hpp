@@ -50,8 +50,9 @@ public:
     // way, send().
     template <std::size_t kBytes>
     [[nodiscard]] bool try_send_value(const void* value) noexcept {
-        if (loan_open_ || bound_.free_places(sender_, 1) == 0) return false;
-        if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
+        if (!quick_ || bound_.free_places(sender_, 1) == 0) [[unlikely]]
+            return false;
+        tell_cpu();
         if (sender_.try_send<kBytes>(value) != LaneSend::ok) [[unlikely]]
             return false;
         bound_.sent(sender_.position());
@@ -61,9 +62,9 @@ public:
     // Sends as many as there is room for now, published together; returns how many.
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t try_send_values(const void* values, std::uint64_t count) noexcept {
-        if (loan_open_) return 0;
+        if (!quick_) return 0;
         count = bound_.free_places(sender_, count);
-        if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
+        tell_cpu();
         const std::uint64_t from = sender_.position();
         LaneBatch batch{sender_};
         const std::uint64_t sent = batch.append_all<kBytes>(values, count);
@@ -76,8 +77,26 @@ public:
     [[nodiscard]] Result<void> wait_for_room(std::uint64_t bytes, Deadline deadline);
 
     [[nodiscard]] Result<std::span<std::byte>> reserve(std::uint64_t bytes, Deadline deadline);
-    void commit(std::uint64_t bytes) noexcept;
-    void abandon() noexcept;
+    // Lends the room if it is there: the short way. False: take the long way, reserve().
+    [[nodiscard]] bool try_reserve(std::uint64_t bytes, std::span<std::byte>& room) noexcept {
+        if (!quick_ || bound_.free_places(sender_, 1) == 0 ||
+            sender_.try_reserve(bytes, room, alignment_) != LaneSend::ok) [[unlikely]] {
+            return false;
+        }
+        open_loan();
+        return true;
+    }
+    void commit(std::uint64_t bytes) noexcept {
+        tell_cpu();
+        sender_.commit(bytes);
+        bound_.sent(sender_.position());
+        close_loan();
+        wake_receiver();
+    }
+    void abandon() noexcept {
+        sender_.abandon();
+        close_loan();
+    }
 
 private:
     void wake_receiver() noexcept {
@@ -86,6 +105,20 @@ private:
             wake_slowly(word);
     }
     void wake_slowly(const Atomic<std::uint32_t>* word) noexcept;
+    // The core travels with the records as a hint; to ask for it each time costs more than it tells.
+    void tell_cpu() noexcept {
+        if (until_cpu_-- == 0) [[unlikely]]
+            look_at_cpu();
+    }
+    void look_at_cpu() noexcept;
+    void open_loan() noexcept {
+        loan_open_ = true;
+        quick_ = false;
+    }
+    void close_loan() noexcept {
+        loan_open_ = false;
+        quick_ = !first_;
+    }
     [[nodiscard]] bool has_place() noexcept { return bound_.free_places(sender_, 1) > 0; }
     [[nodiscard]] bool has_room(std::uint64_t bytes) noexcept {
         return has_place() && sender_.has_room(bytes, alignment_);
@@ -98,7 +131,9 @@ private:
     Atomic<std::uint32_t>* bell_;
     Waiting waiting_;
     bool loan_open_ = false;
-    bool first_ = true;  // a receiver of many lanes may not know this one yet
+    bool first_ = true;   // a receiver of many lanes may not know this one yet
+    bool quick_ = false;  // neither of the two: the short ways are open
+    std::uint8_t until_cpu_ = 0;
     LookAround around_;
 };
 
@@ -126,12 +161,25 @@ public:
 
     // Lends the next message in place. Errors: empty, timed_out, corrupt, what looking around says
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
-    void release(const LaneMessage& message) noexcept;
+    // Lends the next message if it is there: the short way. False: take the long way, take().
+    [[nodiscard]] bool try_take(LaneMessage& message) noexcept {
+        LaneReceiver* const lane = only_;
+        if (lane == nullptr || lane->try_take(message.record) != LaneTake::ok) [[unlikely]]
+            return false;
+        message.lane = 0;
+        wake_sender(*lane);
+        return true;
+    }
+    void release(const LaneMessage& message) noexcept {
+        LaneReceiver& lane = *lanes_[message.lane];
+        lane.release(message.record);
+        wake_sender(lane);
+    }
 
     // One value of a fixed size: the short way. False: take the long way.
     template <std::size_t kBytes>
     [[nodiscard]] bool try_receive_value(void* value) noexcept {
-        LaneReceiver* const lane = only_lane();
+        LaneReceiver* const lane = only_;
         if (lane == nullptr || lane->try_receive<kBytes>(value) != LaneTake::ok) [[unlikely]]
             return false;
         wake_sender(*lane);
@@ -139,7 +187,7 @@ public:
     }
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t try_receive_values(void* values, std::uint64_t count) noexcept {
-        LaneReceiver* const lane = only_lane();
+        LaneReceiver* const lane = only_;
         std::uint64_t received = 0;
         if (lane == nullptr ||
             lane->try_receive_all<kBytes>(values, count, received) != LaneTake::ok) {
@@ -152,10 +200,6 @@ public:
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
 
 private:
-    // The short ways know one lane; nullptr: there are several, or it is not ready.
-    [[nodiscard]] LaneReceiver* only_lane() const noexcept {
-        return lanes_.size() == 1 ? lanes_.front().get() : nullptr;
-    }
     static void wake_sender(LaneReceiver& lane) noexcept {
         const Atomic<std::uint32_t>* word = lane.sleeper_to_wake();
         if (word != nullptr) [[unlikely]]
@@ -173,6 +217,7 @@ private:
     std::uint32_t next_ = 0;                            // the lane to look at first
     std::uint32_t attached_ = 0;                        // lanes of the source that are known
     std::vector<std::unique_ptr<LaneReceiver>> lanes_;  // index: lane; null until it is ready
+    LaneReceiver* only_ = nullptr;  // the one lane, for the short ways; null: there are several
 };
 
 }  // namespace stoa

@@ -65,9 +65,11 @@ public:
     [[nodiscard]] Waiting waiting() const noexcept { return waiting_; }
 
     // For display; the record's counters are written by this handle alone.
-    void count_sent(std::uint64_t count) noexcept { record_->sent.store(sent_ += count, kRelaxed); }
+    void count_sent(std::uint64_t count) noexcept {
+        record_->sent.store(record_->sent.load(kRelaxed) + count, kRelaxed);
+    }
     void count_received(std::uint64_t count) noexcept {
-        record_->received.store(received_ += count, kRelaxed);
+        record_->received.store(record_->received.load(kRelaxed) + count, kRelaxed);
     }
 
     // What carries messages out and in; nullptr where lanes do (or the role does not).
@@ -76,8 +78,17 @@ public:
     LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
     LaneIn* lane_in() noexcept { return lane_in_ ? &*lane_in_ : nullptr; }
 
-    std::uint32_t references = 1;  // plain: a handle and all it lent serve one thread
-    std::uint32_t loans = 0;
+    // Plain numbers: a handle and all it lent serve one thread.
+    void lent() noexcept { ++loans_; }
+    void given_back() noexcept {
+        if (--loans_ == 0 && !handle_) [[unlikely]]
+            delete this;
+    }
+    void handle_closed() noexcept {
+        handle_ = false;
+        if (loans_ == 0) delete this;
+    }
+    [[nodiscard]] bool may_lend() const noexcept { return loans_ < plan_.loan_quota; }
 
 private:
     Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
@@ -108,8 +119,8 @@ private:
     std::uint32_t index_ = 0;
     std::uint32_t seat_ = 0;
     ParticipantRecord* record_ = nullptr;
-    std::uint64_t sent_ = 0;
-    std::uint64_t received_ = 0;
+    std::uint32_t loans_ = 0;  // messages and loans that keep this alive beside its handle
+    bool handle_ = true;
     bool joined_ = false;
     std::optional<PoolEngine> pools_[2];
     PoolEngine* out_ = nullptr;

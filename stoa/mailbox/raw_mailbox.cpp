@@ -20,32 +20,20 @@ RawMessage& RawMessage::operator=(RawMessage&& other) noexcept {
         drop();
         from_ = std::exchange(other.from_, nullptr);
         pool_ = other.pool_;
-        lane_ = other.lane_;
+        bytes_ = other.bytes_;
     }
     return *this;
-}
-
-Bytes RawMessage::bytes() const noexcept {
-    if (from_ == nullptr) return {};
-    return pool_.chunk == kNoChunk ? lane_.record.payload : from_->in()->room(pool_);
-}
-
-void RawMessage::done() noexcept {
-    Attachment* at = std::exchange(from_, nullptr);
-    --at->loans;
-    RawMailbox::unref(at);
 }
 
 Result<void> RawMessage::ack() noexcept {
     if (from_ == nullptr) return fail(Errc::not_owner, "ack");
     const Result<void> mine = from_->check();
     if (!mine && mine.error().code == Errc::forked) return mine;
-    bool released = true;
-    if (pool_.chunk == kNoChunk) {
-        from_->lane_in()->release(lane_);
-    } else {
-        released = from_->in()->release(pool_);
+    if (in_lane()) {
+        release_in_lane();
+        return {};
     }
+    const bool released = from_->in()->release(pool_);
     done();
     if (!released) return fail(Errc::not_owner, "ack");
     return {};
@@ -62,8 +50,7 @@ Result<void> RawMessage::nack() noexcept {
     return {};
 }
 
-void RawMessage::drop() noexcept {
-    if (from_ == nullptr) return;
+void RawMessage::drop_slowly() noexcept {
     if (nack()) return;
     if (from_ != nullptr) done();  // a forked child's copy: nothing of the parent's is touched
 }
@@ -80,31 +67,18 @@ RawLoan& RawLoan::operator=(RawLoan&& other) noexcept {
     return *this;
 }
 
-void RawLoan::done() noexcept {
-    Attachment* at = std::exchange(to_, nullptr);
-    room_ = {};
-    --at->loans;
-    RawMailbox::unref(at);
-}
-
-Result<void> RawLoan::commit(std::uint64_t bytes, Deadline deadline) {
+Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline) {
     if (to_ == nullptr) return fail(Errc::not_owner, "commit");
     if (Result<void> good = to_->check(); !good) return good;
     if (bytes > room_.size()) return fail(Errc::too_big, "commit");
-    if (pool_.chunk == kNoChunk) {
-        to_->lane_out()->commit(bytes);
-    } else if (Result<void> sent =
-                   to_->out()->commit(pool_, static_cast<std::uint32_t>(bytes), deadline);
-               !sent) {
-        return sent;
-    }
+    Result<void> sent = to_->out()->commit(pool_, static_cast<std::uint32_t>(bytes), deadline);
+    if (!sent) return sent;
     to_->count_sent(1);
     done();
     return {};
 }
 
-void RawLoan::drop() noexcept {
-    if (to_ == nullptr) return;
+void RawLoan::drop_slowly() noexcept {
     const Result<void> mine = to_->check();
     if (mine || mine.error().code != Errc::forked) {
         if (pool_.chunk == kNoChunk) {
@@ -118,12 +92,11 @@ void RawLoan::drop() noexcept {
 
 // --- RawMailbox ---------------------------------------------------------------------------------
 
-void RawMailbox::unref(Attachment* at) noexcept {
-    if (at != nullptr && --at->references == 0) delete at;
-}
-
 RawMailbox& RawMailbox::operator=(RawMailbox&& other) noexcept {
-    if (this != &other) unref(std::exchange(at_, std::exchange(other.at_, nullptr)));
+    if (this != &other) {
+        close();
+        at_ = std::exchange(other.at_, nullptr);
+    }
     return *this;
 }
 
@@ -196,9 +169,10 @@ Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_
     return {};
 }
 
-Result<void> RawMailbox::check_loans() const noexcept {
-    if (at_->loans >= at_->plan().loan_quota) return fail(Errc::too_many_loans, "mailbox");
-    return {};
+Result<void> RawMailbox::check_to_lend() const noexcept {
+    Result<void> good = at_->check();
+    if (good && !at_->may_lend()) good = fail(Errc::too_many_loans, "mailbox");
+    return good;
 }
 
 Result<void> RawMailbox::send_with(Bytes message, Deadline deadline) {
@@ -213,36 +187,32 @@ Result<void> RawMailbox::send_with(Bytes message, Deadline deadline) {
     return sent;
 }
 
-Result<RawLoan> RawMailbox::loan(std::uint64_t bytes, Deadline deadline) {
-    Result<void> good = at_->check();
-    if (good) good = check_loans();
-    if (!good) return std::unexpected(good.error());
+Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) {
+    if (Result<void> good = check_to_lend(); !good) return std::unexpected(good.error());
     if (LaneOut* lane = at_->lane_out()) {
         Result<std::span<std::byte>> room = lane->reserve(bytes, deadline);
         if (!room) return std::unexpected(room.error());
-        return RawLoan{ref(at_), PoolLoan{}, *room};
+        return RawLoan{at_, PoolLoan{}, *room};
     }
     if (!has(at_->role(), Role::sends)) return fail(Errc::denied, "loan (it only receives)");
     const Result<PoolLoan> loan = at_->out()->reserve(bytes, deadline);
     if (!loan) return std::unexpected(loan.error());
-    return RawLoan{ref(at_), *loan, at_->out()->room(*loan)};
+    return RawLoan{at_, *loan, at_->out()->room(*loan)};
 }
 
-Result<RawMessage> RawMailbox::receive_with(Deadline deadline) {
-    Result<void> good = at_->check();
-    if (good) good = check_loans();
-    if (!good) return std::unexpected(good.error());
+Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
+    if (Result<void> good = check_to_lend(); !good) return std::unexpected(good.error());
     if (LaneIn* lanes = at_->lane_in()) {
         const Result<LaneMessage> message = lanes->take(deadline);
         if (!message) return std::unexpected(message.error());
         at_->count_received(1);
-        return RawMessage{ref(at_), *message};
+        return RawMessage{at_, *message};
     }
     if (!has(at_->role(), Role::receives)) return fail(Errc::denied, "receive (it only sends)");
     const Result<PoolLoan> loan = at_->in()->receive(deadline);
     if (!loan) return std::unexpected(loan.error());
     at_->count_received(1);
-    return RawMessage{ref(at_), *loan};
+    return RawMessage{at_, *loan, at_->in()->room(*loan)};
 }
 
 }  // namespace stoa

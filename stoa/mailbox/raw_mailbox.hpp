@@ -30,12 +30,12 @@ namespace stoa {
 class RawMessage {
 public:
     RawMessage(RawMessage&& other) noexcept
-        : from_{std::exchange(other.from_, nullptr)}, pool_{other.pool_}, lane_{other.lane_} {}
+        : from_{std::exchange(other.from_, nullptr)}, pool_{other.pool_}, bytes_{other.bytes_} {}
     RawMessage& operator=(RawMessage&& other) noexcept;
     // Plain: gives the memory back. Acknowledged and not acked: as nack().
     ~RawMessage() { drop(); }
 
-    [[nodiscard]] Bytes bytes() const noexcept;
+    [[nodiscard]] Bytes bytes() const noexcept { return from_ != nullptr ? bytes_ : Bytes{}; }
     // Acknowledged mode: it was delivered before, to a receiver that died or returned it; then
     // order is not promised. In plain mode: its receiver died while it took it.
     [[nodiscard]] bool redelivered() const noexcept { return pool_.redelivered; }
@@ -51,15 +51,33 @@ public:
 
 private:
     friend class RawMailbox;
-    RawMessage(Attachment* from, const PoolLoan& loan) noexcept : from_{from}, pool_{loan} {}
+    RawMessage(Attachment* from, const PoolLoan& loan, Bytes bytes) noexcept
+        : from_{from}, pool_{loan}, bytes_{bytes} {
+        from_->lent();
+    }
     RawMessage(Attachment* from, const LaneMessage& message) noexcept
-        : from_{from}, lane_{message} {}
-    void drop() noexcept;
-    void done() noexcept;
+        : RawMessage{from, PoolLoan{.length = message.record.loan, .word = message.lane},
+                     message.record.payload} {}
+    void drop() noexcept {
+        if (from_ == nullptr) return;
+        if (in_lane() && from_->check()) [[likely]] {
+            release_in_lane();
+        } else {
+            drop_slowly();
+        }
+    }
+    [[nodiscard]] bool in_lane() const noexcept { return pool_.chunk == kNoChunk; }
+    void release_in_lane() noexcept {
+        from_->lane_in()->release({.lane = static_cast<std::uint32_t>(pool_.word),
+                                   .record = {.payload = bytes_, .loan = pool_.length}});
+        done();
+    }
+    void done() noexcept { std::exchange(from_, nullptr)->given_back(); }
+    void drop_slowly() noexcept;
 
-    Attachment* from_ = nullptr;  // counted
-    PoolLoan pool_;               // chunk kNoChunk: it lies in a lane
-    LaneMessage lane_;
+    Attachment* from_;  // counted
+    PoolLoan pool_;     // chunk kNoChunk: loan `length` of lane `word`
+    Bytes bytes_;
 };
 
 // Memory inside the mailbox, lent to fill. Nothing is sent before commit().
@@ -74,18 +92,36 @@ public:
     [[nodiscard]] std::span<std::byte> room() const noexcept { return room_; }
     // Sends the first `bytes` of it; waits for a slot while the mailbox is full. After an error the
     // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
-    Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never());
+    Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never()) {
+        if (to_ == nullptr || pool_.chunk != kNoChunk || bytes > room_.size() || !to_->check())
+            [[unlikely]] {
+            return commit_slowly(bytes, deadline);
+        }
+        to_->lane_out()->commit(bytes);
+        to_->count_sent(1);
+        done();
+        return {};
+    }
     void abandon() noexcept { drop(); }
 
 private:
     friend class RawMailbox;
     RawLoan(Attachment* to, const PoolLoan& loan, std::span<std::byte> room) noexcept
-        : to_{to}, pool_{loan}, room_{room} {}
-    void drop() noexcept;
-    void done() noexcept;
+        : to_{to}, pool_{loan}, room_{room} {
+        to_->lent();
+    }
+    void drop() noexcept {
+        if (to_ != nullptr) drop_slowly();
+    }
+    void done() noexcept {
+        room_ = {};
+        std::exchange(to_, nullptr)->given_back();
+    }
+    void drop_slowly() noexcept;
+    Result<void> commit_slowly(std::uint64_t bytes, Deadline deadline);
 
-    Attachment* to_ = nullptr;  // counted
-    PoolLoan pool_;
+    Attachment* to_;  // counted
+    PoolLoan pool_;   // chunk kNoChunk: it lies in the lane
     std::span<std::byte> room_;
 };
 
@@ -117,7 +153,7 @@ public:
 
     RawMailbox(RawMailbox&& other) noexcept : at_{std::exchange(other.at_, nullptr)} {}
     RawMailbox& operator=(RawMailbox&& other) noexcept;
-    ~RawMailbox() { unref(at_); }
+    ~RawMailbox() { close(); }
 
     // A second endpoint of this process, for another thread; same role.
     [[nodiscard]] Result<RawMailbox> clone() const;
@@ -138,7 +174,15 @@ public:
     Result<void> send_with(Bytes message, Deadline deadline);
 
     // Lends memory for a message of at most `bytes`. Errors: as send.
-    Result<RawLoan> loan(std::uint64_t bytes, Deadline deadline = Deadline::never());
+    Result<RawLoan> loan(std::uint64_t bytes, Deadline deadline = Deadline::never()) {
+        std::span<std::byte> room;
+        LaneOut* const lane = at_->lane_out();
+        if (lane == nullptr || !at_->check() || !at_->may_lend() || !lane->try_reserve(bytes, room))
+            [[unlikely]] {
+            return loan_slowly(bytes, deadline);
+        }
+        return RawLoan{at_, PoolLoan{}, room};
+    }
 
     // Errors: gone, forked, too_many_loans, denied (the handle only sends), corrupt; try_: empty;
     // _for and _until: timed_out
@@ -150,7 +194,16 @@ public:
     Result<RawMessage> receive_until(Clock::time_point when) {
         return receive_with(Deadline::at(when));
     }
-    Result<RawMessage> receive_with(Deadline deadline);
+    Result<RawMessage> receive_with(Deadline deadline) {
+        LaneMessage message;
+        LaneIn* const lanes = at_->lane_in();
+        if (lanes == nullptr || !at_->check() || !at_->may_lend() || !lanes->try_take(message))
+            [[unlikely]] {
+            return receive_slowly(deadline);
+        }
+        at_->count_received(1);
+        return RawMessage{at_, message};
+    }
 
     // The short ways of typed mailboxes: a value of a fixed size over a lane, without waiting.
     // False or 0: nothing happened, take the long way, which also finds the errors and is the one
@@ -204,13 +257,12 @@ private:
     friend class RawMessage;
     friend class RawLoan;
     explicit RawMailbox(std::unique_ptr<Attachment> at) noexcept : at_{at.release()} {}
-    [[nodiscard]] Result<void> check_loans() const noexcept;
-    static Attachment* ref(Attachment* at) noexcept {
-        ++at->references;
-        ++at->loans;
-        return at;
+    void close() noexcept {
+        if (at_ != nullptr) std::exchange(at_, nullptr)->handle_closed();
     }
-    static void unref(Attachment* at) noexcept;
+    [[nodiscard]] Result<void> check_to_lend() const noexcept;
+    Result<RawLoan> loan_slowly(std::uint64_t bytes, Deadline deadline);
+    Result<RawMessage> receive_slowly(Deadline deadline);
 
     Attachment* at_;  // counted
 };

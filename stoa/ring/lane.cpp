@@ -190,7 +190,7 @@ LaneSend LaneSender::make_place(std::uint64_t bytes, std::uint64_t alignment) no
             if (room != LaneSend::ok) return room;
         }
         if (pad == 0) return LaneSend::ok;
-        publish(tail_, LaneWord::make(LaneKind::pad, pad, 0), pad);
+        publish(known(), LaneWord::make(LaneKind::pad, pad, 0), pad);
     }
 }
 

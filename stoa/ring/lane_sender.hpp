@@ -142,8 +142,18 @@ private:
         std::byte* head = ring_ + (position & mask_);
         std::memcpy(head, head + kLaneHeadBytes, bytes);
     }
-    // `tail` is tail_; members are read before the stores, which might alias them.
-    void publish(std::uint64_t tail, std::uint64_t word, std::uint64_t stride) noexcept;
+    // What publishing reads, taken before a payload is written, which might alias it.
+    struct Known {
+        std::byte* ring;
+        std::uint64_t mask;
+        std::uint64_t tail;
+        std::uint64_t room_end;
+        std::uint64_t cleared;
+    };
+    [[nodiscard]] Known known() const noexcept {
+        return {ring_, mask_, tail_, room_end_, cleared_};
+    }
+    void publish(const Known& now, std::uint64_t word, std::uint64_t stride) noexcept;
     [[nodiscard]] Result<void> adopt() noexcept;
     [[nodiscard]] const Atomic<std::uint32_t>* look_at_mark(std::uint32_t mark) noexcept;
 
@@ -198,13 +208,11 @@ private:
 };
 
 // Death before S2: the word at tail_ is 0, so there is no record. After S2: it is sent.
-inline void LaneSender::publish(std::uint64_t tail, std::uint64_t word,
+inline void LaneSender::publish(const Known& now, std::uint64_t word,
                                 std::uint64_t stride) noexcept {
-    std::byte* const ring = ring_;
-    const std::uint64_t mask = mask_;
-    const std::uint64_t room_end = room_end_;
+    const auto [ring, mask, tail, room_end, cleared] = now;
     const std::uint64_t next = tail + stride;
-    const bool is_clear = next == cleared_;
+    const bool is_clear = next == cleared;
     STOA_CRASH_POINT("lane.publish.written");
     // relaxed: S2 carries it. Without it an old payload would be read as the next ready word.
     if (!is_clear) lane_head(ring, mask, next)->ready.store(0, kRelaxed);
@@ -227,15 +235,14 @@ inline LaneSend LaneSender::try_send(const void* payload) noexcept {
     constexpr std::uint64_t kStride = lane_stride(kBytes);
     if (kBytes > max_record_bytes_) [[unlikely]]
         return LaneSend::too_big;
-    std::uint64_t tail = tail_;
-    if (!fits(tail, kBytes, kStride, 16)) [[unlikely]] {
+    if (!fits(tail_, kBytes, kStride, 16)) [[unlikely]] {
         const LaneSend placed = make_place(kBytes, 16);
         if (placed != LaneSend::ok) return placed;
-        tail = tail_;
     }
+    const Known now = known();
     const std::uint64_t word = LaneWord::make(LaneKind::record, kBytes, cpu_bits_);
-    std::memcpy(ring_ + (tail & mask_) + lane_payload_offset(kBytes), payload, kBytes);
-    publish(tail, word, kStride);
+    std::memcpy(now.ring + (now.tail & now.mask) + lane_payload_offset(kBytes), payload, kBytes);
+    publish(now, word, kStride);
     return LaneSend::ok;
 }
 
@@ -271,7 +278,7 @@ inline void LaneSender::commit(std::uint64_t bytes) noexcept {
     STOA_CHECK(loan_bytes_ != kNoLoan && bytes <= loan_bytes_);
     move_inline(tail_, loan_bytes_, bytes);
     loan_bytes_ = kNoLoan;
-    publish(tail_, LaneWord::make(LaneKind::record, bytes, cpu_bits_), lane_stride(bytes));
+    publish(known(), LaneWord::make(LaneKind::record, bytes, cpu_bits_), lane_stride(bytes));
 }
 
 // The order "publish, then look at the mark" meets "mark, then look at the ready word": with a
