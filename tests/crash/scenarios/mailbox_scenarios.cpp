@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "stoa/base/check.hpp"
-#include "stoa/mailbox/raw_mailbox.hpp"
+#include "stoa/mailbox/mailbox.hpp"
 #include "tests/crash/scenarios/ledger.hpp"
 #include "tests/crash/scenarios/look.hpp"
 #include "tests/crash/scenarios/scenarios.hpp"
@@ -33,6 +33,11 @@ constexpr std::size_t kBytes = 40;
 constexpr std::uint32_t kPlaces = 32;       // of the table, those that are used here
 constexpr std::uint32_t kLanesWatched = 4;  // and lanes
 
+struct Value {
+    std::uint64_t words[kBytes / 8];
+};
+constexpr std::size_t kBatch = 3;
+
 struct MailboxCase {
     std::string name;
     Sharing sharing = Sharing::any;
@@ -40,11 +45,14 @@ struct MailboxCase {
     ::stoa::Role role = ::stoa::Role::both;  // of the victim
     std::uint64_t prepared = 0;              // messages that wait
     bool from_peer = false;                  // in a pair: they wait for the victim
+    std::uint32_t capacity = 2;
     std::function<void(RawMailbox&)> operation{};
+    std::function<void(Mailbox<Value>&)> batch{};   // instead, of values
     std::function<void(const sys::Fd&)> opens{};    // instead: the operation makes its own handle
     std::function<void(const sys::Fd&)> prepare{};  // more preparation
     bool sleeps = false;
     bool wakes_by_taking = false;  // else by sending
+    bool adopts = false;           // one lane is enough for all senders in a row
 };
 
 // --- what processes do --------------------------------------------------------------------------
@@ -69,7 +77,10 @@ bool send(RawMailbox& box, std::uint64_t number) {
     return box.try_send(message(number)).has_value();
 }
 
-// The victim's results: values[1] it sent; [2] the number it received for good; [3] a fault.
+// The victim's results: values[1] how many it sent; [2], [4] and [5] the numbers it received for
+// good; [3] a fault.
+constexpr std::array<std::size_t, kBatch> kReceived{2, 4, 5};
+
 void victim_sends(RawMailbox& box) {
     outcome(Role::victim).values[1] = send(box, kVictimsNumber) ? 1 : 0;
 }
@@ -104,6 +115,29 @@ void victim_receives_and_waits(RawMailbox& box) {
     keep(box.receive());
 }
 
+void victim_sends_batch(Mailbox<Value>& box) {
+    std::array<Value, kBatch> values{};
+    for (std::size_t k = 0; k < kBatch; ++k) {
+        write_payload(std::as_writable_bytes(std::span{&values[k], 1}), kVictimsNumber + k);
+    }
+    std::size_t sent = 0;
+    const Result<void> all = box.send_all(values, Deadline::immediately(), &sent);
+    outcome(Role::victim).values[1] = sent;
+    if (all.has_value() != (sent == kBatch)) outcome(Role::victim).values[3] = 1;
+}
+
+void victim_receives_batch(Mailbox<Value>& box) {
+    std::array<Value, kBatch> values{};
+    Outcome& mine = outcome(Role::victim);
+    const Result<std::size_t> count = box.receive_some(values, Deadline::immediately());
+    std::uint64_t last = 0;
+    for (std::size_t k = 0; count && k < *count; ++k) {
+        const std::uint64_t number = read_payload(std::as_bytes(std::span{&values[k], 1}));
+        if (number <= last) mine.values[3] = 1;
+        mine.values[kReceived[k]] = last = number;
+    }
+}
+
 void victim_nacks(RawMailbox& box) {
     Result<RawMessage> got = box.try_receive();
     if (got && !got->nack()) outcome(Role::victim).values[3] = 1;
@@ -114,21 +148,33 @@ void victim_clones(RawMailbox& box) {
     if (second) victim_sends(*second);
 }
 
-void victim_opens(const sys::Fd& file) {
-    Result<RawMailbox> box = RawMailbox::attach(another(file), {.waiting = Waiting::park});
-    if (box) return victim_sends(*box);  // and closes
-    // Both seats of a pair may have been taken while it was stopped.
+void victim_opens_as(const sys::Fd& file, ::stoa::Role role,
+                     const std::function<void(RawMailbox&)>& operation) {
+    Result<RawMailbox> box =
+        RawMailbox::attach(another(file), {.role = role, .waiting = Waiting::park});
+    if (box) return operation(*box);  // and closes
+    // Both seats of a pair, or the receiver's, may have been taken while it was stopped.
     if (box.error().code != Errc::in_use) outcome(Role::victim).values[3] = 1;
 }
 
-// A process that dies at `point` while it has the mailbox open.
-void die_at(const char* point, const sys::Fd& file, const std::function<void(RawMailbox&)>& body) {
+void victim_opens(const sys::Fd& file) {
+    victim_opens_as(file, ::stoa::Role::both, victim_sends);
+}
+
+// A process that dies in `body` while it has the mailbox open.
+void die(const sys::Fd& file, ::stoa::Role role, const std::function<void(RawMailbox&)>& body) {
     const kit::Ending ending = kit::fork_and_run([&] {
-        RawMailbox box = open(file);
-        kit::kill_self_at(point);
+        RawMailbox box = open(file, role);
         body(box);
     });
     STOA_CHECK(ending.signal == SIGKILL);
+}
+
+void die_at(const char* point, const sys::Fd& file, const std::function<void(RawMailbox&)>& body) {
+    die(file, ::stoa::Role::both, [&](RawMailbox& box) {
+        kit::kill_self_at(point);
+        body(box);
+    });
 }
 
 // --- the scenario -------------------------------------------------------------------------------
@@ -150,12 +196,20 @@ public:
         (void)sys::self();
         g_wait_slice = 1h;  // no slice may hide a wake that is missing
         if (case_.operation) victim_.emplace(open(file(), case_.role));
+        if (!case_.batch) return;
+        const OpenOptions options{.role = case_.role, .waiting = Waiting::park};
+        typed_.emplace(Mailbox<Value>::attach(another(file()), options).value());
     }
     void victim() override {
-        case_.operation ? case_.operation(*victim_) : case_.opens(file());
+        if (case_.operation) case_.operation(*victim_);
+        if (case_.batch) case_.batch(*typed_);
+        if (case_.opens) case_.opens(file());
         outcome(Role::victim).code = 1;
     }
-    void victim_end() override { victim_.reset(); }
+    void victim_end() override {
+        victim_.reset();
+        typed_.reset();
+    }
 
     void recover_begin(const Case& now) override {
         (void)sys::self();
@@ -178,6 +232,7 @@ private:
     std::string drain();
     std::string laps();
     std::string nothing_leaked();
+    std::string hear_victim(const Case& now);
     bool send_mine() {
         if (!send(handles_.front(), next_)) return false;
         ledger_.must(next_++);
@@ -189,6 +244,7 @@ private:
     std::span<std::byte> mapped_;
     std::span<std::byte> content_;
     std::optional<RawMailbox> victim_;
+    std::optional<Mailbox<Value>> typed_;
     std::vector<RawMailbox> handles_;  // the judge's: one, or both sides of a pair
     std::vector<RawMailbox> heirs_;    // came while a recovery was under way
     std::vector<RawLoan> heirs_loans_;
@@ -198,18 +254,20 @@ private:
     std::set<std::uint64_t> delivered_before_;
     bool knows_ = false;
     std::uint64_t next_ = kJudgesNumber;
+    std::uint64_t victims_last_ = 0;  // of its messages, the one that came last
 };
 
 void MailboxScenario::prepare() {
     keeper_.emplace(RawMailbox::create_anonymous(
-                        {.capacity = bounded(2),
+                        {.capacity = bounded(case_.capacity),
                          .sharing = case_.sharing,
                          .acknowledged = case_.acknowledged,
                          .max_bytes = 48,
                          .reserve_bytes =
                              case_.sharing == Sharing::any || case_.acknowledged ? 1U << 14U : 512U,
                          .loan_quota = 2,
-                         .role = ::stoa::Role::none})
+                         .role = ::stoa::Role::none},
+                        case_.batch ? type_info_of<Value>() : TypeInfo{})
                         .value());
     struct ::stat facts{};
     STOA_CHECK(::fstat(file().get(), &facts) == 0);
@@ -303,6 +361,10 @@ std::string MailboxScenario::drain() {
                 return "an earlier delivery is not counted";
             }
             ledger_.got(number);
+            if (number >= kVictimsNumber && number < kVictimsNumber + kBatch) {
+                if (number <= victims_last_) return "the victim's messages come in another order";
+                victims_last_ = number;
+            }
             if (!got->ack()) return "a message of ours is not ours";
         }
         const Errc code = got.error().code;
@@ -333,7 +395,7 @@ std::string MailboxScenario::interfere(const Case& now) {
         if (seen.identity.pid != static_cast<std::uint32_t>(now.victim_pid)) return;
         alive = seen.life != sys::Life::dead;
     });
-    const bool has_place = case_.operation != nullptr;
+    const bool has_place = !case_.opens;
     if (has_place && !alive) return "a stopped process is taken for a dead one";
     if (case_.sharing == Sharing::any) {
         const std::string text = laps();
@@ -422,46 +484,120 @@ std::string MailboxScenario::nothing_leaked() {
     return senders > handles_.size() ? "a lane is lost" : "";
 }
 
-std::string MailboxScenario::verify(const Case& now) {
-    if (!knows_) what_must_come(now);
+// What it says it sent and received, against the bytes if it is dead.
+std::string MailboxScenario::hear_victim(const Case& now) {
     const Outcome& victim = outcome(Role::victim);
     if (victim.values[3] != 0) return "the victim got something wrong";
-    if (!now.victim_dead) {
-        if (victim.code != 1) return "the victim did not return";
-        if (victim.values[1] != 0) ledger_.must(kVictimsNumber);
-        if (victim.values[2] != 0) ledger_.got(victim.values[2]);
-        if (outcome(Role::waker).values[1] != 0) ledger_.must(kWakersNumber);
-    } else if (victim.values[1] != 0 && !ledger_.expects(kVictimsNumber)) {
-        return "a sent message is lost";
-    } else if (!case_.acknowledged && ledger_.expects(victim.values[2])) {
-        return "a received message comes again";
+    if (!now.victim_dead && victim.code != 1) return "the victim did not return";
+    for (std::uint64_t k = 0; k < kBatch; ++k) {
+        const std::uint64_t number = kVictimsNumber + k;
+        const bool sent = k < victim.values[1];
+        if (!now.victim_dead && sent) ledger_.must(number);
+        if (now.victim_dead && sent && !ledger_.expects(number)) return "a sent message is lost";
+        if (k > 0 && ledger_.expects(number) && !ledger_.expects(number - 1)) {
+            return "a message of a batch came before the one in front of it";
+        }
     }
+    for (const std::size_t at : kReceived) {
+        const std::uint64_t number = victim.values[at];
+        if (number == 0) continue;
+        if (!now.victim_dead) ledger_.got(number);
+        if (now.victim_dead && !case_.acknowledged && ledger_.expects(number)) {
+            return "a received message comes again";
+        }
+    }
+    if (!now.victim_dead && outcome(Role::waker).values[1] != 0) ledger_.must(kWakersNumber);
+    return {};
+}
+
+std::string MailboxScenario::verify(const Case& now) {
+    if (!knows_) what_must_come(now);
+    std::string text = hear_victim(now);
+    if (!text.empty()) return text;
     if (const std::uint64_t taken = outcome(Role::waker).values[2]) {
         if (!now.victim_dead) ledger_.got(taken);
     }
     handles_.clear();  // a handle that was opened beside the victim may have less than it could
     open_all();
-    std::string text = let_go();
+    text = let_go();
     if (!text.empty()) return text;
     if (pair() && handles_.size() != 2) return "a seat is lost";
+    const auto* layout = layout_at<MailboxLayout>(content_, 0);
+    if (case_.adopts && now.mode == Mode::none && layout->lanes_open != 1) {
+        return "an orphaned lane was not adopted";
+    }
     text = laps();
     if (text.empty()) text = nothing_leaked();
     return text.empty() ? ledger_.balance() : text;
 }
 
-}  // namespace
+// --- all of them --------------------------------------------------------------------------------
 
-void add_mailbox_scenarios(Scenarios& list) {
-    const auto add = [&](MailboxCase details) {
-        list.push_back(std::make_unique<MailboxScenario>(std::move(details)));
-    };
+void add(Scenarios& list, MailboxCase details) {
+    list.push_back(std::make_unique<MailboxScenario>(std::move(details)));
+}
+
+constexpr std::pair<const char*, Sharing> kKinds[]{{"mailbox_any", Sharing::any},
+                                                   {"mailbox_single", Sharing::single_receiver},
+                                                   {"mailbox_pair", Sharing::pair}};
+
+void add_batches(Scenarios& list) {
+    for (const auto& [kind, sharing] : kKinds) {
+        MailboxCase one{.name = std::string{kind} + ".batch_send", .sharing = sharing};
+        one.capacity = 4;
+        one.role = ::stoa::Role::sends;
+        one.batch = victim_sends_batch;
+        add(list, one);
+        one.name = std::string{kind} + ".batch_receive";
+        one.role = ::stoa::Role::both;
+        one.prepared = 4;
+        one.from_peer = true;
+        one.batch = victim_receives_batch;
+        add(list, one);
+    }
+}
+
+// Lanes whose sender died in the middle of its second message, or whose receiver held two.
+void add_adoptions(Scenarios& list) {
+    for (const auto& [kind, sharing] : kKinds) {
+        if (sharing == Sharing::any) continue;
+        const bool pair = sharing == Sharing::pair;
+        const ::stoa::Role sends = pair ? ::stoa::Role::both : ::stoa::Role::sends;
+        const ::stoa::Role receives = pair ? ::stoa::Role::both : ::stoa::Role::receives;
+        MailboxCase one{.name = std::string{kind} + ".adopt", .sharing = sharing};
+        one.capacity = 4;
+        one.adopts = !pair;
+        one.opens = [=](const sys::Fd& file) { victim_opens_as(file, sends, victim_sends); };
+        one.prepare = [=](const sys::Fd& file) {
+            die(file, sends, [](RawMailbox& box) {
+                STOA_CHECK(send(box, 1));
+                kit::kill_self_at("lane.publish.cleared");
+                (void)send(box, 2);
+            });
+        };
+        add(list, one);
+        one.name = std::string{kind} + ".adopt_receiver";
+        one.prepared = 4;
+        one.from_peer = true;
+        one.opens = [=](const sys::Fd& file) { victim_opens_as(file, receives, victim_receives); };
+        one.prepare = [=](const sys::Fd& file) {
+            die(file, receives, [](RawMailbox& box) {
+                const Result<RawMessage> first = box.try_receive();
+                const Result<RawMessage> second = box.try_receive();
+                STOA_CHECK(first && second);
+                std::raise(SIGKILL);
+            });
+        };
+        add(list, one);
+    }
+}
+
+void add_operations(Scenarios& list) {
     using enum Sharing;
-    const std::pair<const char*, Sharing> kinds[]{
-        {"any", any}, {"single", single_receiver}, {"pair", pair}};
-    for (const auto& [kind, sharing] : kinds) {
+    const auto add = [&](MailboxCase details) { ::stoa::crash::add(list, std::move(details)); };
+    for (const auto& [kind, sharing] : kKinds) {
         for (const bool acknowledged : {false, true}) {
-            const std::string base =
-                std::string{"mailbox_"} + kind + (acknowledged ? "_ack." : ".");
+            const std::string base = std::string{kind} + (acknowledged ? "_ack." : ".");
             const MailboxCase plain{.name = base, .sharing = sharing, .acknowledged = acknowledged};
             const auto with = [&](const char* name, std::uint64_t prepared, auto operation) {
                 MailboxCase one = plain;
@@ -493,8 +629,12 @@ void add_mailbox_scenarios(Scenarios& list) {
             add(full);
         }
     }
+}
+
+void add_sweeps(Scenarios& list) {
     for (const bool acknowledged : {false, true}) {
-        add({.name = acknowledged ? "mailbox_any_ack.sweep" : "mailbox_any.sweep",
+        add(list,
+            {.name = acknowledged ? "mailbox_any_ack.sweep" : "mailbox_any.sweep",
              .acknowledged = acknowledged,
              .prepared = 2,
              .opens = victim_opens,
@@ -508,6 +648,15 @@ void add_mailbox_scenarios(Scenarios& list) {
                  });
              }});
     }
+}
+
+}  // namespace
+
+void add_mailbox_scenarios(Scenarios& list) {
+    add_operations(list);
+    add_sweeps(list);
+    add_batches(list);
+    add_adoptions(list);
 }
 
 }  // namespace stoa::crash
