@@ -105,7 +105,7 @@ private:
             wake_slowly(word);
     }
     void wake_slowly(const Atomic<std::uint32_t>* word) noexcept;
-    // The core travels with the records as a hint; asking for it each time costs more than it tells.
+    // The core travels with the records as a hint; asking each time costs more than it tells.
     void tell_cpu() noexcept {
         if (until_cpu_-- == 0) [[unlikely]]
             look_at_cpu();
