@@ -541,55 +541,50 @@ constexpr std::pair<const char*, Sharing> kKinds[]{{"mailbox_any", Sharing::any}
                                                    {"mailbox_single", Sharing::single_receiver},
                                                    {"mailbox_pair", Sharing::pair}};
 
-void add_batches(Scenarios& list) {
-    for (const auto& [kind, sharing] : kKinds) {
-        MailboxCase one{.name = std::string{kind} + ".batch_send", .sharing = sharing};
-        one.capacity = 4;
-        one.role = ::stoa::Role::sends;
-        one.batch = victim_sends_batch;
-        add(list, one);
-        one.name = std::string{kind} + ".batch_receive";
-        one.role = ::stoa::Role::both;
-        one.prepared = 4;
-        one.from_peer = true;
-        one.batch = victim_receives_batch;
-        add(list, one);
-    }
+void add_batches(Scenarios& list, Sharing sharing, const char* sending, const char* receiving) {
+    MailboxCase one{.name = sending, .sharing = sharing};
+    one.capacity = 4;
+    one.role = ::stoa::Role::sends;
+    one.batch = victim_sends_batch;
+    add(list, one);
+    one.name = receiving;
+    one.role = ::stoa::Role::both;
+    one.prepared = 4;
+    one.from_peer = true;
+    one.batch = victim_receives_batch;
+    add(list, one);
 }
 
 // Lanes whose sender died in the middle of its second message, or whose receiver held two.
-void add_adoptions(Scenarios& list) {
-    for (const auto& [kind, sharing] : kKinds) {
-        if (sharing == Sharing::any) continue;
-        const bool pair = sharing == Sharing::pair;
-        const ::stoa::Role sends = pair ? ::stoa::Role::both : ::stoa::Role::sends;
-        const ::stoa::Role receives = pair ? ::stoa::Role::both : ::stoa::Role::receives;
-        MailboxCase one{.name = std::string{kind} + ".adopt", .sharing = sharing};
-        one.capacity = 4;
-        one.adopts = !pair;
-        one.opens = [=](const sys::Fd& file) { victim_opens_as(file, sends, victim_sends); };
-        one.prepare = [=](const sys::Fd& file) {
-            die(file, sends, [](RawMailbox& box) {
-                STOA_CHECK(send(box, 1));
-                kit::kill_self_at("lane.publish.cleared");
-                (void)send(box, 2);
-            });
-        };
-        add(list, one);
-        one.name = std::string{kind} + ".adopt_receiver";
-        one.prepared = 4;
-        one.from_peer = true;
-        one.opens = [=](const sys::Fd& file) { victim_opens_as(file, receives, victim_receives); };
-        one.prepare = [=](const sys::Fd& file) {
-            die(file, receives, [](RawMailbox& box) {
-                const Result<RawMessage> first = box.try_receive();
-                const Result<RawMessage> second = box.try_receive();
-                STOA_CHECK(first && second);
-                std::raise(SIGKILL);
-            });
-        };
-        add(list, one);
-    }
+void add_adoptions(Scenarios& list, Sharing sharing, const char* sending, const char* receiving) {
+    const bool pair = sharing == Sharing::pair;
+    const ::stoa::Role sends = pair ? ::stoa::Role::both : ::stoa::Role::sends;
+    const ::stoa::Role receives = pair ? ::stoa::Role::both : ::stoa::Role::receives;
+    MailboxCase one{.name = sending, .sharing = sharing};
+    one.capacity = 4;
+    one.adopts = !pair;
+    one.opens = [=](const sys::Fd& file) { victim_opens_as(file, sends, victim_sends); };
+    one.prepare = [=](const sys::Fd& file) {
+        die(file, sends, [](RawMailbox& box) {
+            STOA_CHECK(send(box, 1));
+            kit::kill_self_at("lane.publish.cleared");
+            (void)send(box, 2);
+        });
+    };
+    add(list, one);
+    one.name = receiving;
+    one.prepared = 4;
+    one.from_peer = true;
+    one.opens = [=](const sys::Fd& file) { victim_opens_as(file, receives, victim_receives); };
+    one.prepare = [=](const sys::Fd& file) {
+        die(file, receives, [](RawMailbox& box) {
+            const Result<RawMessage> first = box.try_receive();
+            const Result<RawMessage> second = box.try_receive();
+            STOA_CHECK(first && second);
+            std::raise(SIGKILL);
+        });
+    };
+    add(list, one);
 }
 
 void add_operations(Scenarios& list) {
@@ -655,8 +650,12 @@ void add_sweeps(Scenarios& list) {
 void add_mailbox_scenarios(Scenarios& list) {
     add_operations(list);
     add_sweeps(list);
-    add_batches(list);
-    add_adoptions(list);
+    using enum Sharing;
+    add_batches(list, any, "mailbox_any.batch_send", "mailbox_any.batch_receive");
+    add_batches(list, single_receiver, "mailbox_single.batch_send", "mailbox_single.batch_receive");
+    add_batches(list, pair, "mailbox_pair.batch_send", "mailbox_pair.batch_receive");
+    add_adoptions(list, single_receiver, "mailbox_single.adopt", "mailbox_single.adopt_receiver");
+    add_adoptions(list, pair, "mailbox_pair.adopt", "mailbox_pair.adopt_receiver");
 }
 
 }  // namespace stoa::crash
