@@ -22,8 +22,9 @@ constexpr const char* kUsage =
     "  --budget S       seconds for all together (default 60), spread evenly; what does not fit "
     "is\n"
     "                   left out, but never a point where shared memory changes\n"
-    "  --singles        every kill and every stall, whatever it takes; the budget is for the "
-    "pairs\n"
+    "  --singles        a kill and a stall at every instruction (of long loops that change "
+    "nothing at\n"
+    "                   their ends), whatever it takes; the budget is for the pairs\n"
     "  --full           everything, whatever it takes\n"
     "  --report FILE    the table as markdown;  --unreached FILE  instructions nobody executed\n"
     "  example: %s --scenario pool. --budget 20 --report crash.md\n";
@@ -168,7 +169,7 @@ std::string coverage_text(const Engine& engine, const Suite& suite, std::FILE* f
 
 const char* how_much(const Options& options) {
     if (options.full) return "full";
-    return options.singles ? "every kill and every stall, pairs within a budget"
+    return options.singles ? "a kill and a stall at every instruction, pairs within a budget"
                            : "within a budget";
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <ranges>
+#include <unordered_map>
 #include <utility>
 
 namespace stoa::crash {
@@ -57,6 +59,30 @@ std::vector<Point> other_points(const Trace& trace) {
         }
     }
     return points;
+}
+
+// How often each instruction was executed before it since something changed.
+template <typename Points>
+std::vector<std::uint32_t> quiet_turns(const Trace& trace, const Points& order) {
+    std::vector<std::uint32_t> turns(trace.addresses.size());
+    std::unordered_map<std::uintptr_t, std::uint32_t> passed;
+    for (const std::uint32_t at : order) {
+        if (std::binary_search(trace.telling.begin(), trace.telling.end(), at)) passed.clear();
+        turns[at] = passed[trace.addresses[at]]++;
+    }
+    return turns;
+}
+
+// Leaves out the inner turns of long loops that change nothing: whoever is stopped there differs in
+// a counter of its own alone.
+void drop_inner_turns(const Trace& trace, std::vector<Point>& points) {
+    constexpr std::uint32_t kTurns = 8;  // at either end
+    const auto all = std::views::iota(0U, trace.last() + 1);
+    const std::vector<std::uint32_t> before = quiet_turns(trace, all);
+    const std::vector<std::uint32_t> after = quiet_turns(trace, all | std::views::reverse);
+    std::erase_if(points, [&](Point point) {
+        return before[point.at] >= kTurns && after[point.at] >= kTurns;
+    });
 }
 
 std::string point_text(Point point) {
@@ -300,7 +326,10 @@ void Engine::Run::single(Mode mode, Point point, bool stepwise) {
 void Engine::Run::each_point(Mode mode, double share) {
     const bool stepwise = options_.full || trace_.last() <= kShort;
     for (const Point point : telling_points(trace_)) single(mode, point, stepwise);
-    const std::vector<Point> others = other_points(trace_);
+    std::vector<Point> others = other_points(trace_);
+    const std::size_t all = others.size();
+    if (options_.singles && !options_.full) drop_inner_turns(trace_, others);
+    tally_.left_out += all - others.size();
     Spread spread{others.size(), options_.seed};
     for (std::size_t done = 0; done < others.size(); ++done) {
         if (!options_.full && !options_.singles && spent() >= share) {
