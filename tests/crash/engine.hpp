@@ -26,7 +26,7 @@ namespace stoa::crash {
 struct Options {
     double budget_s = 60;  // of one Engine::run; what changes shared state is always run
     bool full = false;     // every instruction, every pair, whatever it takes
-    // A kill and a stall at every instruction, but for the inner turns of loops that change nothing;
+    // A kill and a stall at every instruction, but for inner turns of loops that change nothing;
     // the budget is for the pairs.
     bool singles = false;
     std::uint64_t seed = 1;
