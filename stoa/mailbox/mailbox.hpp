@@ -1,13 +1,13 @@
 // Mailbox of values: a named queue of T that any process with the right may send to or receive
 // from.
 //
-// Start here: Mailbox<Order>::create("orders"); send(order); receive().
+// Start here: Mailbox<Order>::create("orders"); send(order); receive(). Any size: Mailbox<Bytes>.
 // Threads:    a handle, its messages and its loans serve one thread at a time; clone() for another.
 // Processes:  any number; T's layout is checked against the mailbox's when it is opened.
 // Death:      as stoa/mailbox/raw_mailbox.hpp.
 // Blocking:   send and receive until done; try_ never; _for and _until until then (steady clock).
 // Lifetime:   messages and loans may outlive their handle and keep the memory mapped.
-// Units:      values of T: trivially copyable, without pointers, aligned to at most 64 bytes.
+// Units:      values of T: trivially copyable, no pointers, aligned to at most 64 bytes.
 // Source:     as stoa/mailbox/raw_mailbox.hpp.
 #pragma once
 
@@ -66,7 +66,8 @@ private:
     T* value_;
 };
 
-template <Sendable T>
+template <typename T>
+    requires Sendable<T> || std::same_as<T, Bytes>
 class Mailbox {
 public:
     using Clock = Deadline::Clock;
@@ -165,7 +166,8 @@ private:
     RawMailbox raw_;
 };
 
-template <Sendable T>
+template <typename T>
+    requires Sendable<T> || std::same_as<T, Bytes>
 Result<void> Mailbox<T>::send_all(std::span<const T> values, Deadline deadline, std::size_t* sent) {
     std::size_t done = 0;
     Result<void> result;
@@ -182,7 +184,8 @@ Result<void> Mailbox<T>::send_all(std::span<const T> values, Deadline deadline, 
     return result;
 }
 
-template <Sendable T>
+template <typename T>
+    requires Sendable<T> || std::same_as<T, Bytes>
 Result<void> Mailbox<T>::receive_into_slowly(T& value, Deadline deadline) {
     Result<Message<T>> message = receive_with(deadline);
     if (!message) return std::unexpected(message.error());
@@ -190,7 +193,8 @@ Result<void> Mailbox<T>::receive_into_slowly(T& value, Deadline deadline) {
     return message->ack();
 }
 
-template <Sendable T>
+template <typename T>
+    requires Sendable<T> || std::same_as<T, Bytes>
 Result<std::size_t> Mailbox<T>::receive_some(std::span<T> values, Deadline deadline) {
     if (values.empty()) return 0;
     std::size_t count = raw_.receive_values_now<sizeof(T)>(values.data(), values.size());
@@ -207,5 +211,39 @@ Result<std::size_t> Mailbox<T>::receive_some(std::span<T> values, Deadline deadl
     }
     return count;
 }
+
+// Messages of any size up to max_bytes: text, or whatever Payload takes; opens a mailbox of any
+// type. A received one is a RawMessage: bytes(), text().
+template <>
+class Mailbox<Bytes> : public RawMailbox {
+public:
+    // Errors of all: as RawMailbox.
+    [[nodiscard]] static Result<Mailbox> create(std::string_view name,
+                                                const MailboxOptions& options = {}) {
+        return wrap(RawMailbox::create(name, options));
+    }
+    [[nodiscard]] static Result<Mailbox> open(std::string_view name,
+                                              const OpenOptions& options = {}) {
+        return wrap(RawMailbox::open(name, options));
+    }
+    [[nodiscard]] static Result<Mailbox> open_or_create(std::string_view name,
+                                                        const MailboxOptions& options = {}) {
+        return wrap(RawMailbox::open_or_create(name, options));
+    }
+    [[nodiscard]] static Result<Mailbox> create_anonymous(const MailboxOptions& options = {}) {
+        return wrap(RawMailbox::create_anonymous(options));
+    }
+    [[nodiscard]] static Result<Mailbox> attach(sys::Fd file, const OpenOptions& options = {}) {
+        return wrap(RawMailbox::attach(std::move(file), options));
+    }
+    [[nodiscard]] Result<Mailbox> clone() const { return wrap(RawMailbox::clone()); }
+
+private:
+    explicit Mailbox(RawMailbox raw) noexcept : RawMailbox{std::move(raw)} {}
+    static Result<Mailbox> wrap(Result<RawMailbox> raw) {
+        if (!raw) return std::unexpected(raw.error());
+        return Mailbox{std::move(*raw)};
+    }
+};
 
 }  // namespace stoa

@@ -175,13 +175,13 @@ Result<void> RawMailbox::check_to_lend() const noexcept {
     return good;
 }
 
-Result<void> RawMailbox::send_with(Bytes message, Deadline deadline) {
+Result<void> RawMailbox::send_with(Payload message, Deadline deadline) {
     if (Result<void> good = at_->check(); !good) return good;
     Result<void> sent = fail(Errc::denied, "send (this handle only receives)");
     if (LaneOut* lane = at_->lane_out()) {
-        sent = lane->send(message, deadline);
+        sent = lane->send(message.bytes(), deadline);
     } else if (has(at_->role(), Role::sends)) {
-        sent = at_->out()->send(message, deadline);
+        sent = at_->out()->send(message.bytes(), deadline);
     }
     if (sent) at_->count_sent(1);
     return sent;

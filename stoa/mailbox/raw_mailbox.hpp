@@ -22,6 +22,7 @@
 #include "stoa/base/error.hpp"
 #include "stoa/mailbox/attachment.hpp"
 #include "stoa/mailbox/options.hpp"
+#include "stoa/mailbox/payload.hpp"
 
 namespace stoa {
 
@@ -36,6 +37,10 @@ public:
     ~RawMessage() { drop(); }
 
     [[nodiscard]] Bytes bytes() const noexcept { return from_ != nullptr ? bytes_ : Bytes{}; }
+    [[nodiscard]] Bytes value() const noexcept { return bytes(); }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return {reinterpret_cast<const char*>(bytes().data()), bytes().size()};
+    }
     // Acknowledged mode: it was delivered before, to a receiver that died or returned it; then
     // order is not promised. In plain mode: its receiver died while it took it.
     [[nodiscard]] bool redelivered() const noexcept { return pool_.redelivered; }
@@ -163,15 +168,15 @@ public:
 
     // Errors: too_big, too_many_loans, gone, forked, denied (the handle only receives), corrupt;
     // try_: full; _for and _until: timed_out
-    Result<void> send(Bytes message) { return send_with(message, Deadline::never()); }
-    Result<void> try_send(Bytes message) { return send_with(message, Deadline::immediately()); }
-    Result<void> send_for(Bytes message, std::chrono::nanoseconds wait) {
+    Result<void> send(Payload message) { return send_with(message, Deadline::never()); }
+    Result<void> try_send(Payload message) { return send_with(message, Deadline::immediately()); }
+    Result<void> send_for(Payload message, std::chrono::nanoseconds wait) {
         return send_with(message, Deadline::after(wait));
     }
-    Result<void> send_until(Bytes message, Clock::time_point when) {
+    Result<void> send_until(Payload message, Clock::time_point when) {
         return send_with(message, Deadline::at(when));
     }
-    Result<void> send_with(Bytes message, Deadline deadline);
+    Result<void> send_with(Payload message, Deadline deadline);
 
     // Lends memory for a message of at most `bytes`. Errors: as send.
     Result<RawLoan> loan(std::uint64_t bytes, Deadline deadline = Deadline::never()) {
@@ -197,9 +202,13 @@ public:
     Result<RawMessage> receive_with(Deadline deadline) {
         LaneMessage message;
         LaneIn* const lanes = at_->lane_in();
-        if (lanes == nullptr || !at_->check() || !at_->may_lend() || !lanes->try_take(message))
-            [[unlikely]] {
+        if (lanes == nullptr || !at_->check() || !at_->may_lend()) [[unlikely]]
             return receive_slowly(deadline);
+        if (!lanes->try_take(message)) {
+            if (Result<void> waited = lanes->wait_for_message(deadline); !waited) [[unlikely]]
+                return std::unexpected(waited.error());
+            if (!lanes->try_take(message)) [[unlikely]]
+                return receive_slowly(deadline);
         }
         at_->count_received(1);
         return RawMessage{at_, message};
