@@ -618,9 +618,10 @@ void add_operations(Scenarios& list) {
             MailboxCase sleeping = with("receive_asleep", 0, victim_receives_and_waits);
             sleeping.sleeps = true;
             add(sleeping);
-            if (sharing != any) continue;
             MailboxCase full = with("send_asleep", 2, victim_sends_and_waits);
             full.sleeps = full.wakes_by_taking = true;
+            full.from_peer = sharing == any;  // a lane is full by what its sender sent
+            if (sharing == single_receiver) full.role = ::stoa::Role::sends;
             add(full);
         }
     }
