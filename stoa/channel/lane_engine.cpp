@@ -140,12 +140,6 @@ Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, Deadline dead
     return room;
 }
 
-void LaneOut::look_at_cpu() noexcept {
-    constexpr std::uint8_t kSendsBetweenLooks = 16;
-    until_cpu_ = kSendsBetweenLooks - 1;
-    if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
-}
-
 Result<void> LaneIn::attach_lanes() {
     const std::uint32_t count = source_.count(source_.context);
     if (lanes_.size() < count) lanes_.resize(count);

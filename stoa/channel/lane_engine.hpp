@@ -105,12 +105,11 @@ private:
             wake_slowly(word);
     }
     void wake_slowly(const Atomic<std::uint32_t>* word) noexcept;
-    // The core travels with the records as a hint; asking each time costs more than it tells.
+    // The core travels with the records: a receiver does not spin for a sender that last ran on its
+    // own core. To ask only now and then was slower where several pairs share two cores.
     void tell_cpu() noexcept {
-        if (until_cpu_-- == 0) [[unlikely]]
-            look_at_cpu();
+        if (waiting_ != Waiting::spin) sender_.set_cpu(sys::current_cpu());
     }
-    void look_at_cpu() noexcept;
     void open_loan() noexcept {
         loan_open_ = true;
         quick_ = false;
@@ -133,7 +132,6 @@ private:
     bool loan_open_ = false;
     bool first_ = true;   // a receiver of many lanes may not know this one yet
     bool quick_ = false;  // neither of the two: the short ways are open
-    std::uint8_t until_cpu_ = 0;
     LookAround around_;
 };
 

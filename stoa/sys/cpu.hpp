@@ -19,24 +19,26 @@
 namespace stoa::sys {
 
 namespace detail {
-inline const std::byte* thread_pointer() noexcept {
+// The kernel writes it whenever this thread moves; negative where rseq is not registered for it.
+inline std::uint32_t rseq_cpu_id() noexcept {
+    std::uint32_t cpu = 0;
 #if defined(__x86_64__)
-    const std::byte* pointer = nullptr;
-    asm("movq %%fs:0, %0" : "=r"(pointer));
-    return pointer;
+    asm volatile("movl %%fs:%c2(%1), %0"
+                 : "=r"(cpu)
+                 : "r"(__rseq_offset), "i"(offsetof(struct rseq, cpu_id)));
 #else
-    return static_cast<const std::byte*>(__builtin_thread_pointer());
+    const std::byte* const area =
+        static_cast<const std::byte*>(__builtin_thread_pointer()) + __rseq_offset;
+    cpu = __atomic_load_n(
+        reinterpret_cast<const std::uint32_t*>(area + offsetof(struct rseq, cpu_id)),
+        __ATOMIC_RELAXED);
 #endif
+    return cpu;
 }
 }  // namespace detail
 
 [[nodiscard]] inline std::uint32_t current_cpu() noexcept {
-    const std::byte* const area = detail::thread_pointer() + __rseq_offset;
-    // The kernel writes it whenever this thread moves, hence an atomic load; negative where rseq is
-    // not registered for this thread.
-    const std::uint32_t* const cpu_id =
-        reinterpret_cast<const std::uint32_t*>(area + offsetof(struct rseq, cpu_id));
-    const std::uint32_t cpu = __atomic_load_n(cpu_id, __ATOMIC_RELAXED);
+    const std::uint32_t cpu = detail::rseq_cpu_id();
     if (static_cast<std::int32_t>(cpu) >= 0) [[likely]]
         return cpu;
     const int slow = ::sched_getcpu();

@@ -124,7 +124,7 @@ TEST_F(BadInputTest, AFolderThatIsNotOursAloneIsRefused) {
 TEST_F(BadInputTest, AFullFileSystemIsAnErrorAndLeavesNothingHalfMade) {
     const std::string path = domain_.path();
     const bool root = is_root();
-    ::setenv("STOA", STOA_COMMAND, 1);
+    ::setenv("STOA", kit::reachable(STOA_COMMAND).c_str(), 1);
     const auto small_domain = [&] {
         kit::enter_namespaces(CLONE_NEWNS);
         kit::mount_tmpfs(path.c_str(), 2 << 20);

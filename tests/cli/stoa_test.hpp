@@ -36,7 +36,7 @@ protected:
 
     static bool is_root() { return ::geteuid() == 0; }
     static Words line(Words words) {
-        words.insert(words.begin(), STOA_COMMAND);
+        words.insert(words.begin(), kit::reachable(STOA_COMMAND));
         return words;
     }
     static kit::CommandSetup as_user(kit::CommandSetup setup) {
@@ -68,7 +68,7 @@ protected:
     }
     // Runs a script with $STOA, as the command runs: for pipes and descriptors of a shell.
     static Finished shell(const std::string& script, kit::CommandSetup setup = {}) {
-        ::setenv("STOA", STOA_COMMAND, 1);
+        ::setenv("STOA", kit::reachable(STOA_COMMAND).c_str(), 1);
         return kit::run({"/bin/bash", "-c", script}, as_user(std::move(setup)));
     }
     [[nodiscard]] std::string file_of(const std::string& name) const {

@@ -76,8 +76,8 @@ TEST_F(FarmTest, MemoryStaysBoundedHoweverLongTheInputAndItsLinesAre) {
             "{ seq 10000000; head -c 100000000 /dev/zero; echo; seq 10000000; } | "
             "\"$0\" farm --block 64K --report \"$1\" -- cat | cmp - <(seq 10000000; "
             "head -c 100000000 /dev/zero; echo; seq 10000000)";
-        const kit::Finished end =
-            kit::run({"/bin/bash", "-c", script, STOA_COMMAND, path("report")}, as_user({}));
+        const kit::Finished end = kit::run(
+            {"/bin/bash", "-c", script, kit::reachable(STOA_COMMAND), path("report")}, as_user({}));
         EXPECT_EQ(end.status, 0) << end.out << end.err;
     });
     EXPECT_EQ(report()["failed"], 0);

@@ -98,7 +98,7 @@ protected:
     }
 
     static Words line(Words words) {
-        const Words front{STOA_COMMAND, "farm"};
+        const Words front{kit::reachable(STOA_COMMAND), "farm"};
         words.insert(words.begin(), front.begin(), front.end());
         return words;
     }

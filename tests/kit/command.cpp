@@ -10,6 +10,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "stoa/base/check.hpp"
@@ -31,7 +34,42 @@ namespace {
     ::_exit(127);
 }
 
+class Copy {
+public:
+    explicit Copy(const std::string& program) : owner_{::getpid()} {
+        std::string folder = std::filesystem::temp_directory_path() / "stoa-tool-XXXXXX";
+        STOA_CHECK(::mkdtemp(folder.data()) != nullptr);
+        folder_ = folder;
+        path_ = folder_ / std::filesystem::path{program}.filename();
+        std::filesystem::copy_file(program, path_);
+        using enum std::filesystem::perms;
+        constexpr auto kForAll = owner_all | group_read | group_exec | others_read | others_exec;
+        std::filesystem::permissions(folder_, kForAll);
+        std::filesystem::permissions(path_, kForAll);
+    }
+    Copy(const Copy&) = delete;
+    Copy& operator=(const Copy&) = delete;
+    ~Copy() {
+        std::error_code ignored;
+        if (owner_ == ::getpid()) std::filesystem::remove_all(folder_, ignored);
+    }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+private:
+    pid_t owner_;
+    std::filesystem::path folder_;
+    std::string path_;
+};
+
 }  // namespace
+
+const std::string& reachable(const std::string& program) {
+    if (::geteuid() != 0) return program;
+    static std::map<std::string, std::unique_ptr<Copy>> copies;
+    std::unique_ptr<Copy>& copy = copies[program];
+    if (copy == nullptr) copy = std::make_unique<Copy>(program);
+    return copy->path();
+}
 
 MemoryFile::MemoryFile(const std::string& content)
     : descriptor_{::memfd_create("stoa-test", MFD_CLOEXEC)} {

@@ -18,6 +18,10 @@
 
 namespace stoa::kit {
 
+// Where an unprivileged user may run `program`: for root, whose folders others cannot enter, a copy
+// below the folder for temporary files, which ends with this process; else where it is.
+[[nodiscard]] const std::string& reachable(const std::string& program);
+
 struct CommandSetup {
     std::string input{};  // of its standard input
     // Runs in the child just before the program starts: close or replace descriptors, set limits,

@@ -25,7 +25,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <sstream>
 #include <string>
 
 namespace stoa::kit {
@@ -45,6 +47,20 @@ inline void write_text(const char* path, const std::string& text) {
     ::close(file);
 }
 
+// So that what is mounted here is not seen outside. In a chroot / is no mount point, and each mount
+// below it is made private by itself.
+inline void make_mounts_private() {
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) return;
+    must(errno == EINVAL, "mount private");
+    std::ifstream mounts{"/proc/self/mountinfo"};
+    for (std::string line; std::getline(mounts, line);) {
+        std::istringstream words{line};
+        std::string word;
+        for (int i = 0; i < 5; ++i) words >> word;  // the fifth is the mount point
+        must(::mount("none", word.c_str(), nullptr, MS_PRIVATE, nullptr) == 0, word.c_str());
+    }
+}
+
 // `flags`: CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWTIME. A user who is not root becomes root of a user
 // namespace first.
 inline void enter_namespaces(int flags) {
@@ -58,9 +74,7 @@ inline void enter_namespaces(int flags) {
         write_text("/proc/self/uid_map", "0 " + std::to_string(user) + " 1");
         write_text("/proc/self/gid_map", "0 " + std::to_string(group) + " 1");
     }
-    if ((flags & CLONE_NEWNS) != 0) {
-        must(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "mount private");
-    }
+    if ((flags & CLONE_NEWNS) != 0) make_mounts_private();
 }
 
 // An empty tmpfs of this size over an existing folder; call after enter_namespaces(CLONE_NEWNS).
