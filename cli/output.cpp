@@ -21,8 +21,7 @@ constexpr auto kGrace = 500ms;  // after a stop signal, for what is already ours
 constexpr auto kPoll = 50ms;
 
 Error write_error(int error) noexcept {
-    const Errc code = error == ENOSPC ? Errc::out_of_space : Errc::os;
-    return {.code = code, .os_errno = error, .step = "write"};
+    return {.code = Errc::os, .os_errno = error, .step = "write"};
 }
 
 }  // namespace

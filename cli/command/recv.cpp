@@ -40,7 +40,7 @@ public:
 
 private:
     static constexpr std::chrono::microseconds kMoment{50};
-    static constexpr std::size_t kBufferBytes = std::size_t{256} << 10U;
+    static constexpr std::size_t kBufferBytes = std::size_t{4} << 10U;  // lost if we are killed
 
     struct Held {
         RawMessage message;
@@ -151,7 +151,7 @@ void add_recv(CLI::App& app, Chosen& chosen) {
     add_flow_options(*verb, *options, "The longest wait for the next message",
                      "Take what is there; nothing there: exit status 3");
     verb->add_option("--count", options->count, "How many messages [1; with --follow no end]")
-        ->check(CLI::Range(std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()));
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 62U));
     verb->add_flag("--follow", options->follow,
                    "Go on until Ctrl-C, --count, or --timeout without a message (exit status 0)");
     example(*verb, "stoa recv logs --follow | grep error");

@@ -160,10 +160,18 @@ Result<std::size_t> CommandRun::read(std::span<std::byte> room) {
 
 Result<Ended> CommandRun::finish() {
     if (pid_ <= 0) return ended_;
+    // What it started may hold its input and read nothing; then its end is the end of feeding.
+    constexpr int kLookMs = 50;
     while (feeding()) {
-        wait_for(to_.get(), POLLOUT);
-        feed();
+        pollfd room{to_.get(), POLLOUT, 0};
+        if (::poll(&room, 1, kLookMs) > 0) feed();
+        siginfo_t ended{};
+        if (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOWAIT | WNOHANG) == 0 &&
+            ended.si_pid == pid_) {
+            break;
+        }
     }
+    to_ = sys::Fd{};
     reap();
     return ended_;
 }

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -166,13 +168,27 @@ Exit collect(Shared& shared) {
 }
 
 // Signals are the watcher's: no other thread is interrupted by them.
+// Memory or threads ran out in the midst of it. The workers end with this process, as they do when
+// it is killed.
+[[noreturn]] void give_up(const std::exception& error) noexcept {
+    complain(std::string{"farm: "} + error.what() +
+             "; raise the limits of this process (ulimit -v, ulimit -u) or take a smaller --block");
+    std::_Exit(static_cast<int>(Exit::failed));
+}
+
 template <typename Body>
 std::thread start_thread(const std::shared_ptr<Shared>& shared, Body body) {
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     (void)::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread thread{[shared, body] { body(*shared); }};
+    std::thread thread{[shared, body] {
+        try {
+            body(*shared);
+        } catch (const std::exception& error) {
+            give_up(error);
+        }
+    }};
     (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return thread;
 }
@@ -284,12 +300,18 @@ Exit run(const Options& options) {
                         options.retries, head});
               }};
     if (Result<void> filled = crew.fill(); !filled) return complain("farm", filled.error());
-    std::thread feeding = start_thread(shared, [](Shared& s) { feed(s); });
-    std::thread collecting = start_thread(shared, [](Shared& s) {
-        s.collected = collect(s);
-        const std::uint64_t one = 1;
-        [[maybe_unused]] const ssize_t told = ::write(s.done.get(), &one, sizeof one);
-    });
+    std::thread feeding;
+    std::thread collecting;
+    try {
+        feeding = start_thread(shared, [](Shared& s) { feed(s); });
+        collecting = start_thread(shared, [](Shared& s) {
+            s.collected = collect(s);
+            const std::uint64_t one = 1;
+            [[maybe_unused]] const ssize_t told = ::write(s.done.get(), &one, sizeof one);
+        });
+    } catch (const std::exception& error) {
+        give_up(error);
+    }
     const std::optional<Exit> early = watch(*shared, crew, deaths);
     crew.dismiss();
     // A thread that is still blocked in a read or write ends with the process.

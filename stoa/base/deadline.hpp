@@ -10,6 +10,7 @@
 // Source:     clock_gettime(2); std::chrono::steady_clock is CLOCK_MONOTONIC in libstdc++.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -24,9 +25,8 @@ public:
     [[nodiscard]] static constexpr Deadline immediately() noexcept { return Deadline{0}; }
     [[nodiscard]] static Deadline after(std::chrono::nanoseconds wait) noexcept {
         const std::int64_t now_ns = Clock::now().time_since_epoch().count();
-        if (wait.count() <= 0) return immediately();
         if (wait.count() > kNever - now_ns) return never();
-        return Deadline{now_ns + wait.count()};
+        return Deadline{now_ns + std::max<std::int64_t>(wait.count(), 0)};
     }
     [[nodiscard]] static Deadline at(Clock::time_point when) noexcept {
         return Deadline{std::chrono::nanoseconds{when.time_since_epoch()}.count()};

@@ -5,10 +5,15 @@
 // Processes:  an Errc may be stored in shared memory as its number; numbers never change meaning.
 // Death:      nothing here outlives a call.
 // Blocking:   never.
-// Lifetime:   `step` points to a string literal.
+// Lifetime:   `step` points to a string literal; with wrong_type to a text of this thread, until
+//             its next such error.
 // Units:      none.
 // Source:     remedies after kj's exception types; std::expected, ISO C++23 22.8.
 #pragma once
+
+#if __cplusplus <= 202002L
+#error "stoa needs C++23: compile with -std=c++23"
+#endif
 
 #include <cstdint>
 #include <expected>

@@ -59,7 +59,7 @@ Error error_of(LaneSend status) noexcept {
         case LaneSend::ok: break;
         case LaneSend::full: return {.code = Errc::full, .step = "send"};
         case LaneSend::too_big: return {.code = Errc::too_big, .step = "send"};
-        case LaneSend::closed: return {.code = Errc::gone, .step = "send"};
+        case LaneSend::closed:  // no sender of ours ends a stream
         case LaneSend::corrupt: return {.code = Errc::corrupt, .step = "send"};
     }
     return {.code = Errc::corrupt, .step = "send"};
@@ -85,7 +85,9 @@ void LaneOut::wake_slowly(const Atomic<std::uint32_t>* word) noexcept {
 
 Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
     if (has_room(bytes)) return {};
-    if (deadline.passed()) return fail(Errc::full, "send");
+    if (deadline.passed()) {
+        return fail(deadline.is_immediate() ? Errc::full : Errc::timed_out, "send");
+    }
     const auto ready = [&] { return has_room(bytes); };
     return wait_on_lane(deadline, waiting_, pauses_for(waiting_, sender_.receiver_cpu(), bytes),
                         around_, ready,
@@ -141,9 +143,10 @@ Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, Deadline dead
 }
 
 Result<void> LaneIn::attach_lanes() {
+    // The bell first: a lane that opens after this look rings it.
+    if (bell_ != nullptr) bell_seen_ = bell_->load(kSeqCst);
     const std::uint32_t count = source_.count(source_.context);
     if (lanes_.size() < count) lanes_.resize(count);
-    attached_ = count;
     for (std::uint32_t i = 0; i < count; ++i) {
         if (lanes_[i] != nullptr) continue;
         const std::span<std::byte> memory = source_.memory(source_.context, i);
@@ -187,12 +190,11 @@ void LaneIn::mark_awake() noexcept {
 
 Result<void> LaneIn::wait_for_message(Deadline deadline) {
     if (bell_ == nullptr) wake_sender(*lanes_.front());  // the short way may have freed room
-    // The bell first: a lane that opens after this look rings it.
-    const std::uint32_t seen = bell_ != nullptr ? bell_->load(kSeqCst) : 0;
     if (bell_ != nullptr) {
         if (Result<void> attached = attach_lanes(); !attached) return attached;
         if (any_ready()) return {};
     }
+    const std::uint32_t seen = bell_seen_;
     if (deadline.passed()) {
         return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
     }
@@ -227,6 +229,11 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
 
 Result<LaneMessage> LaneIn::take(Deadline deadline) {
     for (;;) {
+        if (rung()) {
+            if (Result<void> attached = attach_lanes(); !attached) {
+                return std::unexpected(attached.error());
+            }
+        }
         for (std::size_t n = 0; n < lanes_.size(); ++n) {
             const std::uint32_t i = next_;
             next_ = next_ + 1 < lanes_.size() ? next_ + 1 : 0;
@@ -237,9 +244,9 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
             wake_sender(lane);
             switch (status) {
                 case LaneTake::ok: return message;
-                case LaneTake::empty:
-                case LaneTake::end_of_stream: continue;
+                case LaneTake::empty: continue;
                 case LaneTake::too_many_loans: return fail(Errc::too_many_loans, "receive");
+                case LaneTake::end_of_stream:  // no sender of ours ends one
                 case LaneTake::wrong_size:
                 case LaneTake::corrupt: return fail(Errc::corrupt, "receive");
             }

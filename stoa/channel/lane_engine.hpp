@@ -162,8 +162,10 @@ public:
     // Lends the next message if it is there: the short way. False: take the long way, take().
     [[nodiscard]] bool try_take(LaneMessage& message) noexcept {
         LaneReceiver* const lane = only_;
-        if (lane == nullptr || lane->try_take(message.record) != LaneTake::ok) [[unlikely]]
+        if (lane == nullptr || rung() || lane->try_take(message.record) != LaneTake::ok)
+            [[unlikely]] {
             return false;
+        }
         message.lane = 0;
         wake_sender(*lane);
         return true;
@@ -178,8 +180,10 @@ public:
     template <std::size_t kBytes>
     [[nodiscard]] bool try_receive_value(void* value) noexcept {
         LaneReceiver* const lane = only_;
-        if (lane == nullptr || lane->try_receive<kBytes>(value) != LaneTake::ok) [[unlikely]]
+        if (lane == nullptr || rung() || lane->try_receive<kBytes>(value) != LaneTake::ok)
+            [[unlikely]] {
             return false;
+        }
         wake_sender(*lane);
         return true;
     }
@@ -187,7 +191,7 @@ public:
     [[nodiscard]] std::uint64_t try_receive_values(void* values, std::uint64_t count) noexcept {
         LaneReceiver* const lane = only_;
         std::uint64_t received = 0;
-        if (lane == nullptr ||
+        if (lane == nullptr || rung() ||
             lane->try_receive_all<kBytes>(values, count, received) != LaneTake::ok) {
             return 0;
         }
@@ -204,6 +208,10 @@ private:
             wake_sender_slowly(lane, *word);
     }
     static void wake_sender_slowly(LaneReceiver& lane, const Atomic<std::uint32_t>& word) noexcept;
+    // Whether somebody rang since the lanes were attached: there may be a new one.
+    [[nodiscard]] bool rung() const noexcept {
+        return bell_ != nullptr && bell_->load(kRelaxed) != bell_seen_;
+    }
     [[nodiscard]] bool any_ready() noexcept;
     void mark_asleep() noexcept;
     void mark_awake() noexcept;
@@ -213,7 +221,7 @@ private:
     Waiting waiting_;
     LookAround around_;
     std::uint32_t next_ = 0;                            // the lane to look at first
-    std::uint32_t attached_ = 0;                        // lanes of the source that are known
+    std::uint32_t bell_seen_ = 0;                       // when the lanes were attached last
     std::vector<std::unique_ptr<LaneReceiver>> lanes_;  // index: lane; null until it is ready
     LaneReceiver* only_ = nullptr;  // the one lane, for the short ways; null: there are several
 };

@@ -17,6 +17,7 @@
 #include "stoa/base/error.hpp"
 #include "stoa/ring/pool.hpp"
 #include "stoa/sync/bell.hpp"
+#include "stoa/sys/coarse_clock.hpp"
 
 namespace stoa {
 
@@ -39,7 +40,12 @@ class PoolEngine {
 public:
     PoolEngine(PoolRing ring, PoolBells& bells, std::uint32_t me, Waiting waiting,
                LookAround around) noexcept
-        : ring_{ring}, bells_{&bells}, me_{me}, waiting_{waiting}, around_{around} {}
+        : ring_{ring},
+          bells_{&bells},
+          me_{me},
+          waiting_{waiting},
+          around_{around},
+          looked_at_{sys::coarse_now()} {}
 
     // Errors: too_big, full (immediately), timed_out, corrupt, what looking around says
     [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
@@ -63,6 +69,9 @@ public:
 
 private:
     [[nodiscard]] Result<void> outcome(Waited waited);
+    // Looks around when the last look is a slice ago: who never waits that long must recover the
+    // dead as well.
+    [[nodiscard]] Result<void> look_if_due();
     template <typename Ready>
     [[nodiscard]] Result<void> wait(Atomic<std::uint32_t>& bell, Deadline deadline, bool& slept,
                                     Ready&& ready);
@@ -72,7 +81,8 @@ private:
     std::uint32_t me_;
     Waiting waiting_;
     LookAround around_;
-    Error stopped_{};  // why looking around ended the last wait
+    Error stopped_{};                     // why looking around ended the last wait
+    std::chrono::nanoseconds looked_at_;  // coarse clock
 };
 
 }  // namespace stoa

@@ -1,5 +1,8 @@
 #include "stoa/mailbox/attachment.hpp"
 
+#include <array>
+#include <cstdio>
+
 #include "stoa/base/crash_point.hpp"
 #include "stoa/base/size.hpp"
 
@@ -26,9 +29,13 @@ RegionPlan region_plan(const MailboxPlan& plan, std::uint32_t mode) noexcept {
 
 Result<void> check_type(const MailboxPlan& plan, const TypeInfo* type) noexcept {
     if (type == nullptr) return {};  // takes anything
-    if (plan.fingerprint != type->fingerprint) return fail(Errc::wrong_type, "mailbox");
-    if (plan.type_size != type->size) return fail(Errc::wrong_size, "mailbox");
-    return {};
+    if (plan.fingerprint == type->fingerprint && plan.type_size == type->size) return {};
+    // An Error owns no text: it lends this one until the thread's next such error.
+    static thread_local std::array<char, 2 * kTypeTextBytes> text;
+    std::snprintf(text.data(), text.size(),
+                  "open (the mailbox holds %s; the program asks for %.*s)", plan.type_text.c_str(),
+                  static_cast<int>(type->text.size()), type->text.data());
+    return fail(Errc::wrong_type, text.data());
 }
 
 }  // namespace
@@ -137,10 +144,24 @@ Result<bool> Attachment::take_seat(Atomic<std::uint64_t>& seat) {
     return seat.compare_exchange_strong(nobody, holder_word(), kSeqCst);
 }
 
+// Whether the holder of that seat does one thing only, and the same as we: what the one sends the
+// other never reads.
+bool Attachment::faces_its_like(std::uint32_t seat) const noexcept {
+    const std::uint64_t holder = layout_->seats[seat].load(kSeqCst);
+    const auto index = static_cast<std::uint32_t>(holder) - 1;
+    if (role_ == Role::both || holder == 0 || index >= region_.participants().places())
+        return false;
+    const ParticipantRecord& other = region_.participants().record(index);
+    return other.role.load(kRelaxed) == static_cast<std::uint32_t>(role_);
+}
+
 Result<void> Attachment::take_pair_seat() {
     // One that only receives sits opposite to one that only sends, also when they come and go.
     const std::uint32_t first = role_ == Role::receives ? 1 : 0;
     for (const std::uint32_t seat : {first, 1 - first}) {
+        if (seat != first && faces_its_like(first)) {
+            return fail(Errc::in_use, "open (two that only send, or only receive, are no pair)");
+        }
         const Result<bool> taken = take_seat(layout_->seats[seat]);
         if (!taken) return std::unexpected(taken.error());
         if (!*taken) continue;
@@ -302,6 +323,8 @@ void Attachment::recover(std::uint32_t dead) noexcept {
     STOA_CRASH_POINT("mailbox.recover.before_seats");
     give_up_seats(dead);
     keep_totals(dead);
+    // It may have died between its first message in a new lane and the bell.
+    if (plan_.lane_count > 0) wake_all();
 }
 
 void Attachment::wake_all() noexcept {

@@ -88,6 +88,10 @@ public:
         handle_ = false;
         if (loans_ == 0) delete this;
     }
+    // A mailbox of values takes messages of their size alone.
+    [[nodiscard]] bool fits(std::uint64_t bytes) const noexcept {
+        return plan_.type_size == 0 || bytes == plan_.type_size;
+    }
     [[nodiscard]] bool may_lend() const noexcept { return loans_ < plan_.loan_quota; }
 
 private:
@@ -97,6 +101,7 @@ private:
     [[nodiscard]] Result<void> join();
     [[nodiscard]] Result<void> take_roles();
     [[nodiscard]] Result<void> take_pair_seat();
+    [[nodiscard]] bool faces_its_like(std::uint32_t seat) const noexcept;
     [[nodiscard]] Result<bool> take_seat(Atomic<std::uint64_t>& seat);
     [[nodiscard]] Result<void> make_engines();
     [[nodiscard]] Result<void> make_pool_engines();

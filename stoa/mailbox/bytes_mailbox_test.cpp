@@ -46,12 +46,26 @@ TEST_P(BytesMailbox, StringsAndSpansGoInAndOut) {
     EXPECT_TRUE(in.receive().value().text().empty());
 }
 
+TEST_P(BytesMailbox, ArraysOfCharAreBuffersAndLiteralsTexts) {
+    auto in = Mailbox<Bytes>::create("b", {.sharing = GetParam(), .role = Role::receives}).value();
+    auto out = Mailbox<Bytes>::open("b", {.role = Role::sends}).value();
+    char buffer[6] = {'a', 0, 'b', 'c', 0, 'd'};
+    const char unended[4] = {'R', 'I', 'F', 'F'};
+    ASSERT_TRUE(out.send(buffer));
+    ASSERT_TRUE(out.send(unended));
+    ASSERT_TRUE(out.send("x\0y"));
+    EXPECT_EQ(in.receive().value().text(), std::string_view(buffer, 6));
+    EXPECT_EQ(in.receive().value().text(), "RIFF");
+    EXPECT_EQ(in.receive().value().text(), std::string_view("x\0y", 3));
+}
+
 TEST_P(BytesMailbox, OpensAMailboxOfAnyTypeAndHasClones) {
     auto typed = Mailbox<std::uint64_t>::create("b", {.sharing = GetParam()}).value();
     ASSERT_EQ(Mailbox<Bytes>::create("b").error().code, Errc::exists);
     ASSERT_TRUE(typed.send(7));
     if (GetParam() != Sharing::any) return;  // its sender does not receive it
     auto bytes = Mailbox<Bytes>::open_or_create("b").value().clone().value();
+    EXPECT_EQ(bytes.send("abc").error().code, Errc::wrong_size);
     EXPECT_EQ(bytes.receive().value().bytes().size(), sizeof(std::uint64_t));
     EXPECT_TRUE(Mailbox<Bytes>::destroy("b"));
 }

@@ -140,9 +140,11 @@ public:
     Result<void> receive_into(T& value, Deadline deadline = Deadline::never()) {
         if (raw_.receive_value_now<sizeof(T)>(&value)) [[likely]]
             return {};
-        if (Result<void> waited = raw_.wait_for_value(deadline); !waited) return waited;
-        if (raw_.receive_value_now<sizeof(T)>(&value)) [[likely]]
-            return {};
+        if (!deadline.is_immediate()) {
+            if (Result<void> waited = raw_.wait_for_value(deadline); !waited) return waited;
+            if (raw_.receive_value_now<sizeof(T)>(&value)) [[likely]]
+                return {};
+        }
         return receive_into_slowly(value, deadline);
     }
     // Waits for one value, then copies all that are there, at most values.size(); how many.

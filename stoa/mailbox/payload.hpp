@@ -21,14 +21,14 @@
 namespace stoa {
 
 template <typename T>
-concept Text = std::convertible_to<const T&, std::string_view>;
+concept Text = std::convertible_to<const T&, std::string_view> && !std::is_array_v<T>;
 
 // Pointers mean nothing in another process.
 template <typename T>
-concept PlainRange =
-    !Text<T> && std::ranges::contiguous_range<const T> && std::ranges::sized_range<const T> &&
-    std::is_trivially_copyable_v<std::ranges::range_value_t<const T>> &&
-    !std::is_pointer_v<std::ranges::range_value_t<const T>>;
+concept PlainRange = !Text<T> && !std::same_as<std::remove_extent_t<T>, char> &&
+                     std::ranges::contiguous_range<const T> && std::ranges::sized_range<const T> &&
+                     std::is_trivially_copyable_v<std::ranges::range_value_t<const T>> &&
+                     !std::is_pointer_v<std::ranges::range_value_t<const T>>;
 
 // Implicit, so that strings, arrays, vectors and spans need no ceremony.
 class Payload {
@@ -37,6 +37,14 @@ public:
     template <Text T>
     Payload(const T& text) noexcept  // NOLINT(google-explicit-constructor)
         : bytes_{std::as_bytes(std::span{std::string_view{text}})} {}
+    // A literal, without its final zero; a zero inside it is no end.
+    template <std::size_t kSize>
+    Payload(const char (&literal)[kSize]) noexcept  // NOLINT(google-explicit-constructor)
+        : bytes_{std::as_bytes(std::span{literal, kSize - (literal[kSize - 1] == 0 ? 1 : 0)})} {}
+    // A buffer: all of it.
+    template <std::size_t kSize>
+    Payload(char (&buffer)[kSize]) noexcept  // NOLINT(google-explicit-constructor)
+        : bytes_{std::as_bytes(std::span{buffer})} {}
     template <PlainRange T>
     Payload(const T& range) noexcept  // NOLINT(google-explicit-constructor)
         : bytes_{std::as_bytes(std::span{std::ranges::data(range), std::ranges::size(range)})} {}

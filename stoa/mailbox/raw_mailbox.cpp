@@ -71,6 +71,7 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline) {
     if (to_ == nullptr) return fail(Errc::not_owner, "commit");
     if (Result<void> good = to_->check(); !good) return good;
     if (bytes > room_.size()) return fail(Errc::too_big, "commit");
+    if (!to_->fits(bytes)) return fail(Errc::wrong_size, "commit");
     Result<void> sent = to_->out()->commit(pool_, static_cast<std::uint32_t>(bytes), deadline);
     if (!sent) return sent;
     to_->count_sent(1);
@@ -177,7 +178,10 @@ Result<void> RawMailbox::check_to_lend() const noexcept {
 
 Result<void> RawMailbox::send_with(Payload message, Deadline deadline) {
     if (Result<void> good = at_->check(); !good) return good;
-    Result<void> sent = fail(Errc::denied, "send (this handle only receives)");
+    if (!at_->fits(message.bytes().size())) {
+        return fail(Errc::wrong_size, "send (the mailbox holds values of one size)");
+    }
+    Result<void> sent = fail(Errc::bad_argument, "send (this handle only receives)");
     if (LaneOut* lane = at_->lane_out()) {
         sent = lane->send(message.bytes(), deadline);
     } else if (has(at_->role(), Role::sends)) {
@@ -194,7 +198,8 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
         if (!room) return std::unexpected(room.error());
         return RawLoan{at_, PoolLoan{}, *room};
     }
-    if (!has(at_->role(), Role::sends)) return fail(Errc::denied, "loan (it only receives)");
+    if (!has(at_->role(), Role::sends))
+        return fail(Errc::bad_argument, "loan (this handle only receives)");
     const Result<PoolLoan> loan = at_->out()->reserve(bytes, deadline);
     if (!loan) return std::unexpected(loan.error());
     return RawLoan{at_, *loan, at_->out()->room(*loan)};
@@ -208,7 +213,8 @@ Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
         at_->count_received(1);
         return RawMessage{at_, *message};
     }
-    if (!has(at_->role(), Role::receives)) return fail(Errc::denied, "receive (it only sends)");
+    if (!has(at_->role(), Role::receives))
+        return fail(Errc::bad_argument, "receive (this handle only sends)");
     const Result<PoolLoan> loan = at_->in()->receive(deadline);
     if (!loan) return std::unexpected(loan.error());
     at_->count_received(1);

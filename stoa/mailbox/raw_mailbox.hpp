@@ -2,7 +2,8 @@
 //
 // Start here: RawMailbox::create, open; send, receive. Typed values: stoa/mailbox/mailbox.hpp.
 // Threads:    a handle, its messages and its loans serve one thread at a time; clone() for another.
-// Processes:  any number; a forked child opens its own (an inherited handle says `forked`).
+// Processes:  any number; a forked child opens its own (an inherited handle says `forked`). One
+//             that calls exec lives on, and keeps its place until it ends.
 // Death:      at any instruction, any process: a message is delivered exactly once, or was never
 //             sent, and a send that returned ok survives its sender. In acknowledged mode a message
 //             whose receiver died before ack() is delivered again, marked. Loans of the dead return
@@ -89,7 +90,9 @@ private:
 class RawLoan {
 public:
     RawLoan(RawLoan&& other) noexcept
-        : to_{std::exchange(other.to_, nullptr)}, pool_{other.pool_}, room_{other.room_} {}
+        : to_{std::exchange(other.to_, nullptr)},
+          pool_{other.pool_},
+          room_{std::exchange(other.room_, {})} {}
     RawLoan& operator=(RawLoan&& other) noexcept;
     // Abandons what was not committed.
     ~RawLoan() { drop(); }
@@ -98,8 +101,8 @@ public:
     // Sends the first `bytes` of it; waits for a slot while the mailbox is full. After an error the
     // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
     Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never()) {
-        if (to_ == nullptr || pool_.chunk != kNoChunk || bytes > room_.size() || !to_->check())
-            [[unlikely]] {
+        if (to_ == nullptr || pool_.chunk != kNoChunk || bytes > room_.size() ||
+            !to_->fits(bytes) || !to_->check()) [[unlikely]] {
             return commit_slowly(bytes, deadline);
         }
         to_->lane_out()->commit(bytes);
@@ -166,8 +169,8 @@ public:
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return at_->plan(); }
     [[nodiscard]] Role role() const noexcept { return at_->role(); }
 
-    // Errors: too_big, too_many_loans, gone, forked, denied (the handle only receives), corrupt;
-    // try_: full; _for and _until: timed_out
+    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, forked,
+    // bad_argument (the handle only receives), corrupt; try_: full; _for and _until: timed_out
     Result<void> send(Payload message) { return send_with(message, Deadline::never()); }
     Result<void> try_send(Payload message) { return send_with(message, Deadline::immediately()); }
     Result<void> send_for(Payload message, std::chrono::nanoseconds wait) {
@@ -189,7 +192,7 @@ public:
         return RawLoan{at_, PoolLoan{}, room};
     }
 
-    // Errors: gone, forked, too_many_loans, denied (the handle only sends), corrupt; try_: empty;
+    // Errors: gone, forked, too_many_loans, bad_argument (it only sends), corrupt; try_: empty;
     // _for and _until: timed_out
     Result<RawMessage> receive() { return receive_with(Deadline::never()); }
     Result<RawMessage> try_receive() { return receive_with(Deadline::immediately()); }
@@ -205,6 +208,7 @@ public:
         if (lanes == nullptr || !at_->check() || !at_->may_lend()) [[unlikely]]
             return receive_slowly(deadline);
         if (!lanes->try_take(message)) {
+            if (deadline.is_immediate()) return receive_slowly(deadline);
             if (Result<void> waited = lanes->wait_for_message(deadline); !waited) [[unlikely]]
                 return std::unexpected(waited.error());
             if (!lanes->try_take(message)) [[unlikely]]

@@ -43,9 +43,22 @@ TEST_P(TypedMailbox, CarriesValuesInOrder) {
 
 TEST_P(TypedMailbox, RefusesAnotherType) {
     ASSERT_TRUE(Mailbox<Order>::create("o", {.sharing = GetParam()}));
-    EXPECT_EQ(Mailbox<OtherOrder>::open("o").error().code, Errc::wrong_type);
+    const Error refused = Mailbox<OtherOrder>::open("o").error();
+    EXPECT_EQ(refused.code, Errc::wrong_type);
+    const std::string text = describe(refused);  // shows both layouts
+    EXPECT_NE(text.find(type_info_of<Order>().text), std::string::npos) << text;
+    EXPECT_NE(text.find(type_info_of<OtherOrder>().text), std::string::npos) << text;
     EXPECT_EQ(Mailbox<std::uint64_t>::open("o").error().code, Errc::wrong_type);
     EXPECT_TRUE(RawMailbox::open("o"));  // bytes take anything
+}
+
+TEST_P(TypedMailbox, TakesNoBytesOfAnotherSize) {
+    auto out = Mailbox<Order>::create("o", {.sharing = GetParam(), .role = Role::sends}).value();
+    EXPECT_EQ(out.raw().send("abc").error().code, Errc::wrong_size);
+    RawLoan loan = out.raw().loan(3).value();
+    EXPECT_EQ(loan.commit(3).error().code, Errc::wrong_size);
+    loan.abandon();
+    EXPECT_TRUE(out.send({1, 2.0}));
 }
 
 TEST_P(TypedMailbox, BatchesArriveWholeAndInOrderWhileTheMailboxIsSmall) {

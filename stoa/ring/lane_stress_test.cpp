@@ -318,6 +318,7 @@ struct Ledger {
     alignas(64) Atomic<std::uint64_t> sent;
     alignas(64) Atomic<std::uint64_t> received;
     alignas(64) Atomic<std::uint64_t> wrong;  // number of the first wrong record
+    Atomic<std::uint64_t> silent_deaths;      // of receivers, since one wrote a record down
     Atomic<std::uint32_t> stop;
     Atomic<std::uint64_t> uncertain_count;
     static constexpr std::uint64_t kMaxUncertain = 1U << 16U;
@@ -338,8 +339,10 @@ void feed_until_told(std::span<std::byte> memory, Ledger& ledger, std::uint64_t 
 }
 
 // Whether `number` may follow `last`: behind it, or behind ranges that a dead sender took along,
-// or, for an heir, behind one record that was delivered to the dead one and not written down.
-bool may_follow(const Ledger& ledger, std::uint64_t last, std::uint64_t number, bool fresh) {
+// or, for an heir, behind a record of each dead one before it that was delivered to it and not
+// written down.
+bool may_follow(const Ledger& ledger, std::uint64_t last, std::uint64_t number,
+                std::uint64_t silent) {
     std::uint64_t due = last + 1;
     while (due < number) {
         const std::uint64_t count = ledger.uncertain_count.load();
@@ -348,7 +351,7 @@ bool may_follow(const Ledger& ledger, std::uint64_t last, std::uint64_t number, 
             const Ledger::Range& range = ledger.uncertain[i - 1];
             if (range.from.load() == due) skip_to = range.to.load() + 1;
         }
-        if (skip_to == 0 && !std::exchange(fresh, false)) return false;
+        if (skip_to == 0 && silent-- == 0) return false;
         due = skip_to != 0 ? skip_to : due + 1;
     }
     return due == number;
@@ -358,14 +361,15 @@ void eat_until_told(std::span<std::byte> memory, Ledger& ledger, std::uint64_t s
     LaneReceiver receiver = LaneReceiver::attach(memory).value();
     // One at a time, or its heir could not tell how many were delivered and not written down.
     Eater eater{receiver, Random{seed}, false};
-    bool fresh = true;
+    std::uint64_t silent = ledger.silent_deaths.load();
     while (true) {
         std::uint64_t seen = 0;
         const LaneTake taken = eater.receive_one([&](std::uint64_t number) {
             seen = number;
-            const bool due = may_follow(ledger, ledger.received.load(), number, fresh);
+            const bool due = may_follow(ledger, ledger.received.load(), number, silent);
             if (due) ledger.received.store(number);
-            fresh = false;
+            ledger.silent_deaths.store(0);
+            silent = 0;
             return due;
         });
         if (taken == LaneTake::empty) sched_yield();
@@ -410,6 +414,7 @@ TEST(LaneStress, SurvivesRandomKillsOfBothSides) {
         std::this_thread::sleep_for(std::chrono::microseconds{100 + random() % 600});
         if (random() % 3 == 0) {
             receiver->kill_and_wait();
+            ledger.silent_deaths.fetch_add(1);
             receiver = start_receiver();
         } else {
             sender->kill_and_wait();

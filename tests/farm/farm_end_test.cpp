@@ -148,7 +148,7 @@ TEST_F(FarmTest, AFullDiskIsSaid) {
         farm({"--", "cat"},
              {.input = "x\n",
               .in_child = [] { ::dup2(::open("/dev/full", O_WRONLY), STDOUT_FILENO); }}),
-        1, "out_of_space");
+        1, "No space left on device");
 }
 
 }  // namespace
