@@ -12,7 +12,8 @@ namespace stoa {
 // Who gets a message when several receive. The numbers are part of the format.
 enum class Sharing : std::uint32_t {
     any = 0,              // one of those who receive, whoever comes first
-    single_receiver = 1,  // one process holds the receiving role
+    single_receiver = 1,  // one handle holds the receiving role; a further one with Role::both only
+                          // sends, with Role::receives it is refused
     pair = 2,             // two processes, both ways; nobody receives his own
 };
 

@@ -39,8 +39,10 @@ void share_out(PoolGeometry& geometry, const PoolDemand& demand, std::uint64_t w
     for (std::uint32_t i = 0; i < count;
          ++i) {  // what a small class does not need goes to the next
         const std::uint64_t share = left_bytes / (count - i);
+        // A user who names a capacity wants room for so many messages, if they are small.
+        const std::uint64_t least = i == 0 ? wanted : i + 1 == count ? 2 : 1;
         const std::uint64_t chunks =
-            std::clamp<std::uint64_t>(share / stride_of(sizes[i]), i + 1 == count ? 2 : 1, wanted);
+            std::clamp<std::uint64_t>(share / stride_of(sizes[i]), least, wanted);
         add_class(geometry, sizes[i], chunks);
         left_bytes -= std::min(left_bytes, chunks * stride_of(sizes[i]));
     }

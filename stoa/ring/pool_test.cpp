@@ -189,6 +189,13 @@ TEST(PoolRing, SizeClassesShareTheReserveAndSmallMessagesMayUseBigChunks) {
     EXPECT_EQ(claimed, ring.geometry().chunk_count);
 }
 
+TEST(PoolRing, SmallMessagesFitUpToTheCapacityWhateverTheReserve) {
+    const PoolBench bench{{.capacity = 20'000, .max_bytes = 65536, .reserve_bytes = 1 << 20}};
+    PoolRing ring = bench.attach();
+    for (std::uint64_t i = 0; i < 20'000; ++i) ASSERT_EQ(send(ring, 1, i), PoolStatus::ok) << i;
+    EXPECT_EQ(send(ring, 1, 20'000), PoolStatus::full);
+}
+
 TEST(PoolRing, ScribbledHeadersAreRefused) {
     const PoolBench bench{small(4)};
     std::vector<std::byte> copy(bench.bytes().begin(), bench.bytes().end());

@@ -130,11 +130,12 @@ void victim_receives_batch(Mailbox<Value>& box) {
     std::array<Value, kBatch> values{};
     Outcome& mine = outcome(Role::victim);
     const Result<std::size_t> count = box.receive_some(values, Deadline::immediately());
-    std::uint64_t last = 0;
+    std::array<std::uint64_t, 2> last{};  // of what was prepared, and of the judge's: two senders
     for (std::size_t k = 0; count && k < *count; ++k) {
         const std::uint64_t number = read_payload(std::as_bytes(std::span{&values[k], 1}));
-        if (number <= last) mine.values[3] = 1;
-        mine.values[kReceived[k]] = last = number;
+        std::uint64_t& before = last[number >= kJudgesNumber ? 1 : 0];
+        if (number <= before) mine.values[3] = 1;
+        mine.values[kReceived[k]] = before = number;
     }
 }
 
