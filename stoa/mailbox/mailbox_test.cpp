@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -359,17 +360,27 @@ TEST_F(NamedMailbox, ShortWaitsAndLoadRecoverTheDeadAsWell) {
     }
 }
 
+bool sleeps(pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string stat;
+    std::getline(file, stat);
+    return stat.contains(") S");
+}
+
 TEST_F(NamedMailbox, AFirstMessageInANewLaneWhoseSenderDiedBeforeTheBellArrives) {
-    RawMailbox in =
-        RawMailbox::create("m", {.sharing = Sharing::single_receiver, .role = Role::receives})
-            .value();
+    ASSERT_TRUE(RawMailbox::create("m", {.sharing = Sharing::single_receiver, .role = Role::none}));
+    kit::Child receiver{[] {
+        RawMailbox in = RawMailbox::open("m", {.role = Role::receives}).value();
+        ASSERT_EQ(in.receive_for(20s).value().text(), "first");
+    }};
+    ASSERT_TRUE(kit::wait_until([&] { return sleeps(receiver.pid()); }));
     kit::Child sender{[] {
         RawMailbox out = RawMailbox::open("m", {.role = Role::sends}).value();
         kit::kill_self_at("lane.publish.done");
         (void)out.send("first");
     }};
-    EXPECT_EQ(in.receive_for(20s).value().text(), "first");
     EXPECT_EQ(sender.wait().signal, SIGKILL);
+    EXPECT_TRUE(receiver.wait().ok());
 }
 
 TEST_F(NamedMailbox, ANewSenderIsHeardWhileTheKnownOnesNeverPause) {

@@ -185,6 +185,22 @@ MUTANTS = (
         "mailbox_test", ("stoa/mailbox/mailbox_test", "--gtest_filter=*FindsTheDeath*"),
     ),
     Mutant(
+        "pool_looks_only_in_long_waits",
+        "who waits shortly or never recovers the dead as well",
+        "stoa/channel/pool_engine.cpp",
+        "if (now - looked_at_ < g_wait_slice) [[likely]]",
+        "if (now - looked_at_ < 1000 * g_wait_slice) [[likely]]",
+        "mailbox_test", ("stoa/mailbox/mailbox_test", "--gtest_filter=*ShortWaits*"),
+    ),
+    Mutant(
+        "lane_recovery_does_not_ring",
+        "recovery wakes whoever sleeps on several lanes",
+        "stoa/mailbox/attachment.cpp",
+        "if (plan_.lane_count > 0) wake_all();",
+        "",
+        "mailbox_test", ("stoa/mailbox/mailbox_test", "--gtest_filter=*BeforeTheBell*"),
+    ),
+    Mutant(
         "seat_freed_after_place",
         "a dead one's roles are given up while its sweep is announced",
         "stoa/mailbox/attachment.cpp",
