@@ -31,7 +31,7 @@ Result<void> check_type(const MailboxPlan& plan, const TypeInfo* type) noexcept 
     if (type == nullptr) return {};  // takes anything
     if (plan.fingerprint == type->fingerprint && plan.type_size == type->size) return {};
     // An Error owns no text: it lends this one until the thread's next such error.
-    static thread_local std::array<char, 2 * kTypeTextBytes> text;
+    static thread_local std::array<char, std::size_t{2} * kTypeTextBytes> text;
     std::snprintf(text.data(), text.size(),
                   "open (the mailbox holds %s; the program asks for %.*s)", plan.type_text.c_str(),
                   static_cast<int>(type->text.size()), type->text.data());

@@ -36,15 +36,16 @@ void share_out(PoolGeometry& geometry, const PoolDemand& demand, std::uint64_t w
     }
     sizes[count++] = demand.max_bytes;
     std::uint64_t left_bytes = demand.reserve_bytes;
-    for (std::uint32_t i = 0; i < count;
-         ++i) {  // what a small class does not need goes to the next
+    for (std::uint32_t i = 0; i < count; ++i) {
         const std::uint64_t share = left_bytes / (count - i);
-        // A user who names a capacity wants room for so many messages, if they are small.
+        // A user who names a capacity wants room for so many messages, if they are small: what
+        // that takes beyond a fair share of the reserve comes on top of it.
         const std::uint64_t least = i == 0 ? wanted : i + 1 == count ? 2 : 1;
         const std::uint64_t chunks =
             std::clamp<std::uint64_t>(share / stride_of(sizes[i]), least, wanted);
         add_class(geometry, sizes[i], chunks);
-        left_bytes -= std::min(left_bytes, chunks * stride_of(sizes[i]));
+        // What a class does not need goes to the larger ones.
+        left_bytes -= std::min(i == 0 ? share : left_bytes, chunks * stride_of(sizes[i]));
     }
 }
 

@@ -31,8 +31,8 @@ struct PoolGeometry {
 
     // When capacity + loans messages of max_bytes fit into the reserve, one class holds them all
     // and "full" always means `capacity` messages. Else the reserve is shared out among classes
-    // that grow four-fold; the smallest has a chunk for each of them, whatever the reserve. Then
-    // "full" may also mean that no chunk is big enough. Errors:
+    // that grow four-fold; the smallest has a chunk for each of them, if need be beyond the
+    // reserve. Then "full" may also mean that no chunk is big enough. Errors:
     // bad_argument  capacity, max_bytes, alignment or reserve out of range
     [[nodiscard]] static Result<PoolGeometry> plan(const PoolDemand& demand) noexcept;
 

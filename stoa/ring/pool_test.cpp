@@ -196,6 +196,15 @@ TEST(PoolRing, SmallMessagesFitUpToTheCapacityWhateverTheReserve) {
     EXPECT_EQ(send(ring, 1, 20'000), PoolStatus::full);
 }
 
+TEST(PoolRing, SmallChunksBeyondTheReserveTakeNothingFromLargerOnes) {
+    const PoolBench bench{{.capacity = 4, .max_bytes = 100, .reserve_bytes = 4096, .loans = 64}};
+    const PoolRing ring = bench.attach();
+    const PoolGeometry& geometry = ring.geometry();
+    ASSERT_EQ(geometry.class_count, 2U);
+    EXPECT_EQ(geometry.classes[0].count, 68U);
+    EXPECT_EQ(geometry.classes[1].count, 2048U / geometry.classes[1].stride);
+}
+
 TEST(PoolRing, ScribbledHeadersAreRefused) {
     const PoolBench bench{small(4)};
     std::vector<std::byte> copy(bench.bytes().begin(), bench.bytes().end());
