@@ -15,8 +15,9 @@ namespace stoa::crash {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: %s [--scenario NAME] [--budget SECONDS] [--singles | --full] [--seed N]\n"
-    "          [--report FILE] [--unreached FILE] [--replay NAME:MODE:POINT[:POINT]] [--list]\n"
+    "usage: %s [--scenario NAME] [--budget SECONDS] [--singles | --full] [--part K/N]\n"
+    "          [--seed N] [--report FILE] [--unreached FILE] [--replay NAME:MODE:POINT[:POINT]] "
+    "[--list]\n"
     "  Kills, stalls and double-kills every scenario at every instruction.\n"
     "  --scenario NAME  only those whose name begins with NAME\n"
     "  --budget S       seconds for all together (default 60), spread evenly; what does not fit "
@@ -25,7 +26,9 @@ constexpr const char* kUsage =
     "  --singles        a kill and a stall at every instruction (of long loops that change "
     "nothing at\n"
     "                   their ends), whatever it takes; the budget is for the pairs\n"
-    "  --full           everything, whatever it takes\n"
+    "  --full           the same, and every pair that differs from others in what the dead or the\n"
+    "                   stopped one had changed or seen, whatever it takes (an hour or two)\n"
+    "  --part K/N       every Nth scenario, from the Kth on: N processes share the work\n"
     "  --report FILE    the table as markdown;  --unreached FILE  instructions nobody executed\n"
     "  example: %s --scenario pool. --budget 20 --report crash.md\n";
 
@@ -35,6 +38,8 @@ struct Request {
     std::string replay;
     std::string report;
     std::string unreached;
+    std::size_t part = 1;
+    std::size_t parts = 1;
     bool list = false;
 };
 
@@ -44,6 +49,15 @@ struct Replay {
     Point victim{};
     Point recoverer{};
 };
+
+// "2/3": the second of three.
+bool parse_part(const std::string& text, Request& request) {
+    char* after = nullptr;
+    request.part = std::strtoul(text.c_str(), &after, 10);
+    if (*after != '/') return false;
+    request.parts = std::strtoul(after + 1, &after, 10);
+    return *after == '\0' && request.part >= 1 && request.part <= request.parts;
+}
 
 std::optional<Request> parse(int argc, char** argv) {
     Request request;
@@ -70,6 +84,8 @@ std::optional<Request> parse(int argc, char** argv) {
             request.options.seed = std::strtoull(value, nullptr, 10);
         } else if (flag == "--report") {
             request.report = value;
+        } else if (flag == "--part") {
+            if (!parse_part(value, request)) return std::nullopt;
         } else if (flag == "--unreached") {
             request.unreached = value;
         } else if (flag == "--replay") {
@@ -114,18 +130,19 @@ std::optional<Replay> parse_replay(std::string text) {
 std::string row_of(const Tally& tally) {
     std::array<char, 512> row{};
     std::snprintf(row.data(), row.size(),
-                  "| %-28s | %6u | %5u | %6lu | %6lu | %5lu | %7lu | %7lu | %8lu | %5lu | %4zu | "
-                  "%7.1f |\n",
+                  "| %-28s | %6u | %5u | %6lu | %6lu | %5lu | %7lu | %7lu | %8lu | %8lu | %5lu | "
+                  "%4zu | %7.1f |\n",
                   tally.scenario.c_str(), tally.instructions, tally.telling_points, tally.kills,
                   tally.stalls, tally.post_crash_states, tally.kill_kills, tally.kill_stalls,
-                  tally.left_out, tally.drifted, tally.violations.size(), tally.seconds);
+                  tally.alike, tally.left_out, tally.drifted, tally.violations.size(),
+                  tally.seconds);
     return row.data();
 }
 
 constexpr const char* kHead =
     "| scenario | instructions | telling | kills | stalls | post-crash states | kill+kill | "
-    "kill+stall | left out | drifted | violations | seconds |\n"
-    "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    "kill+stall | alike | left out | drifted | violations | seconds |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
 void add(Tally& sum, const Tally& one) {
     sum.instructions += one.instructions;
@@ -137,6 +154,7 @@ void add(Tally& sum, const Tally& one) {
     sum.post_crash_states += one.post_crash_states;
     sum.drifted += one.drifted;
     sum.left_out += one.left_out;
+    sum.alike += one.alike;
     sum.violations.insert(sum.violations.end(), one.violations.begin(), one.violations.end());
     sum.seconds += one.seconds;
 }
@@ -203,8 +221,12 @@ int run_one_again(const Request& request, const Suite& suite) {
 
 int run_all(const Request& request, const Suite& suite) {
     std::vector<Scenario*> chosen;
+    std::size_t named = 0;
     for (const auto& scenario : suite.scenarios) {
-        if (scenario->name().starts_with(request.scenario)) chosen.push_back(scenario.get());
+        if (!scenario->name().starts_with(request.scenario)) continue;
+        if (++named % request.parts == request.part % request.parts) {
+            chosen.push_back(scenario.get());
+        }
     }
     if (chosen.empty()) {
         std::fprintf(stderr, "no scenario is called %s; see --list\n", request.scenario.c_str());

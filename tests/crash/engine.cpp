@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <ranges>
 #include <unordered_map>
@@ -14,10 +15,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Single steps through the rest of an operation that was disturbed show paths that a quiet run does
-// not take; longer operations get this only in a full run.
+// not take; longer operations get this only in a full run, and not each time.
 constexpr std::uint32_t kShort = 1500;
 // So many telling pairs run however small the budget is.
 constexpr std::size_t kLeastPairs = 16;
+constexpr std::size_t kStepwiseEach = 16;  // of the pairs of a full run with a long recovery
 
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -137,6 +139,8 @@ private:
     bool try_unharmed();
     void each_point(Mode mode, double share);
     void each_pair(Mode mode, double share);
+    void some_pairs(Mode mode, double share);
+    std::vector<Point> full_points(Mode mode, const Trace& trace);
     void single(Mode mode, Point point, bool stepwise);
     void kill(Point point);
     void stall(Point point, bool stepwise);
@@ -275,7 +279,8 @@ bool Engine::Run::post_crash(Point point, PostCrash& left) {
     }
     left.snapshot = world_.save();
     Tracee recoverer = world_.start_recoverer({Mode::kill_kill, Role::recoverer, true});
-    if (recoverer.stop() == Stop::stepped) left.trace = world_.record(recoverer);
+    if (recoverer.stop() == Stop::stepped)
+        left.trace = world_.record(recoverer, engine_.accesses());
     if (left.trace.addresses.empty() || left.trace.end != Stop::finished) {
         blame(Mode::kill_kill, point, {}, "recovery does not finish: " + recoverer.how());
         return false;
@@ -328,8 +333,8 @@ void Engine::Run::each_point(Mode mode, double share) {
     for (const Point point : telling_points(trace_)) single(mode, point, stepwise);
     std::vector<Point> others = other_points(trace_);
     const std::size_t all = others.size();
-    if (options_.singles && !options_.full) drop_inner_turns(trace_, others);
-    tally_.left_out += all - others.size();
+    if (options_.singles || options_.full) drop_inner_turns(trace_, others);
+    tally_.alike += all - others.size();
     Spread spread{others.size(), options_.seed};
     for (std::size_t done = 0; done < others.size(); ++done) {
         if (!options_.full && !options_.singles && spent() >= share) {
@@ -340,9 +345,42 @@ void Engine::Run::each_point(Mode mode, double share) {
     }
 }
 
-// The same for pairs. Of the telling pairs as many as the budget allows, evenly spread; then
-// others.
+// Where a recoverer of a full run is harmed. Dead, it differs only in what it has changed; stopped,
+// also in what it has seen. Inner turns of loops without effect are one.
+std::vector<Point> Engine::Run::full_points(Mode mode, const Trace& trace) {
+    std::vector<Point> points;
+    const bool touches = mode == Mode::kill_stall || world_.scenario().external();
+    if (touches) {
+        for (const std::uint32_t at : trace.touches) points.push_back({at, false});
+        drop_inner_turns(trace, points);
+    }
+    std::ranges::copy(telling_points(trace), std::back_inserter(points));
+    std::unordered_set<std::uintptr_t>& harmed =
+        mode == Mode::kill_stall ? engine_.recoverers_stopped_ : engine_.recoverers_killed_;
+    for (std::uint32_t at = 0; at <= trace.last(); ++at) {
+        if (harmed.insert(trace.addresses[at]).second) points.push_back({at, false});
+    }
+    const auto key = [](Point point) { return std::pair{point.at, point.asleep}; };
+    std::ranges::sort(points, {}, key);
+    const auto repeated = std::ranges::unique(points);
+    points.erase(repeated.begin(), repeated.end());
+    return points;
+}
+
 void Engine::Run::each_pair(Mode mode, double share) {
+    if (!options_.full) return some_pairs(mode, share);
+    for (const PostCrash& left : post_crash_) {
+        const std::vector<Point> points = full_points(mode, left.trace);
+        const bool short_one = left.trace.last() <= kShort;
+        for (std::size_t k = 0; k < points.size(); ++k) {
+            pair(mode, left, points[k], short_one || k % kStepwiseEach == 0);
+        }
+        tally_.alike += left.trace.last() + 1 + left.trace.sleeps.size() - points.size();
+    }
+}
+
+// Of the telling pairs as many as the budget allows, evenly spread; then others.
+void Engine::Run::some_pairs(Mode mode, double share) {
     struct Pair {
         const PostCrash* left;
         Point point;
@@ -358,13 +396,12 @@ void Engine::Run::each_pair(Mode mode, double share) {
         Spread spread{pairs.size(), options_.seed};
         for (std::size_t done = 0; done < pairs.size(); ++done) {
             const bool least = first && done < kLeastPairs;
-            if (!options_.full && !least && spent() >= share) {
+            if (!least && spent() >= share) {
                 tally_.left_out += pairs.size() - done;
                 break;
             }
             const Pair& chosen = pairs[spread.next()];
-            const bool stepwise = first && (options_.full || chosen.left->trace.last() <= kShort);
-            pair(mode, *chosen.left, chosen.point, stepwise);
+            pair(mode, *chosen.left, chosen.point, first && chosen.left->trace.last() <= kShort);
         }
     }
 }
@@ -439,6 +476,7 @@ Tally Engine::Run::one(Mode mode, Point victim, Point recoverer) {
 }
 
 Engine::Engine(Options options) : options_{options} {
+    if (options_.full) accesses_.emplace();
     pin_to_this_cpu();
     start_watchdog_ticks();
 }

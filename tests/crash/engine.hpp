@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "tests/crash/coverage.hpp"
@@ -25,10 +26,13 @@ namespace stoa::crash {
 
 struct Options {
     double budget_s = 60;  // of one Engine::run; what changes shared state is always run
-    bool full = false;     // every instruction, every pair, whatever it takes
     // A kill and a stall at every instruction, but for inner turns of loops that change nothing;
     // the budget is for the pairs.
     bool singles = false;
+    // The same, and every pair that can differ from another one, whatever it takes: a recoverer is
+    // killed wherever something changes, and stopped before whatever it does in memory that others
+    // see; each of its instructions once at least.
+    bool full = false;
     std::uint64_t seed = 1;
     std::chrono::milliseconds watchdog{10'000};
     std::FILE* log = stdout;  // nullptr: silent
@@ -57,6 +61,7 @@ struct Tally {
     std::uint64_t post_crash_states = 0;
     std::uint64_t drifted = 0;   // runs that did not pass the instruction that was recorded
     std::uint64_t left_out = 0;  // runs for which the budget did not suffice
+    std::uint64_t alike = 0;     // runs left out since nobody can tell them from one that ran
     std::vector<Violation> violations;
     double seconds = 0;
     double budget_used_s = 0;  // of these, what counts against the budget
@@ -78,12 +83,18 @@ public:
     [[nodiscard]] const Symbols& symbols() const noexcept { return symbols_; }
 
 private:
+    [[nodiscard]] const Accesses* accesses() const noexcept {
+        return accesses_ ? &*accesses_ : nullptr;
+    }
     struct PostCrash;
     class Run;
 
     Options options_;
     Coverage coverage_;
     Symbols symbols_;
+    std::optional<Accesses> accesses_;                      // when full
+    std::unordered_set<std::uintptr_t> recoverers_killed_;  // before these instructions
+    std::unordered_set<std::uintptr_t> recoverers_stopped_;
 };
 
 }  // namespace stoa::crash

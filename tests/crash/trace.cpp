@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "stoa/base/check.hpp"
+
 namespace stoa::crash {
 namespace {
 
@@ -36,12 +38,14 @@ bool is_system_call(std::uintptr_t address) {
 
 }  // namespace
 
-Trace record(Tracee& tracee, std::span<const std::span<const std::byte>> watched) {
+Trace record(Tracee& tracee, std::span<const std::span<const std::byte>> watched,
+             const Accesses* accesses) {
     Trace trace;
     Watch watch{watched};
     for (std::uint32_t i = 0;; ++i) {
         const std::uintptr_t address = tracee.address();
         trace.addresses.push_back(address);
+        if (accesses != nullptr && accesses->shared(tracee.registers())) trace.touches.push_back(i);
         const bool system_call = is_system_call(address);
         Stop stop = tracee.step();
         if (stop == Stop::asleep) {
@@ -49,6 +53,9 @@ Trace record(Tracee& tracee, std::span<const std::span<const std::byte>> watched
             stop = tracee.wake_up();
         }
         const bool changed = watch.changed();
+        if (changed && accesses != nullptr) {
+            STOA_CHECK(!trace.touches.empty() && trace.touches.back() == i);
+        }
         if (stop == Stop::stepped && changed) trace.changes.push_back(i + 1);
         if (stop == Stop::stepped && (changed || system_call)) {
             trace.telling.push_back(i);
@@ -61,7 +68,9 @@ Trace record(Tracee& tracee, std::span<const std::span<const std::byte>> watched
     }
     // The marker's own signal is delivered one step after its system call.
     if (trace.end == Stop::finished && trace.addresses.size() > 1) trace.addresses.pop_back();
-    std::erase_if(trace.telling, [&](std::uint32_t at) { return at > trace.last(); });
+    const auto beyond = [&](std::uint32_t at) { return at > trace.last(); };
+    std::erase_if(trace.telling, beyond);
+    std::erase_if(trace.touches, beyond);
     trace.telling.push_back(0);
     trace.telling.push_back(trace.last());
     std::sort(trace.telling.begin(), trace.telling.end());

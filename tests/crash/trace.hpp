@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "tests/crash/accesses.hpp"
 #include "tests/crash/tracee.hpp"
 
 namespace stoa::crash {
@@ -26,7 +27,10 @@ struct Trace {
     std::vector<std::uint32_t> telling;
     std::vector<std::uint32_t> changes;  // points right after a change of shared memory
     std::vector<std::uint32_t> sleeps;   // instructions in which it slept in the kernel
-    Stop end = Stop::finished;           // anything else: the operation did not complete
+    // Points before instructions that may touch what others see; only when accesses were given.
+    // Sorted. Between two of them nobody can tell where it stands.
+    std::vector<std::uint32_t> touches;
+    Stop end = Stop::finished;  // anything else: the operation did not complete
 
     [[nodiscard]] std::uint32_t last() const {
         return static_cast<std::uint32_t>(addresses.size()) - 1;
@@ -34,6 +38,7 @@ struct Trace {
 };
 
 // Steps `tracee` through its operation. `watched` is the memory whose changes count.
-[[nodiscard]] Trace record(Tracee& tracee, std::span<const std::span<const std::byte>> watched);
+[[nodiscard]] Trace record(Tracee& tracee, std::span<const std::span<const std::byte>> watched,
+                           const Accesses* accesses);
 
 }  // namespace stoa::crash

@@ -6,7 +6,6 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +141,12 @@ bool Tracee::out_of_time() const {
 std::uintptr_t Tracee::address() const {
     return static_cast<std::uintptr_t>(
         ::ptrace(PTRACE_PEEKUSER, pid_, as_address(offsetof(user_regs_struct, rip)), nullptr));
+}
+
+user_regs_struct Tracee::registers() const {
+    user_regs_struct registers{};
+    ::ptrace(PTRACE_GETREGS, pid_, nullptr, &registers);
+    return registers;
 }
 
 std::string Tracee::how() const {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <sys/types.h>
+#include <sys/user.h>
 
 #include <chrono>
 #include <cstdint>
@@ -68,6 +69,7 @@ public:
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
     [[nodiscard]] Stop stop() const noexcept { return stop_; }
     [[nodiscard]] std::uintptr_t address() const;
+    [[nodiscard]] user_regs_struct registers() const;
     // "signal 11" and the like, for crashed and ended.
     [[nodiscard]] std::string how() const;
 

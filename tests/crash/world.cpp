@@ -93,8 +93,8 @@ std::vector<std::span<const std::byte>> World::watched() const {
     return all;
 }
 
-Trace World::record(Tracee& tracee) const {
-    return crash::record(tracee, watched());
+Trace World::record(Tracee& tracee, const Accesses* accesses) const {
+    return crash::record(tracee, watched(), accesses);
 }
 
 std::unique_ptr<Judge> World::judge(std::vector<Act> acts) const {

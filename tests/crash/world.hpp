@@ -55,7 +55,7 @@ public:
 
     [[nodiscard]] Tracee start_victim() const;
     [[nodiscard]] Tracee start_recoverer(const Case& now);
-    [[nodiscard]] Trace record(Tracee& tracee) const;
+    [[nodiscard]] Trace record(Tracee& tracee, const Accesses* accesses = nullptr) const;
     [[nodiscard]] std::unique_ptr<Judge> judge(std::vector<Act> acts) const;
 
 private:
