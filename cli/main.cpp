@@ -50,6 +50,7 @@ Exit run(int count, char** values) {
     CLI::App app{"Mailboxes in shared memory that survive killed processes", "stoa"};
     app.set_version_flag("--version", "stoa " STOA_VERSION);
     app.require_subcommand(1);
+    app.formatter(help_format());
     std::string domain;
     app.add_option("--domain", domain, "The folder of the names (else $STOA_DOMAIN, else yours)");
     app.footer(

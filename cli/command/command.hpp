@@ -38,6 +38,9 @@ CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
                          std::optional<std::chrono::nanoseconds>& time, const std::string& help);
 CLI::Option* add_name(CLI::App& verb, std::string& name);  // the mailbox, required
 void example(CLI::App& verb, const std::string& text);
+// A verb whose description begins with its name and arguments, as in "send NAME [MESSAGE ...]: ",
+// has these as its usage.
+std::shared_ptr<CLI::FormatterBase> help_format();
 
 void add_bench(CLI::App& app, Chosen& chosen);
 void add_farm(CLI::App& app, Chosen& chosen);

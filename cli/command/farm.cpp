@@ -25,23 +25,23 @@ Exit farm_on(farm::Options& options, const std::vector<std::string>& command) {
 
 void add_farm(CLI::App& app, Chosen& chosen) {
     auto options = std::make_shared<farm::Options>();
-    CLI::App* verb = app.add_subcommand(
-        "farm",
-        "farm [OPTIONS] -- COMMAND [ARGUMENT ...]: cuts stdin at line ends into tasks, runs "
-        "COMMAND on each in worker processes, prints the results in order");
-    verb->add_option("--workers", options->workers, "Worker processes (default: one a processor)")
+    CLI::App* verb = app.add_subcommand("farm",
+                                        "farm -- COMMAND [ARGUMENT ...]: Cut standard input at "
+                                        "line ends into tasks, run COMMAND on "
+                                        "each in worker processes, print the results in order");
+    verb->add_option("--workers", options->workers, "Worker processes, 1 to 1024 [one a processor]")
         ->check(CLI::Range(1, 1024));
     CLI::Option* block = add_bytes(*verb, "--block", options->cut.block_bytes,
-                                   "Whole lines up to this size make a task (default 64 KiB)");
+                                   "Whole lines up to this size make a task [64KiB]");
     verb->add_option("--lines", options->cut.lines, "This many lines make a task")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40U))
         ->excludes(block);
     verb->add_option("--retries", options->retries,
-                     "How often a COMMAND that failed is run again (default 2)")
+                     "How often a COMMAND that failed is run again [2]")
         ->check(CLI::Range(0U, farm::kMaxRetries));
     verb->add_option("--window", options->window,
                      "Tasks that may be ahead of the oldest missing result "
-                     "(default: 16 a worker, at least 64)")
+                     "[16 a worker, at least 64]")
         ->check(CLI::Range(1, 100'000));
     verb->add_flag("--quiet", options->quiet, "No progress bar");
     verb->add_option("--report", options->report, "Write the facts of the run into FILE, as JSON")

@@ -64,9 +64,9 @@ void check_max_bytes(Options& options) {
 void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
     MailboxOptions& mailbox = options->mailbox;
     add_name(verb, options->name);
-    verb.add_option("--capacity", mailbox.capacity.messages, "How many messages may wait")
-        ->check(CLI::Range(1U, 1U << 20U))
-        ->capture_default_str();
+    verb.add_option("--capacity", mailbox.capacity.messages,
+                    "How many messages may wait, 1 to 1048576 [1024]")
+        ->check(CLI::Range(1U, 1U << 20U));
     add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message [64KiB]");
     add_bytes(verb, "--reserve", mailbox.reserve_bytes, "Memory for payloads [1MiB]");
     const std::map<std::string, Sharing> sharings{{"any", Sharing::any},
@@ -77,9 +77,9 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
             [options, sharings](const std::string& text) {
                 options->mailbox.sharing = sharings.at(text);
             },
-            "Who gets a message when several receive [any]")
+            "Who gets a message when several receive: any, single_receiver or pair [any]")
         ->check(CLI::IsMember({"any", "single_receiver", "pair"}))
-        ->type_name("");
+        ->type_name("WHO");
     verb.add_flag("--ack", mailbox.acknowledged,
                   "Acknowledged: a message that its receiver did not finish is delivered again");
     verb.add_option_function<std::string>(

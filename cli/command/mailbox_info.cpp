@@ -50,7 +50,8 @@ Exit info(const std::string& name, bool json) {
 void add_mailbox_info(CLI::App& mailbox, Chosen& chosen) {
     const auto name = std::make_shared<std::string>();
     const auto json = std::make_shared<bool>(false);
-    CLI::App* verb = mailbox.add_subcommand("info", "Show one mailbox and who has it open");
+    CLI::App* verb = mailbox.add_subcommand(
+        "info", "Show one mailbox and who has it open, without taking part in it");
     add_name(*verb, *name);
     verb->add_flag("--json", *json, "Print JSON");
     example(*verb, "stoa mailbox info logs --json");

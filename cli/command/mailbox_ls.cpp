@@ -74,7 +74,8 @@ Exit list(bool json) {
 
 void add_mailbox_ls(CLI::App& mailbox, Chosen& chosen) {
     const auto json = std::make_shared<bool>(false);
-    CLI::App* verb = mailbox.add_subcommand("ls", "List all mailboxes of the domain");
+    CLI::App* verb = mailbox.add_subcommand(
+        "ls", "List all mailboxes of the domain, without taking part in them");
     verb->add_flag("--json", *json, "Print JSON");
     example(*verb, "stoa mailbox ls");
     verb->callback([&chosen, json] { chosen.run = [json] { return list(*json); }; });

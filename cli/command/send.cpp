@@ -164,7 +164,7 @@ void add_send(CLI::App& app, Chosen& chosen) {
     const auto options = std::make_shared<Options>();
     CLI::App* verb = app.add_subcommand(
         "send",
-        "send NAME [MESSAGE ...]: send the arguments, else standard input, a message per line");
+        "send NAME [MESSAGE ...]: Send the arguments, else standard input, a message per line");
     add_flow_options(*verb, *options, "The longest wait for room, for each message",
                      "Do not wait while the mailbox is full (exit status 3)");
     verb->allow_extras();

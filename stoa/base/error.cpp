@@ -37,7 +37,8 @@ constexpr std::array kTexts{
     Text{Errc::not_owner, "not_owner", "this message or loan is no longer yours; drop it"},
     Text{Errc::denied, "denied", "no permission; ask its owner for the right or run as its owner"},
     Text{Errc::unsafe_folder, "unsafe_folder",
-         "the domain folder must be yours with mode 0700; name another with STOA_DOMAIN"},
+         "the domain folder must be yours, with mode 0700, in a folder that exists; name another "
+         "with STOA_DOMAIN"},
     Text{Errc::bad_name, "bad_name",
          "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and does not begin with a dot"},
     Text{Errc::bad_argument, "bad_argument",
@@ -48,7 +49,9 @@ constexpr std::array kTexts{
     Text{Errc::wrong_size, "wrong_size",
          "the sizes differ; send and receive values of the size that it holds"},
     Text{Errc::bad_layout, "bad_layout",
-         "the file is not a stoa object or is damaged; remove it with `stoa mailbox rm`"},
+         "the file is not a stoa object or is damaged; remove it with `stoa mailbox rm`, or rm if "
+         "it "
+         "is no plain file"},
     Text{Errc::wrong_version, "wrong_version",
          "another version of stoa made it; use that version, or remove it and create it again"},
     Text{Errc::corrupt, "corrupt",

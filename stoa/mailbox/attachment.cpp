@@ -62,16 +62,17 @@ Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
     if (!plan) return std::unexpected(plan.error());
     const Result<Domain> domain = Domain::open(options.domain);
     if (!domain) return std::unexpected(domain.error());
-    for (int turn = 0; turn < 100; ++turn) {
-        Result<Region> region = Region::create(
-            *domain, mailbox_file(name), region_plan(*plan, options.mode), write_content, &*plan);
-        if (!region) return std::unexpected(region.error());
-        Result<std::unique_ptr<Attachment>> entered =
-            enter(std::move(*region), *plan, options.role, options.waiting);
-        // not_found: another process destroyed it before we had joined it; the name is free again.
-        if (entered || entered.error().code != Errc::not_found) return entered;
-    }
-    return fail(Errc::exists, "create");
+    Result<Region> region =
+        Region::create_unnamed(*domain, region_plan(*plan, options.mode), write_content, &*plan);
+    if (!region) return std::unexpected(region.error());
+    // The creator has its roles before anybody else can find the mailbox.
+    Result<std::unique_ptr<Attachment>> entered =
+        enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+    if (!entered) return entered;
+    const Result<void> published =
+        (*entered)->region_.publish(*domain, mailbox_file(name), RegionKind::mailbox);
+    if (!published) return std::unexpected(published.error());
+    return entered;
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::create_anonymous(const MailboxOptions& options,

@@ -234,14 +234,29 @@ TEST_F(NamedMailbox, ASecondReceiverOfASingleReceiverIsRefusedUntilTheFirstIsGon
     EXPECT_TRUE(RawMailbox::open("s", {.role = Role::receives}));
 }
 
-TEST_F(NamedMailbox, OneThatIsDestroyedWhileItIsCreatedIsCreatedAgain) {
-    for (const bool or_open : {false, true}) {
-        kit::call_at("participants.join.before_claim",
-                     [] { EXPECT_TRUE(RawMailbox::destroy("m")); });
-        EXPECT_TRUE(or_open ? RawMailbox::open_or_create("m") : RawMailbox::create("m"));
-        EXPECT_TRUE(RawMailbox::open("m").value().try_send(bytes_of("a")));
+TEST_F(NamedMailbox, ACreatorHasItsRoleBeforeOthersFindTheMailbox) {
+    static int looks = 0;
+    for (const char* point : {"participants.join.before_claim", "region.create.before_publish"}) {
+        kit::call_at(point, [] {
+            ++looks;
+            EXPECT_EQ(RawMailbox::open("m", {.role = Role::receives}).error().code,
+                      Errc::not_found);
+        });
+        const RawMailbox mine =
+            RawMailbox::create("m", {.sharing = Sharing::single_receiver, .role = Role::receives})
+                .value();
+        EXPECT_EQ(RawMailbox::open("m", {.role = Role::receives}).error().code, Errc::in_use);
         EXPECT_TRUE(RawMailbox::destroy("m"));
     }
+    EXPECT_EQ(looks, 2);
+}
+
+TEST_F(NamedMailbox, OneThatIsDestroyedWhileItIsOpenedIsCreatedAgain) {
+    const RawMailbox before = RawMailbox::create("m").value();
+    kit::call_at("participants.join.before_claim", [] { EXPECT_TRUE(RawMailbox::destroy("m")); });
+    EXPECT_TRUE(RawMailbox::open_or_create("m"));
+    EXPECT_TRUE(RawMailbox::open("m").value().try_send(bytes_of("a")));
+    EXPECT_TRUE(RawMailbox::destroy("m"));
 }
 
 TEST_F(NamedMailbox, APairIsTwoWayAndNobodyReceivesHisOwn) {

@@ -131,23 +131,32 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
     return region;
 }
 
-Result<Region> Region::create(const Domain& domain, std::string_view file_name,
-                              const RegionPlan& plan, InitContent init, void* context) {
-    const std::string name{file_name};
+Result<Region> Region::create_unnamed(const Domain& domain, const RegionPlan& plan,
+                                      InitContent init, void* context) {
     Result<sys::Fd> file = sys::make_unnamed(domain.folder(), plan.mode);
     if (!file) return std::unexpected(file.error());
-    Result<Region> region = make(std::move(*file), plan, init, context);
-    if (!region) return region;
+    return make(std::move(*file), plan, init, context);
+}
+
+Result<void> Region::publish(const Domain& domain, std::string_view file_name, RegionKind kind) {
+    const std::string name{file_name};
     for (int turn = 0; turn < 100; ++turn) {
         STOA_CRASH_POINT("region.create.before_publish");
-        const Result<void> published = sys::publish(region->file_, domain.folder(), name.c_str());
-        if (published) return region;
-        if (published.error().code != Errc::exists) return std::unexpected(published.error());
-        const Result<Region> there = open(domain, name, plan.kind);  // removes a condemned one
-        if (there || there.error().code != Errc::not_found)
-            return std::unexpected(published.error());
+        const Result<void> published = sys::publish(file_, domain.folder(), name.c_str());
+        if (published || published.error().code != Errc::exists) return published;
+        const Result<Region> there = open(domain, name, kind);  // removes a condemned one
+        if (there || there.error().code != Errc::not_found) return published;
     }
-    return fail(Errc::exists, "region.create");
+    return fail(Errc::exists, "create");
+}
+
+Result<Region> Region::create(const Domain& domain, std::string_view file_name,
+                              const RegionPlan& plan, InitContent init, void* context) {
+    Result<Region> region = create_unnamed(domain, plan, init, context);
+    if (!region) return region;
+    const Result<void> published = region->publish(domain, file_name, plan.kind);
+    if (!published) return std::unexpected(published.error());
+    return region;
 }
 
 Result<Region> Region::create_anonymous(const RegionPlan& plan, InitContent init, void* context) {

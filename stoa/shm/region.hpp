@@ -39,7 +39,14 @@ using InitContent = Result<void> (*)(void* context, std::span<std::byte> content
 
 class Region {
 public:
-    // Errors: exists, out_of_space, denied, limit_reached, what init returns
+    // A file in the domain's folder that has no name yet: it vanishes with whoever holds it, unless
+    // it is published. Errors: out_of_space, denied, limit_reached, what init returns
+    [[nodiscard]] static Result<Region> create_unnamed(const Domain& domain, const RegionPlan& plan,
+                                                       InitContent init, void* context);
+    // Gives it its name: from now on others find it, complete. Errors: exists, denied
+    [[nodiscard]] Result<void> publish(const Domain& domain, std::string_view file_name,
+                                       RegionKind kind);
+    // Both.
     [[nodiscard]] static Result<Region> create(const Domain& domain, std::string_view file_name,
                                                const RegionPlan& plan, InitContent init,
                                                void* context);

@@ -127,9 +127,9 @@ Result<void> publish(const Fd& file, const Fd& folder, const char* name) noexcep
     if (::linkat(AT_FDCWD, path, folder.get(), name, AT_SYMLINK_FOLLOW) == 0) return {};
     const int os_errno = errno;
     if (os_errno == ENOENT && ::access("/proc/self/fd", F_OK) != 0) {
-        return fail(Errc::not_supported, "linkat: /proc is not mounted", os_errno);
+        return fail(Errc::not_supported, "create: /proc is not mounted", os_errno);
     }
-    return std::unexpected(error_from_errno(os_errno, "linkat"));
+    return std::unexpected(error_from_errno(os_errno, "create"));
 }
 
 Result<Fd> open_existing(const Fd& folder, const char* name, Access access) noexcept {

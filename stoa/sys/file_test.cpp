@@ -298,7 +298,7 @@ TEST(FilesWithoutProc, PublishSaysThatItNeedsProc) {
                     const auto result = publish(file, folder, "name");
                     ASSERT_FALSE(result);
                     EXPECT_EQ(result.error().code, Errc::not_supported);
-                    EXPECT_EQ(std::string{result.error().step}, "linkat: /proc is not mounted");
+                    EXPECT_EQ(std::string{result.error().step}, "create: /proc is not mounted");
                 }).ok());
 }
 
