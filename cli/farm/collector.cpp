@@ -43,7 +43,7 @@ void Collector::leave(const Slot& done) {
     if (!failed(done.end)) return;
     figures.tasks_failed.fetch_add(1, kRelaxed);
     around_.say(fmt::format("task {} failed {}, the last time: {}; its output is left out",
-                            done.end.task, counted(done.failures, "time", "times"),
+                            done.end.task + 1, counted(done.failures, "time", "times"),
                             how_it_ended(done.end)));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "stoa/base/crash_point.hpp"
 #include "stoa/base/deadline.hpp"
@@ -37,22 +38,33 @@ std::uint64_t checksum_of(const RegionLayout& layout) noexcept {
     return hash;
 }
 
-Result<bool> same_file(const Domain& domain, const char* name, const sys::Fd& file) {
-    const Result<sys::Fd> there = sys::open_existing(domain.folder(), name, sys::Access::read_only);
-    if (!there) return std::unexpected(there.error());
+// Opens `file` anew by its name. No descriptor: the name leads elsewhere, or nowhere.
+Result<std::optional<sys::Fd>> reopen(const Domain& domain, const char* name, const sys::Fd& file) {
+    Result<sys::Fd> there = sys::open_existing(domain.folder(), name, sys::Access::read_only);
+    if (!there) {
+        const Errc code = there.error().code;
+        if (code == Errc::not_found || code == Errc::bad_layout) return std::nullopt;
+        return std::unexpected(there.error());
+    }
     const Result<sys::FileInfo> a = sys::info(*there);
     const Result<sys::FileInfo> b = sys::info(file);
     if (!a) return std::unexpected(a.error());
     if (!b) return std::unexpected(b.error());
-    return a->inode == b->inode && a->device == b->device;
+    if (a->inode != b->inode || a->device != b->device) return std::nullopt;
+    return std::move(*there);
 }
 
 // Unlinks `name` if it still leads to `file`. Errors: exists  another process is at it, and stopped
 Result<void> remove_name(const Domain& domain, const char* name, const sys::Fd& file) {
-    const Result<sys::FileLock> lock = sys::lock_file(file, Deadline::after(kRemovalPatience));
+    // `file` itself may be shared with forked processes, which would keep the lock after our death.
+    const Result<std::optional<sys::Fd>> own = reopen(domain, name, file);
+    if (!own) return std::unexpected(own.error());
+    if (!*own) return {};  // somebody else removed it
+    const Result<sys::FileLock> lock = sys::lock_file(**own, Deadline::after(kRemovalPatience));
     if (!lock) return std::unexpected(lock.error());
-    const Result<bool> same = same_file(domain, name, file);
-    if (!same || !*same) return {};  // somebody else removed it
+    const Result<std::optional<sys::Fd>> again = reopen(domain, name, file);
+    if (!again) return std::unexpected(again.error());
+    if (!*again) return {};
     STOA_CRASH_POINT("region.remove.before_unlink");
     const Result<void> gone = sys::unlink(domain.folder(), name);
     if (gone || gone.error().code == Errc::not_found) return {};

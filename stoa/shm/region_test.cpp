@@ -114,6 +114,16 @@ TEST_F(RegionTest, AStoppedRemoverKeepsOnlyItsNameBusyUntilItGoesOn) {
     EXPECT_TRUE(create("a"));
 }
 
+TEST_F(RegionTest, ARemoverThatWasKilledKeepsNothingBusyThroughTheProcessesItSharesFilesWith) {
+    Region shared = create("a").value();
+    kit::Child remover{[&] {
+        kit::kill_self_at("region.remove.before_unlink");
+        static_cast<void>(Region::destroy(domain(), "a", shared));
+    }};
+    EXPECT_EQ(remover.wait().signal, SIGKILL);
+    EXPECT_TRUE(create("a"));
+}
+
 TEST_F(RegionTest, TruncatedScribbledAndForeignFilesAreCleanErrors) {
     ASSERT_TRUE(create("a"));
     const std::string path = temp_.path() + "/a";

@@ -113,7 +113,7 @@ TEST_F(FarmCollector, OutputOfAFailedTaskIsLeftOutAndToldAbout) {
     EXPECT_TRUE(finished_);
     EXPECT_EQ(written(), "b");
     ASSERT_EQ(said_.size(), 1U);
-    EXPECT_NE(said_[0].find("task 0 failed"), std::string::npos);
+    EXPECT_NE(said_[0].find("task 1 failed"), std::string::npos);
     EXPECT_NE(said_[0].find("exit status 3"), std::string::npos);
 }
 

@@ -22,7 +22,7 @@ TEST_F(FarmTest, ACommandThatFailsIsRetriedAndReportedAndTheOthersGoOn) {
     const kit::Finished end = farm({"--lines", "1", "--retries", "4", "--report", path("report"),
                                     "--", "sh", "-c", script, path("log")},
                                    {.input = "a\nb\nbad\nc\n"});
-    expect_sentence(end, 1, "task 2 failed 5 times, the last time: exit status 3");
+    expect_sentence(end, 1, "task 3 failed 5 times, the last time: exit status 3");
     EXPECT_EQ(end.out, "output of a\noutput of b\noutput of c\n");
     EXPECT_EQ(lines_in("log"), 3U + 5U);
     EXPECT_EQ(report()["failed"], 1);
@@ -38,7 +38,7 @@ TEST_F(FarmTest, ACommandThatSucceedsAtTheSecondRetryIsNoFailure) {
 TEST_F(FarmTest, ACommandThatIsKilledHasFailed) {
     const kit::Finished end =
         farm({"--retries", "0", "--", "sh", "-c", "kill -9 $$"}, {.input = "x\n"});
-    expect_sentence(end, 1, "task 0 failed 1 time, the last time: killed by signal 9");
+    expect_sentence(end, 1, "task 1 failed 1 time, the last time: killed by signal 9");
 }
 
 TEST_F(FarmTest, AFailureIsSeenAlsoWhereTheUserIgnoresDeathsOfChildren) {

@@ -211,21 +211,27 @@ MUTANTS = (
     Mutant(
         "name_published_before_content",
         "a name is published when everything behind it is complete",
-        "stoa/shm/region.cpp",
-        "    Result<Region> region = make(std::move(*file), plan, init, context);\n"
-        "    if (!region) return region;\n",
-        "    (void)sys::publish(*file, domain.folder(), name.c_str());\n"
-        "    Result<Region> region = make(std::move(*file), plan, init, context);\n"
-        "    if (!region) return region;\n"
-        "    if (same_file(domain, name.c_str(), region->file_).value_or(false)) return region;\n",
+        "stoa/mailbox/attachment.cpp",
+        "Region::create_unnamed(*domain, region_plan(*plan, options.mode), write_content, &*plan);"
+        "\n    if (!region) return std::unexpected(region.error());\n",
+        "Region::create(*domain, mailbox_file(name),\n"
+        "                                           region_plan(*plan, options.mode),\n"
+        "                                           [](void*, std::span<std::byte>) {\n"
+        "                                               return Result<void>{};\n"
+        "                                           }, nullptr);\n"
+        "    if (!region) return std::unexpected(region.error());\n"
+        "    if (write_content(&*plan, region->content())) {\n"
+        "        return enter(std::move(*region), std::move(*plan), options.role,\n"
+        "                     options.waiting);\n"
+        "    }\n",
         "crash_run", crash("name.create"),
     ),
     Mutant(
         "destroy_unlinks_blindly",
         "a name is removed after a look that it still leads to the condemned file",
         "stoa/shm/region.cpp",
-        "if (!same || !*same) return {};  // somebody else removed it",
-        "if (!same) return {};",
+        "    if (!*again) return {};\n",
+        "",
         "crash_run", crash("name.destroy"),
     ),
 )
