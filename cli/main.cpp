@@ -45,6 +45,15 @@ Exit tell(const CLI::App& app, const CLI::ParseError& error) {
     return Exit::usage;
 }
 
+// It may stand before the verb or behind it.
+void add_domain(CLI::App& app, std::string& domain) {
+    app.add_option("--domain", domain, "The folder of the names (else $STOA_DOMAIN, else yours)")
+        ->type_name("FOLDER");
+    for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
+        add_domain(*verb, domain);
+    }
+}
+
 Exit run(int count, char** values) {
     Chosen chosen;
     CLI::App app{"Mailboxes in shared memory that survive killed processes", "stoa"};
@@ -52,11 +61,12 @@ Exit run(int count, char** values) {
     app.require_subcommand(1);
     app.formatter(help_format());
     std::string domain;
-    app.add_option("--domain", domain, "The folder of the names (else $STOA_DOMAIN, else yours)");
     app.footer(
-        "Exit status: 0 done, 1 failed, 2 wrong usage, 3 timed out, 4 no such name.\n"
+        "Exit status: 0 done, 1 failed, 2 wrong usage, 3 timed out, 4 no such name; Ctrl-C and a\n"
+        "broken pipe end it by their signal (in a shell: 130, 141).\n"
         "Example:\n  stoa mailbox create logs && seq 5 | stoa send logs && stoa recv logs");
     for (const AddVerb add : kVerbs) add(app, chosen);
+    add_domain(app, domain);
     std::vector<std::string> arguments = cut_at_dashes(count, values, chosen);
     const bool dashes = static_cast<int>(arguments.size()) + 1 < count;
     try {

@@ -1,5 +1,9 @@
 #include "cli/command/command.hpp"
 
+#include <fmt/format.h>
+
+#include <charconv>
+
 #include "cli/units.hpp"
 
 namespace stoa::cli {
@@ -25,6 +29,19 @@ CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
         }
     };
     return verb.add_option_function<std::string>(name, take, help)->type_name("SECONDS");
+}
+
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+    const auto check = [least, most](const std::string& text) -> std::string {
+        std::uint64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [after, error] = std::from_chars(text.data(), end, value);
+        const bool plain = error == std::errc{} && after == end && !text.empty() &&
+                           (text.front() != '0' || text.size() == 1);
+        if (plain && value >= least && value <= most) return {};
+        return fmt::format("{} is not a whole number from {} to {}", text, least, most);
+    };
+    return CLI::Validator{check, ""};
 }
 
 CLI::Option* add_name(CLI::App& verb, std::string& name) {

@@ -36,6 +36,8 @@ CLI::Option* add_bytes(CLI::App& verb, const std::string& name, std::uint64_t& b
                        const std::string& help);
 CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
                          std::optional<std::chrono::nanoseconds>& time, const std::string& help);
+// A whole number in decimal digits; the parser alone would read 010 as eight.
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 CLI::Option* add_name(CLI::App& verb, std::string& name);  // the mailbox, required
 void example(CLI::App& verb, const std::string& text);
 // A verb whose description begins with its name and arguments, as in "send NAME [MESSAGE ...]: ",

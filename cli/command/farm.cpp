@@ -30,19 +30,19 @@ void add_farm(CLI::App& app, Chosen& chosen) {
                                         "line ends into tasks, run COMMAND on "
                                         "each in worker processes, print the results in order");
     verb->add_option("--workers", options->workers, "Worker processes, 1 to 1024 [one a processor]")
-        ->check(CLI::Range(1, 1024));
+        ->check(whole_number(1, 1024));
     CLI::Option* block = add_bytes(*verb, "--block", options->cut.block_bytes,
-                                   "Whole lines up to this size make a task [64KiB]");
+                                   "Whole lines up to this size make a task, at most 1GiB [64KiB]");
     verb->add_option("--lines", options->cut.lines, "This many lines make a task")
-        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40U))
+        ->check(whole_number(1, std::uint64_t{1} << 40U))
         ->excludes(block);
     verb->add_option("--retries", options->retries,
-                     "How often a COMMAND that failed is run again [2]")
-        ->check(CLI::Range(0U, farm::kMaxRetries));
+                     "How often a COMMAND that failed is run again, at most 10000 [2]")
+        ->check(whole_number(0, farm::kMaxRetries));
     verb->add_option("--window", options->window,
                      "Tasks that may be ahead of the oldest missing result "
-                     "[16 a worker, at least 64]")
-        ->check(CLI::Range(1, 100'000));
+                     "at most 100000 [16 a worker, at least 64]")
+        ->check(whole_number(1, 100'000));
     verb->add_flag("--quiet", options->quiet, "No progress bar");
     verb->add_option("--report", options->report, "Write the facts of the run into FILE, as JSON")
         ->type_name("FILE");

@@ -66,9 +66,10 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
     add_name(verb, options->name);
     verb.add_option("--capacity", mailbox.capacity.messages,
                     "How many messages may wait, 1 to 1048576 [1024]")
-        ->check(CLI::Range(1U, 1U << 20U));
-    add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message [64KiB]");
-    add_bytes(verb, "--reserve", mailbox.reserve_bytes, "Memory for payloads [1MiB]");
+        ->check(whole_number(1, 1U << 20U));
+    add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message, at most 1GiB [64KiB]");
+    add_bytes(verb, "--reserve", mailbox.reserve_bytes,
+              "Memory for payloads, as far as capacity and size can use it [1MiB]");
     const std::map<std::string, Sharing> sharings{{"any", Sharing::any},
                                                   {"single_receiver", Sharing::single_receiver},
                                                   {"pair", Sharing::pair}};
@@ -78,7 +79,10 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
                 options->mailbox.sharing = sharings.at(text);
             },
             "Who gets a message when several receive: any, single_receiver or pair [any]")
-        ->check(CLI::IsMember({"any", "single_receiver", "pair"}))
+        ->check([sharings](const std::string& text) -> std::string {
+            if (sharings.contains(text)) return {};
+            return text + " is not any, single_receiver or pair";
+        })
         ->type_name("WHO");
     verb.add_flag("--ack", mailbox.acknowledged,
                   "Acknowledged: a message that its receiver did not finish is delivered again");

@@ -75,7 +75,7 @@ Exit list(bool json) {
 void add_mailbox_ls(CLI::App& mailbox, Chosen& chosen) {
     const auto json = std::make_shared<bool>(false);
     CLI::App* verb = mailbox.add_subcommand(
-        "ls", "List all mailboxes of the domain, without taking part in them");
+        "ls", "List all mailboxes of the domain; cleans up after dead processes");
     verb->add_flag("--json", *json, "Print JSON");
     example(*verb, "stoa mailbox ls");
     verb->callback([&chosen, json] { chosen.run = [json] { return list(*json); }; });

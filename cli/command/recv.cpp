@@ -149,11 +149,12 @@ void add_recv(CLI::App& app, Chosen& chosen) {
     const auto options = std::make_shared<Options>();
     CLI::App* verb = app.add_subcommand("recv", "Receive messages, a line each on standard output");
     add_flow_options(*verb, *options, "The longest wait for the next message",
-                     "Take what is there; nothing there: exit status 3");
+                     "Take what is there; nothing there: exit status 3, with --follow 0");
     verb->add_option("--count", options->count, "How many messages [1; with --follow no end]")
-        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 62U));
-    verb->add_flag("--follow", options->follow,
-                   "Go on until Ctrl-C, --count, or --timeout without a message (exit status 0)");
+        ->check(whole_number(1, std::uint64_t{1} << 62U));
+    verb->add_flag(
+        "--follow", options->follow,
+        "Go on until Ctrl-C or --count; --timeout or --no-wait with nothing there: exit status 0");
     example(*verb, "stoa recv logs --follow | grep error");
     verb->callback([&chosen, options] { chosen.run = [options] { return receive(*options); }; });
 }

@@ -49,7 +49,7 @@ Result<void> Cutter::read_more() {
         if (errno == EAGAIN) {  // somebody made it non-blocking
             wait_for(descriptor_, POLLIN);
         } else if (errno != EINTR) {
-            return sys::fail_errno("read");
+            return fail(Errc::os, "read", errno);
         }
     }
 }

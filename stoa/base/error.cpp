@@ -26,7 +26,8 @@ constexpr std::array kTexts{
          "the memory file system is full; free space in it or ask for a smaller reserve"},
     Text{Errc::limit_reached, "limit_reached",
          "a limit of this process is reached; raise it (ulimit -n, ulimit -v) or close something"},
-    Text{Errc::not_found, "not_found", "nothing has this name; create it first"},
+    Text{Errc::not_found, "not_found",
+         "nothing has this name; create it first, or look for it with `stoa mailbox ls`"},
     Text{Errc::exists, "exists", "the name is taken; open it, or choose another name"},
     Text{Errc::in_use, "in_use",
          "another process has this role; `stoa mailbox info` names it; wait until it closes"},
@@ -40,7 +41,7 @@ constexpr std::array kTexts{
          "the domain folder must be yours, with mode 0700, in a folder that exists; name another "
          "with STOA_DOMAIN"},
     Text{Errc::bad_name, "bad_name",
-         "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and does not begin with a dot"},
+         "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and begins with no dot or dash"},
     Text{Errc::bad_argument, "bad_argument",
          "it is out of range or not possible here, as the text before it says; change the call"},
     Text{Errc::too_big, "too_big",

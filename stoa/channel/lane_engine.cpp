@@ -29,7 +29,10 @@ Result<void> wait_on_lane(Deadline deadline, Waiting waiting, std::uint32_t paus
     if (spin(pauses, ready)) return {};  // before the first look at the clock
     Deadline slice = Deadline::after(g_wait_slice);
     for (;;) {
-        if (waiting != Waiting::spin) sleep(deadline.left(g_wait_slice));
+        if (waiting != Waiting::spin) {
+            sleep(deadline.left(slice.left(g_wait_slice)));
+            if (Result<void> good = around.check(around.context); !good) return good;
+        }
         if (ready() || (waiting == Waiting::spin && spin(kAdaptiveSpins, ready))) return {};
         if (deadline.passed()) return fail(Errc::timed_out, "wait");
         if (slice.passed()) {
@@ -191,6 +194,8 @@ void LaneIn::mark_awake() noexcept {
 Result<void> LaneIn::wait_for_message(Deadline deadline) {
     if (bell_ == nullptr) wake_sender(*lanes_.front());  // the short way may have freed room
     if (bell_ != nullptr) {
+        // A bell that rang may have said that the mailbox is gone.
+        if (Result<void> good = around_.check(around_.context); !good) return good;
         if (Result<void> attached = attach_lanes(); !attached) return attached;
         if (any_ready()) return {};
     }

@@ -33,12 +33,13 @@ Result<void> PoolEngine::look_if_due() {
 template <typename Ready>
 Result<void> PoolEngine::wait(Atomic<std::uint32_t>& bell, Deadline deadline, bool& slept,
                               Ready&& ready) {
-    const auto look_around = [&] {
-        const Result<void> looked = around_.look(around_.context);
+    const auto look = [&](bool due) {
+        const Result<void> looked = (due ? around_.look : around_.check)(around_.context);
         if (!looked) stopped_ = looked.error();
         return looked.has_value();
     };
-    return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look_around));
+    if (!look(false)) return outcome(Waited::stopped);
+    return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
 }
 
 Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {

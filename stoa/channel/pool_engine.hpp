@@ -23,9 +23,10 @@ namespace stoa {
 
 using Bytes = std::span<const std::byte>;
 
-// What a waiting call does after each slice; ok: go on waiting, an error ends the wait.
+// How a waiting call sees what goes on beside it; ok: go on waiting, an error ends the wait.
 struct LookAround {
-    Result<void> (*look)(void* context);
+    Result<void> (*check)(void* context);  // after each sleep: is this handle still to act?
+    Result<void> (*look)(void* context);   // once in a slice: recovers the dead as well
     void* context;
 };
 
@@ -65,7 +66,6 @@ public:
     void recover(std::uint32_t dead) noexcept;
     void wake_all() noexcept;
     [[nodiscard]] const PoolRing& ring() const noexcept { return ring_; }
-    [[nodiscard]] bool seems_empty() const noexcept { return ring_.seems_empty(); }
 
 private:
     [[nodiscard]] Result<void> outcome(Waited waited);

@@ -37,6 +37,13 @@ sys::Identity identity_of(std::uint64_t w0, std::uint64_t w1, std::uint64_t w2, 
             .boot_id = w4};
 }
 
+// The last places of the first 32 are for those who only sweep.
+bool is_kept(std::uint32_t index, std::uint32_t places) noexcept {
+    constexpr std::uint32_t kFirst = 28;
+    constexpr std::uint32_t kEnd = 32;
+    return places >= kEnd && index >= kFirst && index < kEnd;
+}
+
 }  // namespace
 
 Result<void> Participants::create(std::span<std::byte> memory, std::uint32_t places,
@@ -173,12 +180,24 @@ Result<std::uint32_t> Participants::join(Role role, ReserveRecords reserve, void
     for (;;) {  // ends: each turn without a free place doubles the table
         const std::uint32_t count = places();
         for (std::uint32_t i = 0; i < count; ++i) {
+            if (is_kept(i, count)) continue;
             if (try_join(i, role, *self)) return i;
         }
         if (Result<void> grown = grow(count, reserve, context); !grown) {
             return std::unexpected(grown.error());
         }
     }
+}
+
+Result<std::uint32_t> Participants::join_kept() {
+    const Result<sys::Identity> self = sys::self();
+    if (!self) return std::unexpected(self.error());
+    if (!sys::comparable(*self, creator_)) table_->mixed.store(1, kSeqCst);
+    const std::uint32_t count = places();
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (is_kept(i, count) && try_join(i, Role::none, *self)) return i;
+    }
+    return fail(Errc::no_free_place, "join");
 }
 
 void Participants::leave(std::uint32_t me) noexcept {

@@ -59,6 +59,10 @@ public:
     // Takes a free place for the calling process; grows the table when there is none.
     // Errors: no_free_place, out_of_space
     [[nodiscard]] Result<std::uint32_t> join(Role role, ReserveRecords reserve, void* context);
+    // Takes one of the few places that join() leaves alone (a table of at least 32 has them): who
+    // only sweeps and leaves again gets in also when the dead fill the table and it cannot grow.
+    // Errors: no_free_place
+    [[nodiscard]] Result<std::uint32_t> join_kept();
 
     // Gives the place back. Precondition: it holds nothing that recover would bring back.
     void leave(std::uint32_t me) noexcept;
@@ -83,10 +87,6 @@ public:
     [[nodiscard]] std::uint32_t places() const noexcept;
     [[nodiscard]] ParticipantRecord& record(std::uint32_t index) const noexcept {
         return records_[index];
-    }
-    // True while `word` is still what the place says, so its holder is the one seen then.
-    [[nodiscard]] bool holds(std::uint32_t index, std::uint64_t word) const noexcept {
-        return index < max_places_ && records_[index].word.load(kSeqCst) == word;
     }
 
 private:

@@ -95,11 +95,27 @@ TEST_F(TableTest, AZombieIsDeadAndAStoppedHolderIsNot) {
 
 TEST_F(TableTest, TheTableGrowsToItsMaximumAndThenSaysSo) {
     Participants table = attach();
-    for (std::uint32_t i = 0; i < 64; ++i) EXPECT_EQ(join(table), i);
+    for (std::uint32_t i = 0; i < 60; ++i) EXPECT_EQ(join(table), i < 28 ? i : i + 4);
     EXPECT_EQ(table.places(), 64U);
     const Result<std::uint32_t> more = table.join(Role::sends, nothing_to_reserve, nullptr);
     ASSERT_FALSE(more);
     EXPECT_EQ(more.error().code, Errc::no_free_place);
+}
+
+TEST_F(TableTest, TheDeadWhoFillTheTableAreSweptFromAKeptPlace) {
+    kit::fork_and_run([&] {
+        Participants table = attach();
+        for (int i = 0; i < 60; ++i) join(table);
+        EXPECT_EQ(table.join_kept().value(), 28U);
+        raise(SIGKILL);
+    });
+    Participants table = attach();
+    EXPECT_FALSE(table.join(Role::sends, nothing_to_reserve, nullptr));
+    const std::uint32_t me = table.join_kept().value();
+    EXPECT_EQ(me, 29U);
+    EXPECT_EQ(sweep_all(table, me), 61U);
+    table.leave(me);
+    EXPECT_EQ(join(table), 0U);
 }
 
 #if STOA_CRASH_POINTS

@@ -127,14 +127,15 @@ std::uint32_t MailboxFacts::count(sys::Life life) const noexcept {
 }
 
 Result<std::vector<std::string>> mailbox_names(std::string_view domain_path) {
-    const Result<Domain> domain = Domain::open(domain_path);
+    const Result<Domain> domain = Domain::find(domain_path);
+    if (!domain && domain.error().code == Errc::not_found) return std::vector<std::string>{};
     if (!domain) return std::unexpected(domain.error());
     return domain->names_of(kMailboxSuffix);
 }
 
 Result<MailboxFacts> look_at_mailbox(std::string_view name, std::string_view domain_path) {
     if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
-    const Result<Domain> domain = Domain::open(domain_path);
+    const Result<Domain> domain = Domain::find(domain_path);
     if (!domain) return std::unexpected(domain.error());
     const Result<Region> region =
         Region::open(*domain, mailbox_file(name), RegionKind::mailbox, sys::Access::read_only);
@@ -152,7 +153,8 @@ Result<void> sweep_mailbox(std::string_view name, std::string_view domain) {
 }
 
 Result<std::vector<Collected>> collect_garbage(bool dry_run, std::string_view domain_path) {
-    const Result<Domain> domain = Domain::open(domain_path);
+    const Result<Domain> domain = Domain::find(domain_path);
+    if (!domain && domain.error().code == Errc::not_found) return std::vector<Collected>{};
     if (!domain) return std::unexpected(domain.error());
     const Result<std::vector<std::string>> names = domain->names_of(kMailboxSuffix);
     if (!names) return std::unexpected(names.error());

@@ -89,7 +89,7 @@ Result<std::unique_ptr<Attachment>> Attachment::open(std::string_view name,
                                                      const OpenOptions& options,
                                                      const TypeInfo* type) {
     if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
-    const Result<Domain> domain = Domain::open(options.domain);
+    const Result<Domain> domain = Domain::find(options.domain);
     if (!domain) return std::unexpected(domain.error());
     Result<Region> region = Region::open(*domain, mailbox_file(name), RegionKind::mailbox);
     if (!region) return std::unexpected(region.error());
@@ -117,12 +117,31 @@ Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan
     return entered;
 }
 
-Result<void> Attachment::join() {
-    const Result<std::uint32_t> place = region_.join(role_);
-    if (!place) return std::unexpected(place.error());
-    index_ = *place;
+void Attachment::take_place(std::uint32_t index) noexcept {
+    index_ = index;
     record_ = &region_.participants().record(index_);
     joined_ = true;
+}
+
+// Every place is taken, by the dead perhaps: from one that is kept for this they can be recovered.
+bool Attachment::sweep_from_kept_place() {
+    const Result<std::uint32_t> place = region_.participants().join_kept();
+    if (!place) return false;
+    take_place(*place);
+    const bool can_sweep =
+        !region_.condemned() && (plan_.pool_count == 0 || make_pool_engines().has_value());
+    const bool freed = can_sweep && sweep() > 0;
+    leave();
+    joined_ = false;
+    for (std::optional<PoolEngine>& pool : pools_) pool.reset();
+    return freed;
+}
+
+Result<void> Attachment::join() {
+    Result<std::uint32_t> place = region_.join(role_);
+    if (!place && sweep_from_kept_place()) place = region_.join(role_);
+    if (!place) return std::unexpected(place.error());
+    take_place(*place);
     // Our identity is published; if the mailbox was condemned before, nobody saw us in time.
     if (region_.condemned()) return fail(Errc::not_found, "open");
     // Registered before the first message, so that sleepers' barriers reach this process.
@@ -139,8 +158,8 @@ std::uint64_t Attachment::holder_word() const noexcept {
     return holder_of(index_, unpack_place(record_->word.load(kRelaxed)).incarnation);
 }
 
-// True: taken. False: a live process holds it.
-Result<bool> Attachment::take_seat(Atomic<std::uint64_t>& seat) {
+// False: somebody else holds it.
+bool Attachment::take_seat(Atomic<std::uint64_t>& seat) noexcept {
     std::uint64_t nobody = 0;
     return seat.compare_exchange_strong(nobody, holder_word(), kSeqCst);
 }
@@ -163,9 +182,7 @@ Result<void> Attachment::take_pair_seat() {
         if (seat != first && faces_its_like(first)) {
             return fail(Errc::in_use, "open (two that only send, or only receive, are no pair)");
         }
-        const Result<bool> taken = take_seat(layout_->seats[seat]);
-        if (!taken) return std::unexpected(taken.error());
-        if (!*taken) continue;
+        if (!take_seat(layout_->seats[seat])) continue;
         seat_ = seat;
         record_->seat.store(seat, kRelaxed);
         return {};
@@ -177,9 +194,7 @@ Result<void> Attachment::take_roles() {
     if (role_ == Role::none) return {};
     if (plan_.sharing == Sharing::pair) return take_pair_seat();
     if (plan_.sharing == Sharing::single_receiver && has(role_, Role::receives)) {
-        const Result<bool> taken = take_seat(layout_->seats[0]);
-        if (!taken) return std::unexpected(taken.error());
-        if (!*taken) {
+        if (!take_seat(layout_->seats[0])) {
             // A handle that may do both goes on as a sender; one that only receives is refused.
             if (role_ == Role::receives) return fail(Errc::in_use, "open (single receiver)");
             role_ = Role::sends;
@@ -190,14 +205,11 @@ Result<void> Attachment::take_roles() {
 }
 
 Result<void> Attachment::make_pool_engines() {
-    const auto look = [](void* context) {
-        return static_cast<Attachment*>(context)->look_around();
-    };
     for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
         Result<PoolRing> ring = PoolRing::attach(
             region_.content().subspan(plan_.pool_offset[i], plan_.pool.total_bytes));
         if (!ring) return std::unexpected(ring.error());
-        pools_[i].emplace(*ring, layout_->bells[i], index_, waiting_, LookAround{look, this});
+        pools_[i].emplace(*ring, layout_->bells[i], index_, waiting_, around());
     }
     return {};
 }
@@ -235,6 +247,7 @@ Result<std::uint32_t> Attachment::take_door() {
             Result<void> made = region_.reserve(offset, plan_.lane_stride);
             if (made) made = create_lane(lane_memory(lane), plan_.lane);
             if (!made) {
+                region_.give_back(offset, plan_.lane_stride);
                 here.sender.store(0, kSeqCst);
                 return std::unexpected(made.error());
             }
@@ -251,9 +264,6 @@ Result<std::uint32_t> Attachment::take_door() {
 }
 
 Result<void> Attachment::make_lane_engines() {
-    const auto look = [](void* context) {
-        return static_cast<Attachment*>(context)->look_around();
-    };
     const bool pair = plan_.sharing == Sharing::pair;
     Atomic<std::uint32_t>* bell = pair ? nullptr : &layout_->bells[0].messages;
     if (has(role_, Role::sends)) {
@@ -265,7 +275,7 @@ Result<void> Attachment::make_lane_engines() {
         if (!sender) return std::unexpected(sender.error());
         LaneBound bound{lane_memory(*lane), *sender, plan_.capacity};
         lane_out_.emplace(std::move(*sender), std::move(bound), plan_.type_alignment, bell,
-                          waiting_, LookAround{look, this});
+                          waiting_, around());
     }
     if (!has(role_, Role::receives)) return {};
     const auto count = [](void* context) {
@@ -280,13 +290,20 @@ Result<void> Attachment::make_lane_engines() {
         if (self.door(actual).ready.load(kSeqCst) == 0) return {};
         return self.lane_memory(actual);
     };
-    lane_in_.emplace(LaneSource{count, memory, this}, bell, waiting_, LookAround{look, this});
+    lane_in_.emplace(LaneSource{count, memory, this}, bell, waiting_, around());
     return lane_in_->attach_lanes();
 }
 
 Result<void> Attachment::look_around() {
+    if (Result<void> good = check(); !good) return good;  // a forked child may not even sweep
     sweep();
     return check();
+}
+
+LookAround Attachment::around() noexcept {
+    return {.check = [](void* self) { return static_cast<Attachment*>(self)->check(); },
+            .look = [](void* self) { return static_cast<Attachment*>(self)->look_around(); },
+            .context = this};
 }
 
 std::uint32_t Attachment::sweep() {

@@ -102,7 +102,10 @@ private:
     [[nodiscard]] Result<void> take_roles();
     [[nodiscard]] Result<void> take_pair_seat();
     [[nodiscard]] bool faces_its_like(std::uint32_t seat) const noexcept;
-    [[nodiscard]] Result<bool> take_seat(Atomic<std::uint64_t>& seat);
+    [[nodiscard]] bool take_seat(Atomic<std::uint64_t>& seat) noexcept;
+    void take_place(std::uint32_t index) noexcept;
+    [[nodiscard]] bool sweep_from_kept_place();
+    [[nodiscard]] LookAround around() noexcept;
     [[nodiscard]] Result<void> make_engines();
     [[nodiscard]] Result<void> make_pool_engines();
     [[nodiscard]] Result<void> make_lane_engines();

@@ -30,6 +30,13 @@ std::string text_of(const RawMessage& message) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+bool sleeps(pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string stat;
+    std::getline(file, stat);
+    return stat.contains(") S");
+}
+
 // What holds for every mailbox, whatever carries it.
 class AnyMailbox : public testing::TestWithParam<std::tuple<Sharing, bool>> {
 protected:
@@ -259,6 +266,27 @@ TEST_F(NamedMailbox, OneThatIsDestroyedWhileItIsOpenedIsCreatedAgain) {
     EXPECT_TRUE(RawMailbox::destroy("m"));
 }
 
+// Where receivers sleep on a bell; a lane of a pair has none, its receiver looks after each slice.
+TEST_F(NamedMailbox, DestroyEndsASleepOnABellWithoutASlice) {
+    for (const auto& [sharing, acknowledged] : {std::pair{Sharing::any, false},
+                                                {Sharing::any, true},
+                                                {Sharing::single_receiver, false},
+                                                {Sharing::single_receiver, true},
+                                                {Sharing::pair, true}}) {
+        ASSERT_TRUE(RawMailbox::create(
+            "m", {.sharing = sharing, .acknowledged = acknowledged, .role = Role::none}));
+        kit::Child waiter{[] {
+            g_wait_slice = 24h;
+            RawMailbox in =
+                RawMailbox::open("m", {.role = Role::receives, .waiting = Waiting::park}).value();
+            EXPECT_EQ(in.receive().error().code, Errc::gone);
+        }};
+        ASSERT_TRUE(kit::wait_until([&] { return sleeps(waiter.pid()); }));
+        EXPECT_TRUE(RawMailbox::destroy("m"));
+        EXPECT_TRUE(waiter.wait().ok());
+    }
+}
+
 TEST_F(NamedMailbox, APairIsTwoWayAndNobodyReceivesHisOwn) {
     for (const bool acknowledged : {false, true}) {
         RawMailbox one =
@@ -375,13 +403,6 @@ TEST_F(NamedMailbox, ShortWaitsAndLoadRecoverTheDeadAsWell) {
     }
 }
 
-bool sleeps(pid_t pid) {
-    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
-    std::string stat;
-    std::getline(file, stat);
-    return stat.contains(") S");
-}
-
 TEST_F(NamedMailbox, AFirstMessageInANewLaneWhoseSenderDiedBeforeTheBellArrives) {
     ASSERT_TRUE(RawMailbox::create("m", {.sharing = Sharing::single_receiver, .role = Role::none}));
     kit::Child receiver{[] {
@@ -448,6 +469,8 @@ TEST_F(NamedMailbox, BadOptionsAreRefusedWithTheirName) {
         return RawMailbox::create("x", options).error().code;
     };
     EXPECT_EQ(code({.capacity = bounded(0)}), Errc::bad_argument);
+    EXPECT_EQ(code({.mode = 0}), Errc::bad_argument);
+    EXPECT_EQ(code({.mode = 04600}), Errc::bad_argument);
     EXPECT_EQ(code({.capacity = bounded(1U << 21U)}), Errc::bad_argument);
     EXPECT_EQ(code({.max_bytes = 0}), Errc::bad_argument);
     EXPECT_EQ(code({.loan_quota = 0}), Errc::bad_argument);

@@ -14,7 +14,7 @@ enum class Sharing : std::uint32_t {
     any = 0,              // one of those who receive, whoever comes first
     single_receiver = 1,  // one handle holds the receiving role; a further one with Role::both only
                           // sends, with Role::receives it is refused
-    pair = 2,             // two processes, both ways; nobody receives his own
+    pair = 2,             // two handles, both ways; none receives what it sent itself
 };
 
 struct Capacity {
@@ -32,7 +32,9 @@ struct MailboxOptions {
     bool acknowledged = false;            // a delivery is a lease until it is acked
     std::uint32_t max_bytes = 64 * 1024;  // largest message; a typed mailbox uses its type's size
     std::uint64_t reserve_bytes = 1U << 20;  // memory for payloads, taken at once
-    std::uint32_t loan_quota = 4;            // loans and messages that one handle may hold, 1 to 64
+    // Loans and messages that one handle may hold, 1 to 64. Memory for those of 32 handles lies
+    // beside the capacity; what more handles hold is taken from it.
+    std::uint32_t loan_quota = 4;
     std::uint32_t mode = 0600;
     Role role = Role::both;  // of the handle that create returns
     Waiting waiting = Waiting::adaptive;

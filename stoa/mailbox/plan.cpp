@@ -71,6 +71,9 @@ Result<void> derive(MailboxPlan& plan) {
 }  // namespace
 
 Result<MailboxPlan> MailboxPlan::make(const MailboxOptions& options, const TypeInfo& type) {
+    if ((options.mode & ~0777U) != 0 || (options.mode & 0600U) != 0600U) {
+        return fail(Errc::bad_argument, "mode (its owner must be able to read and write)");
+    }
     MailboxPlan plan;
     plan.sharing = options.sharing;
     plan.acknowledged = options.acknowledged;

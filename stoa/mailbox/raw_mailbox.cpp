@@ -146,7 +146,7 @@ Result<RawMailbox> RawMailbox::clone() const {
 
 Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_path) {
     if (Result<void> good = check_name(name); !good) return good;
-    const Result<Domain> domain = Domain::open(domain_path);
+    const Result<Domain> domain = Domain::find(domain_path);
     if (!domain) return std::unexpected(domain.error());
     const std::string file = mailbox_file(name);
     Result<Region> region = Region::open(*domain, file, RegionKind::mailbox);
@@ -159,13 +159,14 @@ Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_
         return std::unexpected(region.error());
     }
     const Result<bool> condemned = Region::destroy(*domain, file, *region);
-    if (!condemned) return std::unexpected(condemned.error());
+    // Also when its name could not be removed: it is condemned.
     if (MailboxLayout* layout = layout_at<MailboxLayout>(region->content(), 0)) {
         for (PoolBells& bells : layout->bells) {  // whoever sleeps wakes to `gone`
             ring_bell_for_all(bells.messages);
             ring_bell_for_all(bells.space);
         }
     }
+    if (!condemned) return std::unexpected(condemned.error());
     if (!*condemned) return fail(Errc::not_found, "destroy");
     return {};
 }
@@ -181,7 +182,7 @@ Result<void> RawMailbox::send_with(Payload message, Deadline deadline) {
     if (!at_->fits(message.bytes().size())) {
         return fail(Errc::wrong_size, "send (the mailbox holds values of one size)");
     }
-    Result<void> sent = fail(Errc::bad_argument, "send (this handle only receives)");
+    Result<void> sent = fail(Errc::bad_argument, "send (this handle does not send)");
     if (LaneOut* lane = at_->lane_out()) {
         sent = lane->send(message.bytes(), deadline);
     } else if (has(at_->role(), Role::sends)) {
@@ -196,13 +197,13 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
     if (LaneOut* lane = at_->lane_out()) {
         Result<std::span<std::byte>> room = lane->reserve(bytes, deadline);
         if (!room) return std::unexpected(room.error());
-        return RawLoan{at_, PoolLoan{}, *room};
+        return RawLoan{at_, PoolLoan{}, room->first(bytes)};
     }
     if (!has(at_->role(), Role::sends))
-        return fail(Errc::bad_argument, "loan (this handle only receives)");
+        return fail(Errc::bad_argument, "loan (this handle does not send)");
     const Result<PoolLoan> loan = at_->out()->reserve(bytes, deadline);
     if (!loan) return std::unexpected(loan.error());
-    return RawLoan{at_, *loan, at_->out()->room(*loan)};
+    return RawLoan{at_, *loan, at_->out()->room(*loan).first(bytes)};
 }
 
 Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
@@ -214,7 +215,7 @@ Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
         return RawMessage{at_, *message};
     }
     if (!has(at_->role(), Role::receives))
-        return fail(Errc::bad_argument, "receive (this handle only sends)");
+        return fail(Errc::bad_argument, "receive (this handle does not receive)");
     const Result<PoolLoan> loan = at_->in()->receive(deadline);
     if (!loan) return std::unexpected(loan.error());
     at_->count_received(1);

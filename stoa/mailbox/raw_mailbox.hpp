@@ -97,6 +97,7 @@ public:
     // Abandons what was not committed.
     ~RawLoan() { drop(); }
 
+    // As many bytes as were asked for; what they hold is what lay there before.
     [[nodiscard]] std::span<std::byte> room() const noexcept { return room_; }
     // Sends the first `bytes` of it; waits for a slot while the mailbox is full. After an error the
     // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
@@ -142,7 +143,8 @@ public:
                                                    const MailboxOptions& options = {},
                                                    const TypeInfo& type = {});
     // Errors: not_found, bad_name, denied, unsafe_folder, bad_layout, wrong_version, wrong_type,
-    //         in_use (the role is taken), no_free_place, limit_reached
+    //         in_use (the role is taken), no_free_place, limit_reached, exists (it is condemned,
+    //         and whoever removes its name has stopped: after 1 s)
     [[nodiscard]] static Result<RawMailbox> open(std::string_view name,
                                                  const OpenOptions& options = {},
                                                  const TypeInfo* type = nullptr);
@@ -156,7 +158,8 @@ public:
                                                              const TypeInfo& type = {});
     [[nodiscard]] static Result<RawMailbox> attach(sys::Fd file, const OpenOptions& options = {},
                                                    const TypeInfo* type = nullptr);
-    // Destroys it: its name is free, waiting calls of others return `gone`. Errors: not_found, ...
+    // Destroys it: its name is free, waiting calls of others return `gone`, within 100 ms. Errors:
+    // as open
     static Result<void> destroy(std::string_view name, std::string_view domain = {});
 
     RawMailbox(RawMailbox&& other) noexcept : at_{std::exchange(other.at_, nullptr)} {}

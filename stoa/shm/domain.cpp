@@ -25,20 +25,25 @@ std::string default_path() {
 
 }  // namespace
 
-Result<Domain> Domain::open(std::string_view path) {
+Result<Domain> Domain::find(std::string_view path) {
     Domain domain;
     domain.path_ = path.empty() ? default_path() : std::string{path};
     Result<sys::Fd> folder = sys::open_folder(domain.path_.c_str());
-    if (!folder && folder.error().code == Errc::not_found) {
-        folder = sys::create_folder(domain.path_.c_str());
-        // Its parent is missing. Not `not_found`: that is for names in the domain.
-        if (!folder && folder.error().code == Errc::not_found) {
-            return fail(Errc::unsafe_folder, "make the domain folder", folder.error().os_errno);
-        }
-    }
     if (!folder) return std::unexpected(folder.error());
     domain.folder_ = std::move(*folder);
     return domain;
+}
+
+Result<Domain> Domain::open(std::string_view path) {
+    Result<Domain> domain = find(path);
+    if (domain || domain.error().code != Errc::not_found) return domain;
+    const std::string chosen = path.empty() ? default_path() : std::string{path};
+    if (const Result<sys::Fd> made = sys::create_folder(chosen.c_str()); !made) {
+        // Its parent is missing. Not `not_found`: that is for names in the domain.
+        if (made.error().code != Errc::not_found) return std::unexpected(made.error());
+        return fail(Errc::unsafe_folder, "make the domain folder", made.error().os_errno);
+    }
+    return find(path);
 }
 
 Result<std::vector<std::string>> Domain::names_of(std::string_view suffix) const {
@@ -55,7 +60,7 @@ Result<std::vector<std::string>> Domain::names_of(std::string_view suffix) const
 }
 
 Result<void> check_name(std::string_view name) noexcept {
-    if (name.empty() || name.size() > kMaxNameBytes || name.front() == '.' ||
+    if (name.empty() || name.size() > kMaxNameBytes || name.front() == '.' || name.front() == '-' ||
         !std::all_of(name.begin(), name.end(), allowed)) {
         return fail(Errc::bad_name, "name");
     }

@@ -27,6 +27,8 @@ public:
     //         missing
     //         denied, os
     [[nodiscard]] static Result<Domain> open(std::string_view path = {});
+    // The same, but a folder that is missing is not_found: for whoever only looks for a name.
+    [[nodiscard]] static Result<Domain> find(std::string_view path = {});
 
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] const sys::Fd& folder() const noexcept { return folder_; }
@@ -39,7 +41,7 @@ private:
     sys::Fd folder_;
 };
 
-// 1 to 200 of A-Z a-z 0-9 . _ - and no dot first.
+// 1 to 200 of A-Z a-z 0-9 . _ - and no dot or dash first.
 [[nodiscard]] Result<void> check_name(std::string_view name) noexcept;
 
 }  // namespace stoa

@@ -89,6 +89,8 @@ Result<Region> Region::make(sys::Fd file, const RegionPlan& plan, InitContent in
         done = sys::reserve(file, content_offset, plan.reserved_bytes);
     }
     if (!done) return std::unexpected(done.error());
+    const Result<sys::FileInfo> info = sys::info(file);
+    if (!info) return std::unexpected(info.error());
     Result<sys::Mapping> mapping = sys::map_shared(file, *file_bytes, sys::Access::read_write);
     if (!mapping) return std::unexpected(mapping.error());
     RegionLayout* layout = layout_at<RegionLayout>(mapping->bytes(), 0);
@@ -99,6 +101,7 @@ Result<Region> Region::make(sys::Fd file, const RegionPlan& plan, InitContent in
     layout->table_offset = table_offset;
     layout->content_offset = content_offset;
     layout->content_bytes = plan.content_bytes;
+    layout->inode = info->inode;
     layout->checksum = checksum_of(*layout);
     done =
         Participants::create(mapping->bytes().subspan(table_offset, content_offset - table_offset),
@@ -121,6 +124,7 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
     if (layout->checksum != checksum_of(*layout) || layout->file_bytes != info->bytes) {
         return fail(Errc::bad_layout, "region");
     }
+    if (layout->inode != info->inode) return fail(Errc::bad_layout, "region (a copy of one)");
     if (layout->kind != static_cast<std::uint32_t>(kind)) return fail(Errc::wrong_type, "region");
     const std::uint64_t state = layout->state.load(kSeqCst);
     if (state != kRegionLive && state != kRegionCondemned) return fail(Errc::bad_layout, "region");
@@ -229,6 +233,11 @@ Result<void> Region::reserve(std::uint64_t content_offset, std::uint64_t bytes) 
         return fail(Errc::bad_argument, "region.reserve");
     }
     return sys::reserve(file_, content_offset_ + content_offset, bytes);
+}
+
+void Region::give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept {
+    if (content_offset > content_.size() || bytes > content_.size() - content_offset) return;
+    static_cast<void>(sys::punch_hole(file_, content_offset_ + content_offset, bytes));
 }
 
 Result<std::uint32_t> Region::join(Role role) {

@@ -53,7 +53,8 @@ public:
     // Memory without a name (memfd): passed on by fork, or as a descriptor over a socket.
     [[nodiscard]] static Result<Region> create_anonymous(const RegionPlan& plan, InitContent init,
                                                          void* context);
-    // Errors: not_found, denied, bad_layout, wrong_version
+    // Errors: not_found, denied, bad_layout, wrong_version, limit_reached, exists (condemned, and
+    //         whoever removes its name has stopped: after 1 s)
     [[nodiscard]] static Result<Region> open(const Domain& domain, std::string_view file_name,
                                              RegionKind kind,
                                              sys::Access access = sys::Access::read_write);
@@ -84,6 +85,8 @@ public:
 
     // Backs more of the content with memory, before anything touches it. Errors: out_of_space
     [[nodiscard]] Result<void> reserve(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
+    // Gives memory back that nobody uses: what a reservation that failed half-way got.
+    void give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
 
 private:
     Region() = default;

@@ -1,4 +1,4 @@
-// Memory image of a region, format v1. docs/formats/region.md holds this table; a test compares.
+// Memory image of a region, format v2. docs/formats/region.md holds this table; a test compares.
 //
 // RegionLayout
 //   offset bytes field           writer        rule
@@ -9,7 +9,8 @@
 //       24     8 table_offset    creator       of the participant table
 //       32     8 content_offset  creator       multiple of 4096
 //       40     8 content_bytes   creator       address space of the content
-//       48     8 checksum        creator       FNV-1a of bytes 0 .. 47
+//       48     8 inode           creator       of the very file: a copy of it is refused
+//       56     8 checksum        creator       FNV-1a of bytes 0 .. 55
 //       64     8 state           anyone (CAS)  1 LIVE, 2 CONDEMNED: destroyed, its name is to go
 //      128     - participants    -             see participants_layout.hpp, page-aligned
 //        -     - content         -             page-aligned
@@ -25,7 +26,7 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kRegionMagic = magic_of("STOARGN1");
-inline constexpr std::uint32_t kRegionVersion = 1;
+inline constexpr std::uint32_t kRegionVersion = 2;
 
 enum class RegionKind : std::uint32_t { mailbox = 1 };
 
@@ -40,6 +41,7 @@ struct RegionLayout {
     std::uint64_t table_offset;
     std::uint64_t content_offset;
     std::uint64_t content_bytes;
+    std::uint64_t inode;
     std::uint64_t checksum;
     alignas(kCacheLine) Atomic<std::uint64_t> state;
 };
@@ -48,7 +50,8 @@ static_assert(offsetof(RegionLayout, kind) == 12 && offsetof(RegionLayout, file_
 static_assert(offsetof(RegionLayout, table_offset) == 24);
 static_assert(offsetof(RegionLayout, content_offset) == 32);
 static_assert(offsetof(RegionLayout, content_bytes) == 40);
-static_assert(offsetof(RegionLayout, checksum) == 48 && offsetof(RegionLayout, state) == 64);
+static_assert(offsetof(RegionLayout, inode) == 48 && offsetof(RegionLayout, checksum) == 56);
+static_assert(offsetof(RegionLayout, state) == 64);
 static_assert(sizeof(RegionLayout) == 128 && std::is_standard_layout_v<RegionLayout>);
 
 }  // namespace stoa

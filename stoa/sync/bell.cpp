@@ -20,9 +20,10 @@ void ring_bell_for_all(Atomic<std::uint32_t>& bell) noexcept {
     sys::futex_wake(bell, kWakeAll);
 }
 
-bool sleep_on_bell(Atomic<std::uint32_t>& bell, std::uint32_t seen, Deadline deadline) noexcept {
+void sleep_on_bell(Atomic<std::uint32_t>& bell, std::uint32_t seen,
+                   std::chrono::nanoseconds longest) noexcept {
     STOA_CRASH_POINT("bell.sleep.before");
-    return sys::futex_wait(bell, seen, deadline.left(g_wait_slice)) != sys::FutexWait::timed_out;
+    static_cast<void>(sys::futex_wait(bell, seen, longest));
 }
 
 }  // namespace stoa

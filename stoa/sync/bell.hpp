@@ -57,14 +57,16 @@ void ring_bell_for_all(Atomic<std::uint32_t>& bell) noexcept;
 
 enum class Waited : std::uint8_t { ready, timed_out, stopped };
 
-// One sleep of at most a slice. Returns true when it may have been woken.
-bool sleep_on_bell(Atomic<std::uint32_t>& bell, std::uint32_t seen, Deadline deadline) noexcept;
+// One sleep, of at most `longest`.
+void sleep_on_bell(Atomic<std::uint32_t>& bell, std::uint32_t seen,
+                   std::chrono::nanoseconds longest) noexcept;
 
-// Waits until ready() is true. After each slice look_around() may end the wait by returning false.
+// Waits until ready() is true. look(due) may end the wait by returning false: it is called after
+// every sleep, and `due` once in a slice, when it is time to look at the others.
 // `slept` tells whether it went to sleep (then the caller passes the wake on, see ring_bell).
-template <typename Ready, typename LookAround>
+template <typename Ready, typename Look>
 Waited wait_on_bell(Atomic<std::uint32_t>& bell, Deadline deadline, Waiting waiting, bool& slept,
-                    Ready&& ready, LookAround&& look_around) {
+                    Ready&& ready, Look&& look) {
     slept = false;
     if (ready()) return Waited::ready;
     if (waiting == Waiting::adaptive) {
@@ -84,14 +86,15 @@ Waited wait_on_bell(Atomic<std::uint32_t>& bell, Deadline deadline, Waiting wait
             const std::uint32_t seen = bell.fetch_or(1, kSeqCst) | 1U;  // B1
             if (ready()) return Waited::ready;                          // B2
             slept = true;
-            sleep_on_bell(bell, seen, deadline);  // B3
+            sleep_on_bell(bell, seen, deadline.left(slice.left(g_wait_slice)));  // B3
             // Others may still sleep, also when this one gives up without being ready.
             bell.fetch_or(1, kSeqCst);
+            if (!look(false)) return Waited::stopped;  // before it takes what is ready
             if (ready()) return Waited::ready;
         }
         if (deadline.passed()) return Waited::timed_out;
         if (slice.passed()) {
-            if (!look_around()) return Waited::stopped;
+            if (!look(true)) return Waited::stopped;
             slice = Deadline::after(g_wait_slice);
         }
     }

@@ -38,7 +38,7 @@ TEST(Bell, NoWakeUpIsLostWithInfiniteSlices) {
                     return tokens.load(kSeqCst) > 0 || taken.load() >= kTokens;
                 };
                 wait_on_bell(bell, Deadline::never(), Waiting::park, slept, ready,
-                             [] { return true; });
+                             [](bool) { return true; });
                 if (take() && taken.fetch_add(1) + 1 == kTokens) ring_bell_for_all(bell);
                 if (slept && tokens.load(kSeqCst) > 0) ring_bell(bell);
             }
@@ -64,9 +64,9 @@ TEST(Bell, ARingBetweenTheFirstLookAndTheSleepBitIsSeen) {
         return false;
     };
     bool slept = false;
-    EXPECT_EQ(
-        wait_on_bell(bell, Deadline::after(20s), Waiting::park, slept, ready, [] { return true; }),
-        Waited::ready);
+    EXPECT_EQ(wait_on_bell(bell, Deadline::after(20s), Waiting::park, slept, ready,
+                           [](bool) { return true; }),
+              Waited::ready);
     EXPECT_FALSE(slept);
 }
 
@@ -75,7 +75,7 @@ TEST(Bell, TheDeadlineEndsTheWait) {
     bool slept = false;
     EXPECT_EQ(wait_on_bell(
                   bell, Deadline::after(5ms), Waiting::park, slept, [] { return false; },
-                  [] { return true; }),
+                  [](bool) { return true; }),
               Waited::timed_out);
     EXPECT_TRUE(slept);
 }
@@ -85,7 +85,23 @@ TEST(Bell, ALookAroundCanEndTheWait) {
     bool slept = false;
     EXPECT_EQ(wait_on_bell(
                   bell, Deadline::never(), Waiting::adaptive, slept, [] { return false; },
-                  [] { return false; }),
+                  [](bool due) { return !due; }),
+              Waited::stopped);
+}
+
+TEST(Bell, ARingThatBringsNothingLetsTheSleeperLookWhetherToGoOn) {
+    const InfiniteSlices infinite;
+    Atomic<std::uint32_t> bell{0};
+    Atomic<std::uint32_t> gone{0};
+    std::jthread ringer{[&] {
+        while ((bell.load(kSeqCst) & 1U) == 0) std::this_thread::yield();
+        gone.store(1, kSeqCst);
+        ring_bell_for_all(bell);
+    }};
+    bool slept = false;
+    EXPECT_EQ(wait_on_bell(
+                  bell, Deadline::after(20s), Waiting::park, slept, [] { return false; },
+                  [&](bool) { return gone.load(kSeqCst) == 0; }),
               Waited::stopped);
 }
 

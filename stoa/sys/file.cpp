@@ -62,7 +62,10 @@ Result<Fd> open_folder(const char* path) noexcept {
 }
 
 Result<Fd> create_folder(const char* path) noexcept {
-    if (::mkdir(path, 0700) != 0 && errno != EEXIST) return fail_errno("mkdir folder");
+    const bool made = ::mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST) return fail_errno("mkdir folder");
+    // A umask may have taken the owner's own rights away.
+    if (made && ::chmod(path, 0700) != 0) return fail_errno("chmod folder");
     return open_folder(path);
 }
 

@@ -112,7 +112,10 @@ TEST_F(BadInputTest, NoPermissionIsASentence) {
 TEST_F(BadInputTest, AFolderThatIsNotOursAloneIsRefused) {
     expect_sentence(stoa({"--domain", "/usr", "mailbox", "ls"}), 1, "STOA_DOMAIN");
     expect_sentence(stoa({"--domain", "/usr", "mailbox", "create", "m"}), 1, "STOA_DOMAIN");
-    expect_sentence(stoa({"--domain", "/nowhere/at/all", "recv", "m"}), 1, "STOA_DOMAIN");
+    expect_sentence(stoa({"--domain", "/nowhere/at/all", "mailbox", "create", "m"}), 1,
+                    "STOA_DOMAIN");
+    expect_sentence(stoa({"--domain", "/nowhere/at/all", "recv", "m"}), 4, "create it first");
+    EXPECT_EQ(done({"--domain", "/nowhere/at/all", "mailbox", "ls"}), "no mailboxes\n");
     expect_sentence(stoa({"--domain", "/etc/passwd", "gc"}), 1, "STOA_DOMAIN");
     ASSERT_EQ(::chmod(domain_.path().c_str(), 0755), 0);
     expect_sentence(stoa({"mailbox", "create", "m"}), 1, "mode 0700");
@@ -120,19 +123,49 @@ TEST_F(BadInputTest, AFolderThatIsNotOursAloneIsRefused) {
     EXPECT_TRUE(domain_.entries().empty());
 }
 
-// A shell in a mount namespace whose domain has room for 2 MiB.
-TEST_F(BadInputTest, AFullFileSystemIsAnErrorAndLeavesNothingHalfMade) {
-    const std::string path = domain_.path();
-    const bool root = is_root();
-    ::setenv("STOA", kit::reachable(STOA_COMMAND).c_str(), 1);
-    const auto small_domain = [&] {
-        kit::enter_namespaces(CLONE_NEWNS);
-        kit::mount_tmpfs(path.c_str(), 2 << 20);
-        if (!root) return;
-        STOA_CHECK(::chown(path.c_str(), kit::kNobody, kit::kNobody) == 0);
-        kit::become_nobody();
-    };
-    const Finished end = kit::run({"/bin/bash", "-c", R"(
+class SmallDomainTest : public BadInputTest {
+protected:
+    // Runs a script in a mount namespace whose domain has room for so many bytes.
+    Finished run(std::uint64_t room, const char* script) {
+        const std::string path = domain_.path();
+        const bool root = is_root();
+        ::setenv("STOA", kit::reachable(STOA_COMMAND).c_str(), 1);
+        const auto small_domain = [&] {
+            kit::enter_namespaces(CLONE_NEWNS);
+            kit::mount_tmpfs(path.c_str(), room);
+            if (!root) return;
+            STOA_CHECK(::chown(path.c_str(), kit::kNobody, kit::kNobody) == 0);
+            kit::become_nobody();
+        };
+        return kit::run({"/bin/bash", "-c", script}, {.in_child = small_domain});
+    }
+};
+
+TEST_F(SmallDomainTest, TheDeadWhoFillTheTableAreRecoveredThoughItCannotGrow) {
+    const Finished end = run(2 << 20, R"(
+        mkfifo $STOA_DOMAIN/f; exec 9<>$STOA_DOMAIN/f; $STOA mailbox create m > /dev/null
+        for i in $(seq 28); do $STOA send m <&9 & pids="$pids $!"; done
+        until [ $($STOA mailbox info m | grep -c sends) = 28 ]; do :; done
+        kill -9 $pids; wait; head -c 4M /dev/zero > $STOA_DOMAIN/rest
+        $STOA send m x; echo $?; $STOA recv m
+        $STOA mailbox info m | grep -c sends)");
+    EXPECT_EQ(end.out, "0\nx\n0\n") << end.err;
+}
+
+TEST_F(SmallDomainTest, ASenderForWhomThereIsNoMemoryTakesNone) {
+    const Finished end = run(22 << 20, R"(
+        mkfifo $STOA_DOMAIN/f; exec 9<>$STOA_DOMAIN/f
+        $STOA mailbox create m --sharing single_receiver --reserve 8MiB > /dev/null
+        $STOA send m <&9 & $STOA send m <&9 &
+        until [ $($STOA mailbox info m | grep -c sends) = 2 ]; do :; done
+        before=$(stat -f -c %f $STOA_DOMAIN); $STOA send m x; echo $?
+        [ $before -gt 1024 ] && [ $(stat -f -c %f $STOA_DOMAIN) = $before ]; echo $?
+        kill %1 %2)");
+    EXPECT_EQ(end.out, "1\n0\n") << end.err;
+}
+
+TEST_F(SmallDomainTest, AFullFileSystemIsAnErrorAndLeavesNothingHalfMade) {
+    const Finished end = run(2 << 20, R"(
         $STOA mailbox create big --reserve 64MiB; echo $? $(ls -A $STOA_DOMAIN | wc -l)
         $STOA mailbox create one > /dev/null; echo $?
         $STOA mailbox create two; echo $? $(ls -A $STOA_DOMAIN)
@@ -141,8 +174,7 @@ TEST_F(BadInputTest, AFullFileSystemIsAnErrorAndLeavesNothingHalfMade) {
         $STOA mailbox create lanes --sharing single_receiver > /dev/null; echo $?
         sleep 100 | $STOA send lanes & until $STOA mailbox info lanes | grep -q sends; do :; done
         $STOA send lanes x; echo $?
-        kill %1; $STOA mailbox rm lanes; ls -A $STOA_DOMAIN)"},
-                                  {.in_child = small_domain});
+        kill %1; $STOA mailbox rm lanes; ls -A $STOA_DOMAIN)");
     EXPECT_EQ(end.out, "1 0\n0\n1 one.mailbox\nx\n0\n1\n");
     EXPECT_NE(end.err.find("mailbox create two: "), std::string::npos) << end.err;
     EXPECT_NE(end.err.find("send lanes: "), std::string::npos) << end.err;

@@ -73,10 +73,17 @@ const std::vector<Image>& images() {
 
 void mend_checksum(Page& first) {
     std::uint64_t hash = 14695981039346656037ULL;
-    for (std::size_t i = 0; i < 48; ++i) {
+    for (std::size_t i = 0; i < 56; ++i) {
         hash = (hash ^ static_cast<std::uint8_t>(first.bytes[i])) * 1099511628211ULL;
     }
-    std::memcpy(first.bytes.data() + 48, &hash, sizeof hash);
+    std::memcpy(first.bytes.data() + 56, &hash, sizeof hash);
+}
+
+// A region knows its file.
+void put_inode(Page& first, const sys::Fd& file) {
+    const std::uint64_t inode = sys::info(file).value().inode;
+    std::memcpy(first.bytes.data() + 48, &inode, sizeof inode);
+    mend_checksum(first);
 }
 
 void use(RawMailbox& box) {
@@ -98,6 +105,8 @@ void use(RawMailbox& box) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 1) return 0;
     Image image = images()[data[0] % images().size()];
+    sys::Fd file = sys::make_memory("fuzz").value();
+    put_inode(image.pages.front(), file);
     const bool mend = data[0] >= 128;
     for (std::size_t at = 1; at + 11 <= size; at += 11) {
         std::uint16_t offset = 0;
@@ -106,7 +115,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::memcpy(page.bytes.data() + offset % (kPage - 7), data + at + 3, 8);
     }
     if (mend) mend_checksum(image.pages.front());
-    sys::Fd file = sys::make_memory("fuzz").value();
     if (ftruncate(file.get(), static_cast<off_t>(image.bytes)) != 0) return 0;
     for (const Page& page : image.pages) {
         if (pwrite(file.get(), page.bytes.data(), kPage, static_cast<off_t>(page.offset)) < 0) {
