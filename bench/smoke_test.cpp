@@ -30,6 +30,11 @@ TEST_P(Smoke, WhatArrivesIsWhatWasSent) {
                 try {
                     const Sample sample =
                         measure(subject, c, machine.cpus, {.seconds = 0.003, .patience = 20});
+                    // A rival that hangs is left out, as in the bench; a wrong message is not.
+                    if (subject.kind == Kind::rival && sample.failure.starts_with("hung")) {
+                        std::cout << subject.name << " left out: " << sample.failure << '\n';
+                        continue;
+                    }
                     EXPECT_EQ(sample.failure, "") << subject.name << ", " << describe(c);
                     ++measured;
                 } catch (const Unavailable& why) {
