@@ -235,9 +235,9 @@ Result<void> Region::reserve(std::uint64_t content_offset, std::uint64_t bytes) 
     return sys::reserve(file_, content_offset_ + content_offset, bytes);
 }
 
-void Region::give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept {
-    if (content_offset > content_.size() || bytes > content_.size() - content_offset) return;
-    static_cast<void>(sys::punch_hole(file_, content_offset_ + content_offset, bytes));
+bool Region::give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept {
+    if (content_offset > content_.size() || bytes > content_.size() - content_offset) return false;
+    return sys::punch_hole(file_, content_offset_ + content_offset, bytes).has_value();
 }
 
 Result<std::uint32_t> Region::join(Role role) {

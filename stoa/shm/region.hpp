@@ -85,8 +85,9 @@ public:
 
     // Backs more of the content with memory, before anything touches it. Errors: out_of_space
     [[nodiscard]] Result<void> reserve(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
-    // Gives memory back that nobody uses: what a reservation that failed half-way got.
-    void give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
+    // Gives memory back that nobody uses: what a reservation that failed half-way got. False: the
+    // file system refused, and it stays until the region goes.
+    bool give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
 
 private:
     Region() = default;

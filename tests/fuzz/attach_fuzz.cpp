@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "stoa/sys/file.hpp"
 #include "stoa/sys/memfd.hpp"
 
 namespace {
