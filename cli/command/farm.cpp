@@ -25,10 +25,10 @@ Exit farm_on(farm::Options& options, const std::vector<std::string>& command) {
 
 void add_farm(CLI::App& app, Chosen& chosen) {
     auto options = std::make_shared<farm::Options>();
-    CLI::App* verb = app.add_subcommand("farm",
-                                        "farm -- COMMAND [ARGUMENT ...]: Cut standard input at "
-                                        "line ends into tasks, run COMMAND on "
-                                        "each in worker processes, print the results in order");
+    CLI::App* verb = app.add_subcommand(
+        "farm",
+        "farm -- COMMAND [ARGUMENT ...]: Cut standard input at line ends into tasks, run COMMAND "
+        "on each in worker processes, print the results in order");
     verb->add_option("--workers", options->workers, "Worker processes, 1 to 1024 [one a processor]")
         ->check(whole_number(1, 1024));
     CLI::Option* block = add_bytes(*verb, "--block", options->cut.block_bytes,
@@ -40,8 +40,8 @@ void add_farm(CLI::App& app, Chosen& chosen) {
                      "How often a COMMAND that failed is run again, at most 10000 [2]")
         ->check(whole_number(0, farm::kMaxRetries));
     verb->add_option("--window", options->window,
-                     "Tasks that may be ahead of the oldest missing result "
-                     "at most 100000 [16 a worker, at least 64]")
+                     "Tasks that may be ahead of the oldest missing result, at most 100000 "
+                     "[16 a worker, at least 64]")
         ->check(whole_number(1, 100'000));
     verb->add_flag("--quiet", options->quiet, "No progress bar");
     verb->add_option("--report", options->report, "Write the facts of the run into FILE, as JSON")

@@ -36,8 +36,7 @@ public:
     // What kind of value; ranges and defaults are said in the text.
     std::string make_option_opts(const CLI::Option* option) const override {
         if (option->get_type_size() == 0 || option->get_positional()) return "";
-        const std::string kind =
-            option->get_type_name().substr(0, option->get_type_name().find(':'));
+        const std::string kind = option->get_type_name();
         if (kind.empty()) return "";
         return kind == "UINT" || kind == "INT" ? " N" : " " + kind;
     }

@@ -1,9 +1,6 @@
 // stoa mailbox create NAME
 #include <fmt/format.h>
 
-#include <limits>
-#include <map>
-
 #include "cli/command/command.hpp"
 #include "cli/command/facts.hpp"
 #include "cli/output.hpp"
@@ -54,6 +51,13 @@ std::uint32_t parse_mode(const std::string& text) {
     return static_cast<std::uint32_t>(mode);
 }
 
+Sharing parse_sharing(const std::string& text) {
+    for (const Sharing sharing : {Sharing::any, Sharing::single_receiver, Sharing::pair}) {
+        if (text == name_of(sharing)) return sharing;
+    }
+    throw CLI::ValidationError("--sharing", text + " is not any, single_receiver or pair");
+}
+
 void check_max_bytes(Options& options) {
     if (options.max_bytes < 1 || options.max_bytes > 1U << 30U) {
         throw CLI::ValidationError("--max-bytes", "it must be 1 to 1GiB");
@@ -70,19 +74,10 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
     add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message, at most 1GiB [64KiB]");
     add_bytes(verb, "--reserve", mailbox.reserve_bytes,
               "Memory for payloads, as far as capacity and size can use it [1MiB]");
-    const std::map<std::string, Sharing> sharings{{"any", Sharing::any},
-                                                  {"single_receiver", Sharing::single_receiver},
-                                                  {"pair", Sharing::pair}};
     verb.add_option_function<std::string>(
             "--sharing",
-            [options, sharings](const std::string& text) {
-                options->mailbox.sharing = sharings.at(text);
-            },
+            [options](const std::string& text) { options->mailbox.sharing = parse_sharing(text); },
             "Who gets a message when several receive: any, single_receiver or pair [any]")
-        ->check([sharings](const std::string& text) -> std::string {
-            if (sharings.contains(text)) return {};
-            return text + " is not any, single_receiver or pair";
-        })
         ->type_name("WHO");
     verb.add_flag("--ack", mailbox.acknowledged,
                   "Acknowledged: a message that its receiver did not finish is delivered again");

@@ -69,8 +69,7 @@ Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
     Result<std::unique_ptr<Attachment>> entered =
         enter(std::move(*region), std::move(*plan), options.role, options.waiting);
     if (!entered) return entered;
-    const Result<void> published =
-        (*entered)->region_.publish(*domain, mailbox_file(name), RegionKind::mailbox);
+    const Result<void> published = (*entered)->region_.publish(*domain, mailbox_file(name));
     if (!published) return std::unexpected(published.error());
     return entered;
 }

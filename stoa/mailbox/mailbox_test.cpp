@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -285,6 +286,47 @@ TEST_F(NamedMailbox, DestroyEndsASleepOnABellWithoutASlice) {
         EXPECT_TRUE(RawMailbox::destroy("m"));
         EXPECT_TRUE(waiter.wait().ok());
     }
+}
+
+TEST_F(NamedMailbox, ALoanShowsAsManyBytesAsWereAskedFor) {
+    for (const Sharing sharing : {Sharing::any, Sharing::single_receiver}) {
+        RawMailbox box = RawMailbox::create("m", {.sharing = sharing, .max_bytes = 100}).value();
+        RawLoan loan = box.loan(50).value();
+        EXPECT_EQ(loan.room().size(), 50U);
+        EXPECT_EQ(loan.commit(51).error().code, Errc::too_big);
+        EXPECT_TRUE(loan.commit(50));
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
+TEST_F(NamedMailbox, AChildThatASignalHandlerForkedInAWaitDoesNotReceive) {
+    ASSERT_TRUE(RawMailbox::create("m", {.role = Role::none}));
+    kit::Child waiter{[] {
+        static pid_t forked = -1;
+        RawMailbox in =
+            RawMailbox::open("m", {.role = Role::receives, .waiting = Waiting::park}).value();
+        g_wait_slice = 24h;
+        std::signal(SIGUSR1, [](int) {
+            forked = ::fork();
+            if (forked == 0) ::alarm(10);
+        });
+        const Result<RawMessage> got = in.receive();
+        if (forked == 0) ::_exit(!got && got.error().code == Errc::forked ? 0 : 1);
+        EXPECT_TRUE(got);
+        int status = -1;
+        EXPECT_EQ(::waitpid(forked, &status, 0), forked);
+        EXPECT_EQ(status, 0);
+    }};
+    ASSERT_TRUE(kit::wait_until([&] { return sleeps(waiter.pid()); }));
+    waiter.send_signal(SIGUSR1);
+    const std::string children = "/proc/" + std::to_string(waiter.pid()) + "/task/" +
+                                 std::to_string(waiter.pid()) + "/children";
+    ASSERT_TRUE(kit::wait_until([&] {
+        std::string child;
+        return !(std::ifstream{children} >> child).fail();
+    }));
+    EXPECT_TRUE(RawMailbox::open("m", {.role = Role::sends}).value().send("to the parent"));
+    EXPECT_TRUE(waiter.wait().ok());
 }
 
 TEST_F(NamedMailbox, APairIsTwoWayAndNobodyReceivesHisOwn) {

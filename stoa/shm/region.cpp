@@ -154,8 +154,9 @@ Result<Region> Region::create_unnamed(const Domain& domain, const RegionPlan& pl
     return make(std::move(*file), plan, init, context);
 }
 
-Result<void> Region::publish(const Domain& domain, std::string_view file_name, RegionKind kind) {
+Result<void> Region::publish(const Domain& domain, std::string_view file_name) {
     const std::string name{file_name};
+    const auto kind = static_cast<RegionKind>(layout_->kind);  // nobody else has it yet
     for (int turn = 0; turn < 100; ++turn) {
         STOA_CRASH_POINT("region.create.before_publish");
         const Result<void> published = sys::publish(file_, domain.folder(), name.c_str());
@@ -170,7 +171,7 @@ Result<Region> Region::create(const Domain& domain, std::string_view file_name,
                               const RegionPlan& plan, InitContent init, void* context) {
     Result<Region> region = create_unnamed(domain, plan, init, context);
     if (!region) return region;
-    const Result<void> published = region->publish(domain, file_name, plan.kind);
+    const Result<void> published = region->publish(domain, file_name);
     if (!published) return std::unexpected(published.error());
     return region;
 }

@@ -44,8 +44,7 @@ public:
     [[nodiscard]] static Result<Region> create_unnamed(const Domain& domain, const RegionPlan& plan,
                                                        InitContent init, void* context);
     // Gives it its name: from now on others find it, complete. Errors: exists, denied
-    [[nodiscard]] Result<void> publish(const Domain& domain, std::string_view file_name,
-                                       RegionKind kind);
+    [[nodiscard]] Result<void> publish(const Domain& domain, std::string_view file_name);
     // Both.
     [[nodiscard]] static Result<Region> create(const Domain& domain, std::string_view file_name,
                                                const RegionPlan& plan, InitContent init,

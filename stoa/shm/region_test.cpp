@@ -168,6 +168,17 @@ TEST_F(RegionTest, NamesAreChecked) {
     EXPECT_FALSE(check_name(std::string(201, 'a')));
 }
 
+TEST_F(RegionTest, ANewFolderIsItsOwnersWhateverTheUmask) {
+    const std::string folder = temp_.path() + "/new";
+    const mode_t before = ::umask(0777);
+    EXPECT_TRUE(Domain::open(folder));
+    ::umask(before);
+    struct stat facts{};
+    ASSERT_EQ(::stat(folder.c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_mode & 0777U, 0700U);
+    ASSERT_EQ(::rmdir(folder.c_str()), 0);
+}
+
 TEST_F(RegionTest, AFolderThatOthersMayEnterIsRefused) {
     const std::string open_folder = temp_.path() + "/open";
     ASSERT_EQ(::mkdir(open_folder.c_str(), 0700), 0);

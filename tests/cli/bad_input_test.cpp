@@ -123,6 +123,18 @@ TEST_F(BadInputTest, AFolderThatIsNotOursAloneIsRefused) {
     EXPECT_TRUE(domain_.entries().empty());
 }
 
+TEST_F(BadInputTest, NumbersAreDecimalAndTheDomainMayStandBehindTheVerb) {
+    for (const char* number : {"010", "0x10", "-1", "1.5", "", "1048577"}) {
+        expect_sentence(stoa({"mailbox", "create", "m", "--capacity", number}), 2, "--capacity");
+    }
+    expect_sentence(stoa({"mailbox", "create", "m", "--sharing", "all"}), 2, "single_receiver");
+    done({"mailbox", "create", "m"});
+    done({"send", "m", "there", "--domain", domain_.path()});
+    EXPECT_EQ(done({"recv", "m", "--domain", domain_.path()}), "there\n");
+    expect_sentence(stoa({"recv", "m", "--domain", "/nowhere"}), 4, "create it first");
+    expect_sentence(shell("$STOA farm -- cat </"), 1, "Is a directory");
+}
+
 class SmallDomainTest : public BadInputTest {
 protected:
     // Runs a script in a mount namespace whose domain has room for so many bytes.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "stoa/shm/region_layout.hpp"
 #include "stoa/sys/file.hpp"
 #include "stoa/sys/memfd.hpp"
 
@@ -74,16 +75,16 @@ const std::vector<Image>& images() {
 
 void mend_checksum(Page& first) {
     std::uint64_t hash = 14695981039346656037ULL;
-    for (std::size_t i = 0; i < 56; ++i) {
+    for (std::size_t i = 0; i < offsetof(RegionLayout, checksum); ++i) {
         hash = (hash ^ static_cast<std::uint8_t>(first.bytes[i])) * 1099511628211ULL;
     }
-    std::memcpy(first.bytes.data() + 56, &hash, sizeof hash);
+    std::memcpy(first.bytes.data() + offsetof(RegionLayout, checksum), &hash, sizeof hash);
 }
 
 // A region knows its file.
 void put_inode(Page& first, const sys::Fd& file) {
     const std::uint64_t inode = sys::info(file).value().inode;
-    std::memcpy(first.bytes.data() + 48, &inode, sizeof inode);
+    std::memcpy(first.bytes.data() + offsetof(RegionLayout, inode), &inode, sizeof inode);
     mend_checksum(first);
 }
 
