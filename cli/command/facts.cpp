@@ -26,6 +26,31 @@ std::string_view name_of(Sharing sharing) noexcept {
         case Sharing::any: return "any";
         case Sharing::single_receiver: return "single_receiver";
         case Sharing::pair: return "pair";
+        case Sharing::round_robin: return "round_robin";
+        case Sharing::least_loaded: return "least_loaded";
+        case Sharing::key_affine: return "key_affine";
+        case Sharing::broadcast: return "broadcast";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(Overflow overflow) noexcept {
+    switch (overflow) {
+        case Overflow::block: return "block";
+        case Overflow::reject: return "reject";
+        case Overflow::drop_oldest: return "drop_oldest";
+        case Overflow::drop_newest: return "drop_newest";
+    }
+    return "unknown";
+}
+
+std::string_view name_of(WaitsFor what) noexcept {
+    switch (what) {
+        case WaitsFor::nothing: return "nothing";
+        case WaitsFor::message: return "message";
+        case WaitsFor::room: return "room";
+        case WaitsFor::receipt: return "receipt";
+        case WaitsFor::turn: return "turn";
     }
     return "unknown";
 }
@@ -47,6 +72,10 @@ std::string_view name_of(sys::Life life) noexcept {
         case sys::Life::unknown: return "unknown";
     }
     return "unknown";
+}
+
+std::string name_of(const Participant& seen) {
+    return seen.name.empty() ? sys::process_name(seen.identity.pid) : seen.name;
 }
 
 std::uint64_t payload_bytes(const MailboxPlan& plan) noexcept {
@@ -88,22 +117,76 @@ std::string reserve_text(const MailboxPlan& plan, std::uint64_t memory_bytes) {
 }
 
 std::string capacity_text(const MailboxPlan& plan) {
-    std::string text = counted(plan.capacity, "message", "messages");
-    if (lanes_carry(plan)) {
-        text +=
-            fmt::format(" of {}", plan.sharing == Sharing::pair ? "each direction" : "each sender");
-    } else if (plan.pool_count > 1) {
+    std::string text = "zero: a send returns when a receiver has taken the message, one";
+    if (plan.capacity.kind == Capacity::Kind::bounded) {
+        text = counted(plan.capacity.messages, "message", "messages");
+    } else if (plan.capacity.kind == Capacity::Kind::unbounded) {
+        text =
+            fmt::format("unbounded, up to {} of messages", human_bytes(plan.capacity.quota_bytes));
+    }
+    if (plan.sharing == Sharing::pair && !plan.one_way) {
         text += " in each direction";
+    } else if (plan.routed()) {
+        text += lanes_carry(plan) ? " from each sender to each receiver" : " for each receiver";
+    } else if (lanes_carry(plan) && plan.sharing != Sharing::pair) {
+        text += " of each sender";
     }
     return text + fmt::format(" of at most {}", human_bytes(plan.max_bytes));
+}
+
+Json capacity_json(const MailboxPlan& plan) {
+    switch (plan.capacity.kind) {
+        case Capacity::Kind::zero: return "zero";
+        case Capacity::Kind::bounded: return plan.capacity.messages;
+        case Capacity::Kind::unbounded: return "unbounded";
+    }
+    return nullptr;
+}
+
+void add_policies(Json& json, const MailboxPlan& plan) {
+    const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e9; };
+    if (plan.capacity.kind == Capacity::Kind::unbounded) json["quota"] = plan.capacity.quota_bytes;
+    json["overflow"] = name_of(plan.overflow);
+    json["priorities"] = plan.priorities;
+    if (plan.ageing_ns != 0) json["ageing"] = seconds(plan.ageing_ns);
+    if (plan.time_to_live_ns != 0) json["ttl"] = seconds(plan.time_to_live_ns);
+    if (plan.dead_letter_after != 0) json["dead_letter_after"] = plan.dead_letter_after;
+    if (plan.keep_expired) json["keep_expired"] = true;
+    if (plan.one_way) json["one_way"] = true;
+    if (plan.by_turns) json["by_turns"] = true;
+}
+
+std::string policies_text(const MailboxPlan& plan) {
+    const auto seconds = [](std::uint64_t ns) {
+        return human_seconds(std::chrono::nanoseconds{ns});
+    };
+    std::string text = fmt::format("overflow   {}\n", name_of(plan.overflow));
+    if (plan.priorities > 1) {
+        text += fmt::format("priorities 0 to {}, the highest first{}\n", plan.priorities - 1,
+                            plan.ageing_ns == 0
+                                ? ""
+                                : ", one more for each " + seconds(plan.ageing_ns) + " of waiting");
+    }
+    if (plan.time_to_live_ns != 0) {
+        text +=
+            fmt::format("ttl        {}, expired messages are {}\n", seconds(plan.time_to_live_ns),
+                        plan.keep_expired ? "kept as dead letters" : "counted and gone");
+    }
+    if (plan.dead_letter_after != 0) {
+        text += fmt::format("dead letter after {} without ack, at most {} kept\n",
+                            counted(plan.dead_letter_after, "delivery", "deliveries"),
+                            plan.dead_letter_quota);
+    }
+    return text;
 }
 
 Json json_of(const Participant& seen) {
     return {{"index", seen.index},
             {"pid", seen.identity.pid},
-            {"process", printable(sys::process_name(seen.identity.pid))},
+            {"process", printable(name_of(seen))},
             {"role", name_of(seen.role)},
             {"life", name_of(seen.life)},
+            {"waits_for", name_of(seen.waits)},
             {"sent", seen.sent},
             {"received", seen.received}};
 }
@@ -114,7 +197,7 @@ Json json_of(const MailboxFacts& facts) {
               {"sharing", name_of(plan.sharing)},
               {"acknowledged", plan.acknowledged},
               {"type", printable(plan.type_text)},
-              {"capacity", plan.capacity},
+              {"capacity", capacity_json(plan)},
               {"max_bytes", plan.max_bytes},
               {"loan_quota", plan.loan_quota},
               {"mode", fmt::format("{:04o}", facts.mode)},
@@ -127,8 +210,14 @@ Json json_of(const MailboxFacts& facts) {
               {"leased", facts.leased},
               {"loaned", facts.loaned},
               {"dead_letters", facts.dead_letters},
+              {"dropped_oldest", facts.dropped_oldest},
+              {"dropped_newest", facts.dropped_newest},
+              {"expired", facts.expired},
+              {"withdrawn", facts.withdrawn},
+              {"closed", facts.closed},
               {"carried_by", lanes_carry(plan) ? "lanes" : "pool"},
               {"reserve", reserve_json(plan, facts.memory_bytes)}};
+    add_policies(json, plan);
     json["participants"] = Json::array();
     for (const Participant& seen : facts.participants) {
         json["participants"].push_back(json_of(seen));

@@ -13,6 +13,9 @@ using Json = nlohmann::ordered_json;
 
 [[nodiscard]] std::string_view name_of(Sharing sharing) noexcept;
 [[nodiscard]] std::string_view name_of(Role role) noexcept;
+[[nodiscard]] std::string_view name_of(Overflow overflow) noexcept;
+[[nodiscard]] std::string_view name_of(WaitsFor what) noexcept;
+[[nodiscard]] std::string name_of(const Participant& seen);
 [[nodiscard]] std::string_view name_of(sys::Life life) noexcept;
 
 [[nodiscard]] Json json_of(const MailboxFacts& facts);
@@ -22,6 +25,10 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string reserve_text(const MailboxPlan& plan, std::uint64_t memory_bytes);
 // "1024 messages", and for whom that holds.
 [[nodiscard]] std::string capacity_text(const MailboxPlan& plan);
+[[nodiscard]] Json capacity_json(const MailboxPlan& plan);
+// Overflow, priorities, times to live, dead letters.
+[[nodiscard]] std::string policies_text(const MailboxPlan& plan);
+void add_policies(Json& json, const MailboxPlan& plan);
 
 // The most payload that fits.
 [[nodiscard]] std::uint64_t payload_bytes(const MailboxPlan& plan) noexcept;

@@ -15,6 +15,10 @@ struct Options {
     std::string name;
     MailboxOptions mailbox{.role = Role::none};
     std::uint64_t max_bytes = 64 * 1024;
+    std::string capacity = "1024";
+    std::uint64_t quota_bytes = 1U << 30U;
+    std::optional<std::chrono::nanoseconds> ageing;
+    std::optional<std::chrono::nanoseconds> time_to_live;
     bool json = false;
 };
 
@@ -25,18 +29,21 @@ Exit create(const Options& options) {
     const MailboxPlan& plan = made->plan();
     const std::uint64_t memory_bytes = made->attachment().region().allocated_bytes();
     if (options.json) {
-        return print_json(Json{{"name", options.name},
-                               {"sharing", name_of(plan.sharing)},
-                               {"acknowledged", plan.acknowledged},
-                               {"capacity", plan.capacity},
-                               {"max_bytes", plan.max_bytes},
-                               {"loan_quota", plan.loan_quota},
-                               {"mode", fmt::format("{:04o}", options.mailbox.mode)},
-                               {"reserve", reserve_json(plan, memory_bytes)}});
+        Json json{{"name", options.name},
+                  {"sharing", name_of(plan.sharing)},
+                  {"acknowledged", plan.acknowledged},
+                  {"capacity", capacity_json(plan)},
+                  {"max_bytes", plan.max_bytes},
+                  {"loan_quota", plan.loan_quota},
+                  {"mode", fmt::format("{:04o}", options.mailbox.mode)},
+                  {"reserve", reserve_json(plan, memory_bytes)}};
+        add_policies(json, plan);
+        return print_json(json);
     }
-    return print(fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}", options.name,
+    return print(fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}{}", options.name,
                              name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
-                             capacity_text(plan), reserve_text(plan, memory_bytes)));
+                             capacity_text(plan), policies_text(plan),
+                             reserve_text(plan, memory_bytes)));
 }
 
 std::uint32_t parse_mode(const std::string& text) {
@@ -51,11 +58,38 @@ std::uint32_t parse_mode(const std::string& text) {
     return static_cast<std::uint32_t>(mode);
 }
 
-Sharing parse_sharing(const std::string& text) {
-    for (const Sharing sharing : {Sharing::any, Sharing::single_receiver, Sharing::pair}) {
-        if (text == name_of(sharing)) return sharing;
+constexpr Sharing kSharings[] = {
+    Sharing::any,          Sharing::single_receiver, Sharing::pair,     Sharing::round_robin,
+    Sharing::least_loaded, Sharing::key_affine,      Sharing::broadcast};
+constexpr Overflow kOverflows[] = {Overflow::block, Overflow::reject, Overflow::drop_oldest,
+                                   Overflow::drop_newest};
+
+// One of a list, by its name.
+template <typename Word, std::size_t kCount>
+Word parse_word(const std::string& option, const std::string& text, const Word (&all)[kCount]) {
+    std::string known;
+    for (std::size_t i = 0; i < kCount; ++i) {
+        if (text == name_of(all[i])) return all[i];
+        known += fmt::format("{}{}",
+                             i == 0            ? ""
+                             : i + 1 == kCount ? " or "
+                                               : ", ",
+                             name_of(all[i]));
     }
-    throw CLI::ValidationError("--sharing", text + " is not any, single_receiver or pair");
+    throw CLI::ValidationError(option, text + " is not " + known);
+}
+
+Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes) {
+    if (text == "zero") return zero();
+    if (text == "unbounded") return unbounded(quota_bytes);
+    const bool digits = !text.empty() && text.size() <= 7 &&
+                        text.find_first_not_of("0123456789") == std::string::npos &&
+                        (text == "0" || text.front() != '0');
+    const unsigned long messages = digits ? std::stoul(text) : 0;
+    if (messages < 1 || messages > 1U << 20U) {
+        throw CLI::ValidationError("--capacity", text + " is not 1 to 1048576, zero or unbounded");
+    }
+    return bounded(static_cast<std::uint32_t>(messages));
 }
 
 void check_max_bytes(Options& options) {
@@ -65,22 +99,57 @@ void check_max_bytes(Options& options) {
     options.mailbox.max_bytes = static_cast<std::uint32_t>(options.max_bytes);
 }
 
+void add_delivery_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
+    MailboxOptions& mailbox = options->mailbox;
+    verb.add_option_function<std::string>(
+            "--sharing",
+            [options](const std::string& text) {
+                options->mailbox.sharing = parse_word("--sharing", text, kSharings);
+            },
+            "Who gets a message: any, single_receiver, pair, round_robin, least_loaded, key_affine "
+            "or broadcast (every subscriber) [any]")
+        ->type_name("WHO");
+    verb.add_flag("--one-way", mailbox.one_way, "A pair of which one sends and one receives");
+    verb.add_flag("--by-turns", mailbox.by_turns,
+                  "single_receiver: any number of them, one at a time receives");
+    verb.add_flag("--ack", mailbox.acknowledged,
+                  "Acknowledged: a message that its receiver did not finish is delivered again");
+    verb.add_option("--dead-letter-after", mailbox.dead_letter_after,
+                    "So many deliveries without ack make a dead letter, 1 to 255 [never]")
+        ->check(whole_number(1, 255));
+    verb.add_option("--dead-letter-quota", mailbox.dead_letter_quota,
+                    "So many dead letters are kept [64]")
+        ->check(whole_number(0, 1U << 20U));
+    verb.add_option("--priorities", mailbox.priorities,
+                    "How many priorities there are, 1 to 32; the highest goes first [1]")
+        ->check(whole_number(1, 32));
+    add_seconds(verb, "--ageing", options->ageing,
+                "A waiting message gains a priority each time so long has passed");
+    add_seconds(verb, "--ttl", options->time_to_live, "Messages expire after that [never]");
+    verb.add_flag("--keep-expired", mailbox.keep_expired, "Expired messages become dead letters");
+    verb.add_flag("--receipts", mailbox.receipts,
+                  "Receipts and times to live also for sharings that lanes would carry");
+}
+
 void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
     MailboxOptions& mailbox = options->mailbox;
     add_name(verb, options->name);
-    verb.add_option("--capacity", mailbox.capacity.messages,
-                    "How many messages may wait, 1 to 1048576 [1024]")
-        ->check(whole_number(1, 1U << 20U));
+    verb.add_option("--capacity", options->capacity,
+                    "How many messages may wait: 1 to 1048576, zero (a send returns when a "
+                    "receiver has the message) or unbounded [1024]")
+        ->type_name("N");
+    add_bytes(verb, "--quota", options->quota_bytes, "The memory of an unbounded mailbox [1GiB]");
+    verb.add_option_function<std::string>(
+            "--overflow",
+            [options](const std::string& text) {
+                options->mailbox.overflow = parse_word("--overflow", text, kOverflows);
+            },
+            "What a full mailbox does to a send: block, reject, drop_oldest or drop_newest [block]")
+        ->type_name("WHAT");
     add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message, at most 1GiB [64KiB]");
     add_bytes(verb, "--reserve", mailbox.reserve_bytes,
               "Memory for payloads, as far as capacity and size can use it [1MiB]");
-    verb.add_option_function<std::string>(
-            "--sharing",
-            [options](const std::string& text) { options->mailbox.sharing = parse_sharing(text); },
-            "Who gets a message when several receive: any, single_receiver or pair [any]")
-        ->type_name("WHO");
-    verb.add_flag("--ack", mailbox.acknowledged,
-                  "Acknowledged: a message that its receiver did not finish is delivered again");
+    add_delivery_options(verb, options);
     verb.add_option_function<std::string>(
             "--mode",
             [options](const std::string& text) { options->mailbox.mode = parse_mode(text); },
@@ -98,6 +167,9 @@ void add_mailbox_create(CLI::App& mailbox, Chosen& chosen) {
     example(*verb, "stoa mailbox create jobs --capacity 64 --max-bytes 1MiB --reserve 8MiB --ack");
     verb->callback([&chosen, options] {
         check_max_bytes(*options);
+        options->mailbox.capacity = parse_capacity(options->capacity, options->quota_bytes);
+        if (options->ageing) options->mailbox.ageing = *options->ageing;
+        if (options->time_to_live) options->mailbox.time_to_live = *options->time_to_live;
         chosen.run = [options] { return create(*options); };
     });
 }

@@ -12,12 +12,12 @@ namespace {
 
 std::string participants_text(const std::vector<Participant>& participants) {
     if (participants.empty()) return "nobody has it open\n";
-    std::string text = fmt::format("\n{:>8} {:<15} {:<9} {:<8} {:>12} {:>12}\n", "PID", "PROCESS",
-                                   "ROLE", "LIFE", "SENT", "RECEIVED");
+    std::string text = fmt::format("\n{:>8} {:<15} {:<9} {:<8} {:<9} {:>12} {:>12}\n", "PID",
+                                   "PROCESS", "ROLE", "LIFE", "WAITS FOR", "SENT", "RECEIVED");
     for (const Participant& seen : participants) {
-        text += fmt::format("{:>8} {:<15} {:<9} {:<8} {:>12} {:>12}\n", seen.identity.pid,
-                            printable(sys::process_name(seen.identity.pid)), name_of(seen.role),
-                            name_of(seen.life), seen.sent, seen.received);
+        text += fmt::format("{:>8} {:<15} {:<9} {:<8} {:<9} {:>12} {:>12}\n", seen.identity.pid,
+                            printable(name_of(seen)), name_of(seen.role), name_of(seen.life),
+                            name_of(seen.waits), seen.sent, seen.received);
     }
     return text;
 }
@@ -28,14 +28,21 @@ std::string text_of(const MailboxFacts& facts) {
         fmt::format("name       {}\nsharing    {}{}\ntype       {}\ncapacity   {}\n", facts.name,
                     name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
                     printable(plan.type_text), capacity_text(plan));
-    text += reserve_text(plan, facts.memory_bytes);
+    text += policies_text(plan) + reserve_text(plan, facts.memory_bytes);
+    if (facts.closed) text += "closed     nothing more is sent\n";
     text += fmt::format("depth      {}, {}\n", counted(facts.depth, "message", "messages"),
                         human_bytes(facts.queued_bytes));
     text += fmt::format("sent       {}\nreceived   {}\nredelivered {}\n", facts.sent,
                         facts.received, facts.redelivered);
     text += fmt::format("leased     {}{}\n", facts.leased,
                         plan.lane_count > 0 ? " (a lane does not count them)" : "");
-    if (facts.dead_letters > 0) text += fmt::format("dead letters {}\n", facts.dead_letters);
+    const auto count = [&](const char* what, std::uint64_t number) {
+        if (number > 0) text += fmt::format("{:<10} {}\n", what, number);
+    };
+    count("dropped", facts.dropped_oldest + facts.dropped_newest);
+    count("expired", facts.expired);
+    count("withdrawn", facts.withdrawn);
+    count("dead letters", facts.dead_letters);
     return text + participants_text(facts.participants);
 }
 

@@ -37,6 +37,12 @@ Result<std::vector<Row>> all_rows() {
     return rows;
 }
 
+std::string capacity_word(const MailboxPlan& plan) {
+    const Json json = capacity_json(plan);
+    if (json == "unbounded") return "no bound";
+    return json.is_string() ? json.get<std::string>() : json.dump();
+}
+
 std::string text_of(const std::vector<Row>& rows) {
     std::size_t width = 4;
     for (const Row& row : rows) width = std::max(width, row.name.size());
@@ -50,7 +56,7 @@ std::string text_of(const std::vector<Row>& rows) {
         }
         const MailboxFacts& facts = *row.facts;
         text += fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {}\n", row.name, width,
-                            facts.depth, facts.plan.capacity, human_bytes(facts.queued_bytes),
+                            facts.depth, capacity_word(facts.plan), human_bytes(facts.queued_bytes),
                             human_bytes(facts.memory_bytes), facts.participants.size(),
                             name_of(facts.plan.sharing), facts.plan.acknowledged ? "yes" : "no");
     }

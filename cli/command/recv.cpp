@@ -85,10 +85,19 @@ private:
     }
 
     Exit refused(const Error& error) {
+        if (error.code == Errc::end_of_stream) return stream_ended();
         if (error.code != Errc::timed_out) return complain("recv " + options_.name, error);
         if (stop_requested()) return Exit::stopped;
         if (out_.reader_gone()) return Exit::broken_pipe;
         return nothing_came();
+    }
+
+    // Its senders are done: an end that --follow expects.
+    Exit stream_ended() {
+        if (options_.follow) return Exit::timed_out;
+        complain(fmt::format("recv {}: the mailbox is closed and empty, nothing more will come",
+                             options_.name));
+        return Exit::failed;
     }
 
     Exit nothing_came() {

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "cli/command/flow.hpp"
+#include "cli/output.hpp"
 #include "cli/say.hpp"
 #include "cli/units.hpp"
 
@@ -13,12 +14,46 @@ namespace {
 
 struct Options : FlowOptions {
     std::vector<std::string> messages;
+    std::uint32_t priority = 0;
+    std::uint64_t key = 0;
+    std::optional<std::chrono::nanoseconds> time_to_live;
+    bool receipt = false;
+    bool close = false;
+
+    [[nodiscard]] SendOptions how() const {
+        return {.priority = priority,
+                .time_to_live = time_to_live.value_or(std::chrono::nanoseconds{0}),
+                .key = key};
+    }
 };
+
+std::string text_of(const Answer& answer) {
+    const std::string who = fmt::format(
+        "{} (pid {})", answer.name.empty() ? "a process" : printable(answer.name), answer.pid);
+    switch (answer.outcome) {
+        case Outcome::taken: return "taken by " + who;
+        case Outcome::acked: return "acked by " + who;
+        case Outcome::expired: return "expired";
+        case Outcome::withdrawn: return "withdrawn, nobody took it in time";
+        case Outcome::receiver_died: return fmt::format("its receiver died (pid {})", answer.pid);
+        case Outcome::mailbox_destroyed: return "the mailbox was destroyed";
+        case Outcome::dropped: return "dropped, the mailbox was full";
+        case Outcome::dead_letter: return "given back too often, a dead letter now";
+        case Outcome::none:
+        case Outcome::pending: break;
+    }
+    return "taken, and not acked yet";
+}
 
 class Sending {
 public:
     Sending(const Options& options, RawMailbox mailbox)
-        : options_{options}, mailbox_{std::move(mailbox)} {}
+        : options_{options}, mailbox_{std::move(mailbox)}, how_{options.how()} {}
+
+    Exit close() {
+        const Result<void> closed = mailbox_.close_stream();
+        return closed ? Exit::done : complain("send " + options_.name, closed.error());
+    }
 
     Exit arguments() {
         for (const std::string& message : options_.messages) {
@@ -57,7 +92,8 @@ private:
 
     Exit send(std::span<const std::byte> message) {
         if (!fits_type(message)) return Exit::failed;
-        Result<void> sent = mailbox_.try_send(message);
+        if (options_.receipt) return send_and_tell(message);
+        Result<void> sent = mailbox_.try_send(message, how_);
         if (!sent && sent.error().code == Errc::full && !options_.no_wait) sent = wait(message);
         if (sent) [[likely]]
             return stop_requested() ? Exit::stopped : Exit::done;
@@ -67,7 +103,7 @@ private:
     // A mailbox of a program's own type takes nothing of another size.
     bool fits_type(std::span<const std::byte> message) const {
         const MailboxPlan& plan = mailbox_.plan();
-        if (plan.fingerprint == 0 || message.size() == plan.type_size) return true;
+        if (plan.type_size == 0 || message.size() == plan.type_size) return true;
         complain(fmt::format("{} has {} bytes, the mailbox holds values of {} bytes: {}", what(),
                              message.size(), plan.type_size, printable(plan.type_text)));
         return false;
@@ -76,8 +112,33 @@ private:
     Result<void> wait(std::span<const std::byte> message) {
         return in_slices(
             mailbox_, options_.deadline(),
-            [&](Deadline slice) { return mailbox_.send_with(message, slice); },
+            [&](Deadline slice) { return mailbox_.send_with(message, slice, how_); },
             [] { return !stop_requested(); });
+    }
+
+    // Sends one message and says what became of it, before the next.
+    Exit send_and_tell(std::span<const std::byte> message) {
+        Result<Receipt> receipt = in_slices(
+            mailbox_, options_.deadline(),
+            [&](Deadline slice) { return mailbox_.send_with_receipt(message, how_, slice); },
+            [] { return !stop_requested(); });
+        if (!receipt) return refused(message.size(), receipt.error());
+        Result<Answer> answer = in_slices(
+            mailbox_, options_.deadline(),
+            [&](Deadline slice) { return receipt->wait_with(slice); },
+            [] { return !stop_requested(); });
+        if (!answer) {  // nobody waits for it any more: it goes back, unless it is on its way
+            answer = receipt->withdraw();
+            if (!answer) return complain(what(), answer.error());
+        }
+        const Exit printed = print(fmt::format("{}: {}\n", what(), text_of(*answer)));
+        if (printed != Exit::done) return printed;
+        if (stop_requested()) return Exit::stopped;
+        const bool arrived = answer->outcome == Outcome::taken || answer->outcome == Outcome::acked;
+        return arrived ? Exit::done
+               : answer->outcome == Outcome::withdrawn || answer->outcome == Outcome::pending
+                   ? Exit::timed_out
+                   : Exit::failed;
     }
 
     Exit refused(std::size_t bytes, const Error& error) {
@@ -126,6 +187,7 @@ private:
 
     const Options& options_;
     RawMailbox mailbox_;
+    SendOptions how_;
     std::uint64_t number_ = 0;
 };
 
@@ -134,7 +196,9 @@ Exit send(const Options& options) {
     Result<RawMailbox> mailbox = RawMailbox::open(options.name, {.role = Role::sends});
     if (!mailbox) return complain("send " + options.name, mailbox.error());
     Sending sending{options, std::move(*mailbox)};
-    return options.messages.empty() ? sending.standard_input() : sending.arguments();
+    const bool from_input = options.messages.empty();
+    const Exit sent = from_input ? sending.standard_input() : sending.arguments();
+    return sent == Exit::done && options.close ? sending.close() : sent;
 }
 
 // The words that the parser left over: messages, unless they look like an option.
@@ -167,6 +231,15 @@ void add_send(CLI::App& app, Chosen& chosen) {
         "send NAME [MESSAGE ...]: Send the arguments, else standard input, a message per line");
     add_flow_options(*verb, *options, "The longest wait for room, for each message",
                      "Do not wait while the mailbox is full (exit status 3)");
+    verb->add_option("--priority", options->priority, "0 is the lowest; the highest goes first [0]")
+        ->check(whole_number(0, 31));
+    add_seconds(*verb, "--ttl", options->time_to_live, "Expires if nobody took it by then");
+    verb->add_option("--key", options->key, "key_affine: equal keys go to one receiver [0]")
+        ->check(whole_number(0, UINT64_MAX));
+    verb->add_flag("--receipt", options->receipt,
+                   "Wait until each message is taken (--ack: acked) and print by whom");
+    verb->add_flag("--close", options->close,
+                   "Close the mailbox behind the last message: its receivers end when it is empty");
     verb->allow_extras();
     example(*verb, "stoa send jobs one two \"and three\"\n  zcat log.gz | stoa send logs");
     verb->callback([&chosen, verb, options] {

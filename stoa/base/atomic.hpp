@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 namespace stoa {
@@ -24,6 +25,13 @@ inline constexpr std::size_t kPage = 4096;
 // No load after it is done before a store before it: what seq_cst fences give to the pattern
 // "store mine, then load yours" on both sides. A locked instruction costs half of mfence, and g++
 // rejects std::atomic_thread_fence under ThreadSanitizer.
+// The half of a word that a futex can wait on: its low one.
+[[nodiscard]] inline const Atomic<std::uint32_t>& low_half(
+    const Atomic<std::uint64_t>& word) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    return reinterpret_cast<const Atomic<std::uint32_t>&>(word);
+}
+
 inline void full_fence() noexcept {
 #if defined(__x86_64__)
     asm volatile("lock; orl $0, (%%rsp)" ::: "memory", "cc");

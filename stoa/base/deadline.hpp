@@ -47,6 +47,12 @@ public:
         return left_ns < cap.count() ? std::chrono::nanoseconds{left_ns} : cap;
     }
 
+    // This one, or the one `wait` from now if that comes first.
+    [[nodiscard]] Deadline sooner(std::chrono::nanoseconds wait) const noexcept {
+        const Deadline other = after(wait);
+        return other.at_ns_ < at_ns_ ? other : *this;
+    }
+
 private:
     static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
     constexpr explicit Deadline(std::int64_t at_ns) noexcept : at_ns_{at_ns} {}

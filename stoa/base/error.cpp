@@ -59,6 +59,13 @@ constexpr std::array kTexts{
          "its shared memory is damaged; remove it with `stoa mailbox rm` and create it again"},
     Text{Errc::not_supported, "not_supported", "this kernel or file system cannot do it"},
     Text{Errc::os, "os", "the operating system refused; see the errno"},
+    Text{Errc::owner_gone, "owner_gone",
+         "the process that owned it ended, and it went with its owner; create it again"},
+    Text{Errc::closed, "closed",
+         "it was closed for sending; what is in it can be received; create a new one to send"},
+    Text{Errc::quota_reached, "quota_reached",
+         "it holds as many bytes as its quota; receive something, or create it with a larger "
+         "--quota"},
 };
 
 const Text* find(Errc code) noexcept {

@@ -51,6 +51,9 @@ enum class Errc : std::uint8_t {
     corrupt,         // an invariant of the shared memory is broken
     not_supported,   // this kernel or file system cannot do it
     os,              // any other error of the operating system; see os_errno
+    owner_gone,      // the process that owned the object ended, and the object with it
+    closed,          // closed for sending: what is there may still be received
+    quota_reached,   // an unbounded mailbox holds as many bytes as it may
 };
 
 // What the caller does next. Callers branch on this; logs print the Errc.
@@ -67,13 +70,16 @@ enum class Remedy : std::uint8_t {
     switch (code) {  // no default: with -Wswitch a forgotten code does not build
         case Errc::timed_out:
         case Errc::empty:
-        case Errc::full: return Remedy::try_later;
+        case Errc::full:
+        case Errc::quota_reached: return Remedy::try_later;
         case Errc::too_many_loans:
         case Errc::no_free_place:
         case Errc::out_of_space:
         case Errc::limit_reached: return Remedy::free_something;
         case Errc::peer_died:
         case Errc::gone:
+        case Errc::owner_gone:
+        case Errc::closed:
         case Errc::end_of_stream:
         case Errc::forked: return Remedy::reopen;
         case Errc::not_found:

@@ -199,13 +199,17 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         if (Result<void> attached = attach_lanes(); !attached) return attached;
         if (any_ready()) return {};
     }
+    const auto closed = [&] { return around_.closed(around_.context); };
+    if (closed()) {  // what was sent before is there by now
+        return any_ready() ? Result<void>{} : fail(Errc::end_of_stream, "receive");
+    }
     const std::uint32_t seen = bell_seen_;
     if (deadline.passed()) {
         return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
     }
     LaneReceiver* const one = bell_ == nullptr ? lanes_.front().get() : nullptr;
     const auto ready = [&] {
-        if (one != nullptr) return one->ready();
+        if (one != nullptr) return one->ready() || closed();
         return any_ready() || bell_->load(kSeqCst) != seen;
     };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
@@ -229,7 +233,12 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         one->set_cpu(sys::current_cpu());
         pauses = pauses_for(waiting_, one->sender_cpu(), one->last_bytes());
     }
-    return wait_on_lane(deadline, waiting_, pauses, around_, ready, sleep);
+    if (Result<void> waited = wait_on_lane(deadline, waiting_, pauses, around_, ready, sleep);
+        !waited) {
+        return waited;
+    }
+    if (closed() && !any_ready()) return fail(Errc::end_of_stream, "receive");
+    return {};
 }
 
 Result<LaneMessage> LaneIn::take(Deadline deadline) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "stoa/base/crash_point.hpp"
+#include "stoa/channel/wait_mark.hpp"
 
 namespace stoa {
 namespace {
@@ -27,48 +28,101 @@ Result<void> PoolEngine::look_if_due() {
     if (now - looked_at_ < g_wait_slice) [[likely]]
         return {};
     looked_at_ = now;
-    return around_.look(around_.context);
+    return host_.around.look(host_.around.context);
 }
 
 template <typename Ready>
 Result<void> PoolEngine::wait(Atomic<std::uint32_t>& bell, Deadline deadline, bool& slept,
                               Ready&& ready) {
+    const LookAround& around = host_.around;
+    const bool for_message = &bell == &bells_->messages;
     const auto look = [&](bool due) {
-        const Result<void> looked = (due ? around_.look : around_.check)(around_.context);
+        Result<void> looked = (due ? around.look : around.check)(around.context);
+        if (looked && !for_message && around.closed(around.context)) {
+            looked = fail(Errc::closed, "send");
+        }
         if (!looked) stopped_ = looked.error();
         return looked.has_value();
     };
     if (!look(false)) return outcome(Waited::stopped);
+    const WaitMark mark{host_.waits, for_message ? WaitsFor::message : WaitsFor::room};
     return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
 }
 
-Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
+Result<bool> PoolEngine::make_way(std::uint32_t level) {
+    switch (policy_.overflow) {
+        case Overflow::block:
+        case Overflow::reject: return fail(Errc::full, "send");
+        case Overflow::drop_newest: ring_.count_dropped_newest(); return false;
+        case Overflow::drop_oldest: break;
+    }
+    PoolLoan oldest;
+    switch (ring_.take_lowest(me_, level, oldest)) {
+        case PoolStatus::ok: break;
+        case PoolStatus::corrupt: return corrupt();
+        default:  // all that waits is of a higher priority, or the loans hold all the memory
+            ring_.count_dropped_newest();
+            return false;
+    }
+    ring_.count_dropped_oldest();
+    ReceiptRef ref;
+    if (oldest.noted && ReceiptRef::of(ring_.note(oldest.chunk).receipt.load(kSeqCst), ref)) {
+        tell(ref, Outcome::dropped);
+    }
+    ring_.release(oldest);
+    return true;
+}
+
+// A chunk for the message. False: the message was dropped, and counted.
+Result<bool> PoolEngine::reserve_or_drop(std::uint64_t bytes, std::uint32_t level,
+                                         Deadline deadline, PoolLoan& loan) {
     const PoolGeometry& geometry = ring_.geometry();
     if (bytes > geometry.classes[geometry.class_count - 1].payload_bytes) {
         return fail(Errc::too_big, "send");
     }
     const auto length = static_cast<std::uint32_t>(bytes);
-    PoolLoan loan;
     if (ring_.claim(me_, length, loan) == PoolStatus::ok) [[likely]]
-        return loan;
+        return true;
     if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     const auto claimed = [&] { return ring_.claim(me_, length, loan) == PoolStatus::ok; };
+    if (policy_.overflow != Overflow::block) {
+        while (!claimed()) {
+            const Result<bool> way = make_way(level);
+            if (!way || !*way) return way;
+        }
+        return true;
+    }
     if (deadline.is_immediate()) {
-        if (claimed()) return loan;
+        if (claimed()) return true;
         return fail(Errc::full, "send");
     }
     bool slept = false;
     const Result<void> waited = wait(bells_->space, deadline, slept, claimed);
     if (!waited) return std::unexpected(waited.error());
+    return true;
+}
+
+Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
+    PoolLoan loan;
+    const Result<bool> reserved = reserve_or_drop(bytes, kPoolMaxLevels - 1, deadline, loan);
+    if (!reserved) return std::unexpected(reserved.error());
+    if (!*reserved) return fail(Errc::full, "loan");
     return loan;
 }
 
-Result<void> PoolEngine::commit(const PoolLoan& loan, std::uint32_t bytes, Deadline deadline) {
-    PoolStatus status = ring_.publish(loan, bytes);
+// The message is sent, or dropped and counted (false). On an error the loan is still held.
+Result<bool> PoolEngine::publish(const PoolLoan& loan, const PoolSend& how, Deadline deadline,
+                                 Position& at) {
+    PoolStatus status = ring_.publish(loan, how, &at);
+    while (status == PoolStatus::full && policy_.overflow != Overflow::block) {
+        const Result<bool> way = make_way(how.level);
+        if (!way || !*way) return way;
+        status = ring_.publish(loan, how, &at);
+    }
     if (status == PoolStatus::full) {
-        if (Result<void> looked = look_if_due(); !looked) return looked;
+        if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
         const auto published = [&] {
-            status = ring_.publish(loan, bytes);
+            status = ring_.publish(loan, how, &at);
             return status != PoolStatus::full;
         };
         if (deadline.is_immediate()) {
@@ -76,23 +130,51 @@ Result<void> PoolEngine::commit(const PoolLoan& loan, std::uint32_t bytes, Deadl
         } else {
             bool slept = false;
             const Result<void> waited = wait(bells_->space, deadline, slept, published);
-            if (!waited) return waited;
+            if (!waited) return std::unexpected(waited.error());
         }
     }
+    if (status == PoolStatus::sealed) return fail(Errc::closed, "send");
     if (status != PoolStatus::ok) return corrupt();
     ring_bell(bells_->messages);
+    return true;
+}
+
+Result<void> PoolEngine::commit(PoolLoan& loan, std::uint32_t bytes, const SendOptions& options,
+                                Deadline deadline) {
+    if (options.priority >= ring_.geometry().level_count) [[unlikely]]
+        return fail(Errc::bad_argument, "priority (the mailbox has fewer)");
+    if (policy_.rendezvous) return meet(loan, bytes, options, deadline);
+    bool noted = false;
+    if (!plain_ || options.time_to_live.count() != 0) {
+        const Result<bool> filled = fill_note(loan, options, nullptr);
+        if (!filled) return std::unexpected(filled.error());
+        noted = *filled;
+    }
+    Position at;
+    const Result<bool> sent =
+        publish(loan, {.length = bytes, .level = options.priority, .noted = noted}, deadline, at);
+    if (!sent) return std::unexpected(sent.error());
+    if (!*sent) ring_.release(loan);
     return {};
 }
 
-Result<void> PoolEngine::send(Bytes message, Deadline deadline) {
-    const Result<PoolLoan> loan = reserve(message.size(), deadline);
-    if (!loan) return std::unexpected(loan.error());
+Result<void> PoolEngine::send(Bytes message, const SendOptions& options, Deadline deadline) {
+    PoolLoan loan;
+    const Result<bool> reserved = reserve_or_drop(message.size(), options.priority, deadline, loan);
+    if (!reserved) return std::unexpected(reserved.error());
+    if (!*reserved) return {};
     if (!message.empty()) {
-        std::memcpy(ring_.room(*loan).data(), message.data(), message.size());
+        std::memcpy(ring_.room(loan).data(), message.data(), message.size());
     }
-    Result<void> sent = commit(*loan, static_cast<std::uint32_t>(message.size()), deadline);
-    if (!sent) release(*loan);
+    Result<void> sent = commit(loan, static_cast<std::uint32_t>(message.size()), options, deadline);
+    if (!sent) release(loan);
     return sent;
+}
+
+// Nothing is left in the queues. Ok: something may still come back from another receiver.
+Result<void> PoolEngine::stream_ended() noexcept {
+    if (ring_.geometry().acknowledged && ring_.anything_lent_to_others(me_)) return {};
+    return fail(Errc::end_of_stream, "receive");
 }
 
 Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
@@ -100,25 +182,56 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
     if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     PoolLoan loan;
     bool slept = false;
+    const bool ages = ring_.geometry().ageing_ns != 0;
     for (;;) {
-        const PoolStatus status = ring_.take(me_, loan);
-        if (status == PoolStatus::ok) [[likely]]
-            break;
-        if (status != PoolStatus::empty) return corrupt();
+        const PoolStatus status = ring_.take(me_, loan, ages ? sys::steady_ns() : 0);
+        if (status == PoolStatus::ok) [[likely]] {
+            if (!loan.noted || arrived(loan)) [[likely]]
+                break;
+            continue;
+        }
+        if (status != PoolStatus::empty && status != PoolStatus::sealed) return corrupt();
+        bool drained = status == PoolStatus::sealed;
+        if (!drained && host_.around.closed(host_.around.context)) drained = ring_.seal();
+        if (drained) {
+            if (Result<void> more = stream_ended(); !more) return std::unexpected(more.error());
+        }
         if (deadline.passed()) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
         bool slept_now = false;
-        const Result<void> waited =
-            wait(bells_->messages, deadline, slept_now, [&] { return !ring_.seems_empty(); });
+        const auto ready = [&] { return drained ? ring_.flag_is_up() : !ring_.seems_empty(); };
+        // Who waits for leases of others looks again after a slice: an ack rings no bell here.
+        const Result<void> waited = wait(
+            bells_->messages, drained ? deadline.sooner(g_wait_slice) : deadline, slept_now, ready);
         slept |= slept_now;
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
+        if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     }
     ring_bell_of_many(bells_->space);                                // a slot is free
     if (slept && !ring_.seems_empty()) ring_bell(bells_->messages);  // pass the wake on
     return loan;
+}
+
+Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
+    if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
+    PoolLoan loan;
+    for (;;) {
+        if (ring_.take_dead_letter(me_, loan) == PoolStatus::ok) return loan;
+        if (deadline.passed()) {
+            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
+        }
+        bool slept = false;
+        const auto ready = [&] { return ring_.dead_letters() > 0; };
+        const Result<void> waited =
+            wait(bells_->messages, deadline.sooner(g_wait_slice), slept, ready);
+        if (!waited && waited.error().code != Errc::timed_out) {
+            return std::unexpected(waited.error());
+        }
+        if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
+    }
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {
@@ -127,13 +240,13 @@ bool PoolEngine::release(const PoolLoan& loan) noexcept {
     return released;
 }
 
-bool PoolEngine::nack(const PoolLoan& loan) noexcept {
-    const bool returned = ring_.nack(loan);
-    ring_bell(bells_->messages);
-    return returned;
+std::uint64_t PoolEngine::redrive(std::uint64_t most) noexcept {
+    const std::uint64_t count = ring_.redrive(most);
+    if (count > 0) ring_bell_for_all(bells_->messages);
+    return count;
 }
 
-void PoolEngine::recover(std::uint32_t dead) noexcept {
+void PoolEngine::recover(const PoolDead& dead) noexcept {
     ring_.recover(dead);
     STOA_CRASH_POINT("pool_engine.recover.before_bells");
     wake_all();
@@ -142,6 +255,11 @@ void PoolEngine::recover(std::uint32_t dead) noexcept {
 void PoolEngine::wake_all() noexcept {
     ring_bell_for_all(bells_->messages);
     ring_bell_for_all(bells_->space);
+    if (!ring_.has_extras()) return;
+    for (std::uint32_t i = 0; i < ring_.geometry().receipt_count; ++i) {
+        const Atomic<std::uint64_t>& word = ring_.receipt(i).outcome;
+        if (OutcomeWord::of(word.load(kSeqCst)).sleeping) sys::futex_wake(low_half(word), kWakeAll);
+    }
 }
 
 }  // namespace stoa

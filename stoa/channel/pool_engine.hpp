@@ -1,4 +1,4 @@
-// A pool ring with its bells: sends and receives that wait.
+// A pool ring with its bells: sends and receives that wait, receipts, rendezvous.
 //
 // Start here: send(), receive(); reserve() and commit() to fill a message in place.
 // Threads:    an engine object serves one thread; any number of them work on one ring.
@@ -6,15 +6,18 @@
 // Death:      as stoa/ring/pool.hpp; a waiting call looks around after each slice of 100 ms.
 // Blocking:   every call that takes a Deadline, until then; Deadline::immediately() never sleeps.
 // Lifetime:   borrows the memory of ring and bells.
-// Units:      bytes.
+// Units:      bytes; times are those of the steady clock.
 // Source:     stoa/ring/pool.hpp, stoa/sync/bell.hpp.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
+#include "stoa/channel/send_options.hpp"
 #include "stoa/ring/pool.hpp"
 #include "stoa/sync/bell.hpp"
 #include "stoa/sys/coarse_clock.hpp"
@@ -27,7 +30,20 @@ using Bytes = std::span<const std::byte>;
 struct LookAround {
     Result<void> (*check)(void* context);  // after each sleep: is this handle still to act?
     Result<void> (*look)(void* context);   // once in a slice: recovers the dead as well
+    bool (*closed)(void* context);         // nothing more is to be sent
     void* context;
+};
+
+// What an engine asks the mailbox that it belongs to.
+struct PoolHost {
+    LookAround around{};
+    Result<void> (*open_extras)(void* context) = nullptr;  // reserves the memory of the extras
+    std::uint32_t (*pid_of)(void* context, std::uint32_t endpoint) = nullptr;
+    bool (*receiver_waits)(void* context) = nullptr;
+    Atomic<std::uint64_t>* waits = nullptr;  // where this endpoint says what it waits for
+    std::uint32_t me = 0;                    // its index
+    std::uint32_t pid = 0;
+    std::string_view name{};
 };
 
 struct PoolBells {                                       // in shared memory
@@ -37,37 +53,105 @@ struct PoolBells {                                       // in shared memory
 };
 static_assert(sizeof(PoolBells) == 128);
 
+struct PoolPolicy {
+    Overflow overflow = Overflow::block;
+    bool rendezvous = false;            // a send ends when a receiver has the message
+    bool keep_expired = false;          // among the dead letters
+    std::uint64_t time_to_live_ns = 0;  // of messages that name none; 0: for ever
+};
+
+// What became of a message.
+struct Answer {
+    Outcome outcome = Outcome::none;
+    std::uint32_t pid = 0;  // of who took or acked it, or died with it; 0: nobody did
+    std::string name{};     // of that process, if it can be told
+};
+
+// Of a message that was given back: by whom, and why.
+struct MessageHistory {
+    std::uint32_t deliveries = 0;  // that ended without ack
+    Cause cause = Cause::none;
+    std::uint32_t last_pid = 0;
+    std::string last_name{};
+    std::string error{};  // what the last receiver said
+};
+
 class PoolEngine {
 public:
-    PoolEngine(PoolRing ring, PoolBells& bells, std::uint32_t me, Waiting waiting,
-               LookAround around) noexcept
+    PoolEngine(PoolRing ring, PoolBells& bells, const PoolPolicy& policy, Waiting waiting,
+               const PoolHost& host) noexcept
         : ring_{ring},
           bells_{&bells},
-          me_{me},
+          me_{host.me},
           waiting_{waiting},
-          around_{around},
-          looked_at_{sys::coarse_now()} {}
+          policy_{policy},
+          host_{host},
+          looked_at_{sys::coarse_now()} {
+        plain_ = !policy.rendezvous && policy.overflow == Overflow::block &&
+                 policy.time_to_live_ns == 0 && ring.geometry().ageing_ns == 0;
+    }
 
-    // Errors: too_big, full (immediately), timed_out, corrupt, what looking around says
-    [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
+    // Errors: too_big, full (immediately), timed_out, closed, bad_argument (no such priority),
+    // out_of_space, corrupt, what looking around says
+    [[nodiscard]] Result<void> send(Bytes message, const SendOptions& options, Deadline deadline);
+    // The same; the receipt stays open until free_receipt(). Errors: also too_many_loans
+    [[nodiscard]] Result<PoolTicket> send_with_receipt(Bytes message, const SendOptions& options,
+                                                       Deadline deadline);
     [[nodiscard]] Result<PoolLoan> reserve(std::uint64_t bytes, Deadline deadline);
-    // On an error the loan is still held.
-    [[nodiscard]] Result<void> commit(const PoolLoan& loan, std::uint32_t bytes, Deadline deadline);
-    // Errors: empty (immediately), timed_out, corrupt, what looking around says
+    // On an error the loan is still held, perhaps under another word.
+    [[nodiscard]] Result<void> commit(PoolLoan& loan, std::uint32_t bytes,
+                                      const SendOptions& options, Deadline deadline);
+    // Errors: empty (immediately), timed_out, end_of_stream, corrupt, what looking around says
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
+    // The same for dead letters.
+    [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
+    [[nodiscard]] MessageHistory history(const PoolLoan& loan) const;
 
-    // Gives back an abandoned loan, a message that was read, or acks it. False: it was not held.
+    // Waits until the receipt ends. Errors: timed_out, what looking around says
+    [[nodiscard]] Result<Answer> answer(const PoolTicket& ticket, Deadline deadline);
+    // Takes back a message that nobody took; what became of it, in any case.
+    [[nodiscard]] Result<Answer> withdraw(const PoolTicket& ticket);
+    void free_receipt(const PoolTicket& ticket) noexcept { ring_.free_receipt(ticket.ref); }
+
+    // Gives back an abandoned loan or a message that was read. False: it was not held.
     bool release(const PoolLoan& loan) noexcept;
-    bool nack(const PoolLoan& loan) noexcept;
+    bool ack(const PoolLoan& loan) noexcept;
+    // `error`: why, for the history of a dead letter.
+    bool nack(const PoolLoan& loan, std::string_view error = {}) noexcept;
+    // Delivers dead letters again; how many.
+    std::uint64_t redrive(std::uint64_t most) noexcept;
     [[nodiscard]] std::span<std::byte> room(const PoolLoan& loan) noexcept {
         return ring_.room(loan);
     }
 
-    void recover(std::uint32_t dead) noexcept;
+    void recover(const PoolDead& dead) noexcept;
     void wake_all() noexcept;
-    [[nodiscard]] const PoolRing& ring() const noexcept { return ring_; }
+    [[nodiscard]] PoolRing& ring() noexcept { return ring_; }
 
 private:
+    // What a send does when there is no room: true, try again; false: it was dropped and counted.
+    [[nodiscard]] Result<bool> make_way(std::uint32_t level);
+    [[nodiscard]] Result<void> open_extras();
+    [[nodiscard]] Result<bool> fill_note(const PoolLoan& loan, const SendOptions& options,
+                                         const ReceiptRef* ref);
+    [[nodiscard]] Result<bool> reserve_or_drop(std::uint64_t bytes, std::uint32_t level,
+                                               Deadline deadline, PoolLoan& loan);
+    [[nodiscard]] Result<bool> publish(const PoolLoan& loan, const PoolSend& how, Deadline deadline,
+                                       Position& at);
+    [[nodiscard]] Result<bool> send_ticket(PoolLoan& loan, std::uint32_t bytes,
+                                           const SendOptions& options, Deadline deadline,
+                                           PoolTicket& ticket);
+    [[nodiscard]] Result<void> meet(PoolLoan& loan, std::uint32_t bytes, const SendOptions& options,
+                                    Deadline deadline);
+    // After a take: ends the receipt of a message. False: its time to live was over, it is gone.
+    [[nodiscard]] bool arrived(const PoolLoan& loan) noexcept;
+    void tell(const ReceiptRef& ref, Outcome outcome) noexcept;
+    void wake_receipt(const ReceiptRef& ref) noexcept;
+    [[nodiscard]] Answer answer_of(const PoolTicket& ticket, const OutcomeWord& word) const;
+    [[nodiscard]] OutcomeWord settle(const PoolTicket& ticket) noexcept;
+    [[nodiscard]] bool sleep_on_receipt(const PoolTicket& ticket,
+                                        std::chrono::nanoseconds longest) noexcept;
+    [[nodiscard]] Result<void> stream_ended() noexcept;
     [[nodiscard]] Result<void> outcome(Waited waited);
     // Looks around when the last look is a slice ago: who never waits that long must recover the
     // dead as well.
@@ -80,7 +164,9 @@ private:
     PoolBells* bells_;
     std::uint32_t me_;
     Waiting waiting_;
-    LookAround around_;
+    PoolPolicy policy_;
+    PoolHost host_;
+    bool plain_ = false;                  // no policy has a say: the short ways are open
     Error stopped_{};                     // why looking around ended the last wait
     std::chrono::nanoseconds looked_at_;  // coarse clock
 };

@@ -1,6 +1,7 @@
 #include "stoa/life/participants.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "stoa/base/crash_point.hpp"
 
@@ -35,6 +36,25 @@ sys::Identity identity_of(std::uint64_t w0, std::uint64_t w1, std::uint64_t w2, 
             .pidfs_id = w2,
             .pid_namespace = w3,
             .boot_id = w4};
+}
+
+void store_name(ParticipantRecord& r, std::string_view name) noexcept {
+    char copy[sizeof r.name]{};
+    std::memcpy(copy, name.data(), std::min(name.size(), sizeof copy - 1));
+    for (std::size_t i = 0; i < std::size(r.name); ++i) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, copy + i * 8, 8);
+        r.name[i].store(word, kRelaxed);
+    }
+}
+
+std::string name_in(const ParticipantRecord& r) {
+    char copy[sizeof r.name + 1]{};
+    for (std::size_t i = 0; i < std::size(r.name); ++i) {
+        const std::uint64_t word = r.name[i].load(kRelaxed);
+        std::memcpy(copy + i * 8, &word, 8);
+    }
+    return copy;
 }
 
 // The last places of the first 32 are for those who only sweep.
@@ -122,7 +142,15 @@ bool Participants::look(std::uint32_t index, Participant& seen) const noexcept {
     seen.seat = r.seat.load(kRelaxed);
     seen.sent = r.sent.load(kRelaxed);
     seen.received = r.received.load(kRelaxed);
+    const std::uint64_t waits = r.waits.load(kRelaxed);
+    seen.waits = waits_for(waits);
+    seen.waits_since_ns = waits >> 3U;
+    seen.name = name_in(r);
     return r.word.load(kSeqCst) == seen.word;
+}
+
+std::string Participants::last_name(std::uint32_t index) const {
+    return name_in(records_[index]);
 }
 
 bool Participants::announced(std::uint32_t index) const noexcept {
@@ -155,6 +183,8 @@ bool Participants::try_join(std::uint32_t index, Role role, const sys::Identity&
     r.seat.store(0, kRelaxed);
     r.sent.store(0, kRelaxed);
     r.received.store(0, kRelaxed);
+    r.waits.store(0, kRelaxed);
+    store_name(r, sys::own_name());
     place.state = PlaceState::live;
     STOA_CRASH_POINT("participants.join.before_live");
     r.word.store(pack(place), kSeqCst);  // J6

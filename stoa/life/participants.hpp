@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "stoa/base/error.hpp"
@@ -36,7 +37,10 @@ struct Participant {  // what can be told about one place
     std::uint32_t seat = 0;
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
-    bool complete = false;  // false: it died or stopped while it joined
+    WaitsFor waits = WaitsFor::nothing;
+    std::uint64_t waits_since_ns = 0;  // steady clock
+    std::string name{};                // of the process
+    bool complete = false;             // false: it died or stopped while it joined
 };
 
 // Reserves file memory before the table grows into it: offset from the start of the table, bytes.
@@ -83,6 +87,9 @@ public:
     }
     // One place; false when it is free.
     [[nodiscard]] bool look(std::uint32_t index, Participant& seen) const noexcept;
+
+    // The name of its holder, or of the last one. For display.
+    [[nodiscard]] std::string last_name(std::uint32_t index) const;
 
     [[nodiscard]] std::uint32_t places() const noexcept;
     [[nodiscard]] ParticipantRecord& record(std::uint32_t index) const noexcept {

@@ -1,4 +1,4 @@
-// Memory image of a participant table, format v1. docs/formats/participants.md holds these tables;
+// Memory image of a participant table, format v2. docs/formats/participants.md holds these tables;
 // a test compares.
 //
 // ParticipantTable
@@ -20,7 +20,8 @@
 //       60     4 seat      its holder      which lane or side it uses; meaning in mailbox/
 //       64     8 sent      its holder      messages, for display
 //       72     8 received  its holder      messages, for display
-//       80    48 reserved  creator         0
+//       80     8 waits     its holder      WaitsFor 3, since when 61 (steady ns); for display
+//       88    40 name      its holder      of the process, zero-terminated; for display
 //
 // word: FREE(n) -CAS by a joiner-> CLAIMED(n + 1) -store by it-> LIVE(n + 1)
 //       -CAS by itself, or by a sweeper that has proven its death-> FREE(n + 1)
@@ -36,7 +37,7 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kParticipantsMagic = magic_of("STOAPAR1");
-inline constexpr std::uint32_t kParticipantsVersion = 1;
+inline constexpr std::uint32_t kParticipantsVersion = 2;
 inline constexpr std::uint32_t kMaxPlaces = 4096;  // an endpoint index has 12 bits in a slot word
 
 struct ParticipantRecord {
@@ -47,14 +48,16 @@ struct ParticipantRecord {
     Atomic<std::uint32_t> seat;
     alignas(kCacheLine) Atomic<std::uint64_t> sent;
     Atomic<std::uint64_t> received;
-    std::uint64_t reserved[6];
+    Atomic<std::uint64_t> waits;
+    Atomic<std::uint64_t> name[5];
 };
 static_assert(offsetof(ParticipantRecord, word) == 0 && offsetof(ParticipantRecord, sweeping) == 8);
 static_assert(offsetof(ParticipantRecord, identity) == 16);
 static_assert(offsetof(ParticipantRecord, role) == 56 && offsetof(ParticipantRecord, seat) == 60);
 static_assert(offsetof(ParticipantRecord, sent) == 64);
 static_assert(offsetof(ParticipantRecord, received) == 72);
-static_assert(offsetof(ParticipantRecord, reserved) == 80 && sizeof(ParticipantRecord) == 128);
+static_assert(offsetof(ParticipantRecord, waits) == 80 && offsetof(ParticipantRecord, name) == 88);
+static_assert(sizeof(ParticipantRecord) == 128);
 static_assert(std::is_standard_layout_v<ParticipantRecord>);
 
 struct ParticipantTable {  // the records follow
@@ -70,6 +73,15 @@ static_assert(offsetof(ParticipantTable, max_places) == 12);
 static_assert(offsetof(ParticipantTable, places) == 16 && offsetof(ParticipantTable, mixed) == 20);
 static_assert(offsetof(ParticipantTable, creator) == 24);
 static_assert(sizeof(ParticipantTable) == 64 && std::is_standard_layout_v<ParticipantTable>);
+
+enum class WaitsFor : std::uint8_t { nothing = 0, message = 1, room = 2, receipt = 3, turn = 4 };
+
+[[nodiscard]] constexpr std::uint64_t waits_word(WaitsFor what, std::uint64_t since_ns) noexcept {
+    return static_cast<std::uint64_t>(what) | since_ns << 3U;
+}
+[[nodiscard]] constexpr WaitsFor waits_for(std::uint64_t word) noexcept {
+    return static_cast<WaitsFor>(word & 7U);
+}
 
 enum class PlaceState : std::uint8_t { free = 0, claimed = 1, live = 2 };
 

@@ -21,8 +21,11 @@ Result<Region> peek(const Domain& domain, std::string_view name) {
 Result<void> add_pools(const Region& region, MailboxFacts& facts) {
     facts.sent = facts.received = 0;  // the rings know better than the participants
     for (std::uint32_t i = 0; i < facts.plan.pool_count; ++i) {
-        const Result<PoolRing> ring = PoolRing::attach(
-            region.content().subspan(facts.plan.pool_offset[i], facts.plan.pool.total_bytes));
+        if (layout_at<MailboxStation>(region.content(), station_offset(i))->ready.load(kSeqCst) ==
+            0) {
+            continue;  // no memory is behind it yet
+        }
+        const Result<PoolRing> ring = PoolRing::attach(facts.plan.pool_of(region.content(), i));
         if (!ring) return std::unexpected(ring.error());
         const PoolCounts counts = ring->counts();
         facts.sent += counts.sent;
@@ -34,6 +37,10 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
         facts.dead_letters += counts.dead_letters;
         facts.queued_bytes += counts.queued_bytes;
         facts.free_chunks += counts.free_chunks;
+        facts.dropped_oldest += counts.dropped_oldest;
+        facts.dropped_newest += counts.dropped_newest;
+        facts.expired += counts.expired;
+        facts.withdrawn += counts.withdrawn;
     }
     return {};
 }
@@ -41,8 +48,7 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
 Result<void> add_lanes(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
     facts.lanes_open = std::min(layout.lanes_open.load(kSeqCst), facts.plan.lane_count);
     for (std::uint32_t i = 0; i < facts.lanes_open; ++i) {
-        const LaneDoor* door =
-            layout_at<LaneDoor>(region.content(), kDoorsOffset + i * sizeof(LaneDoor));
+        const LaneDoor* door = layout_at<LaneDoor>(region.content(), facts.plan.door_offset(i));
         if (door->ready.load(kSeqCst) == 0) continue;  // no memory is behind it yet
         const Result<LaneCounts> counts = count_lane(region.content().subspan(
             facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
@@ -56,6 +62,7 @@ Result<void> add_lanes(const Region& region, const MailboxLayout& layout, Mailbo
 Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
     MailboxFacts facts;
     facts.name = name;
+    facts.closed = region.closed();
     Result<MailboxPlan> plan = MailboxPlan::read(region.content());
     if (!plan) return std::unexpected(plan.error());
     facts.plan = std::move(*plan);

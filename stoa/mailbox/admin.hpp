@@ -34,7 +34,12 @@ struct MailboxFacts {
     std::uint64_t leased = 0;  // messages lent to receivers now; a lane does not tell
     std::uint64_t loaned = 0;  // chunks lent to senders now; a lane does not tell
     std::uint64_t dead_letters = 0;
+    std::uint64_t dropped_oldest = 0;
+    std::uint64_t dropped_newest = 0;
+    std::uint64_t expired = 0;
+    std::uint64_t withdrawn = 0;
     std::uint64_t free_chunks = 0;
+    bool closed = false;  // nothing more is sent
     std::uint32_t lanes_open = 0;
     std::vector<Participant> participants;
 

@@ -91,11 +91,35 @@ Result<std::unique_ptr<Attachment>> Attachment::open(std::string_view name,
     const Result<Domain> domain = Domain::find(options.domain);
     if (!domain) return std::unexpected(domain.error());
     Result<Region> region = Region::open(*domain, mailbox_file(name), RegionKind::mailbox);
+    if (!region && region.error().code == Errc::not_found && name.ends_with(kDeadSuffix)) {
+        return open_dead_letters(*domain, name, options, type);
+    }
     if (!region) return std::unexpected(region.error());
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
     return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+}
+
+// As a participant without a role, so that it is in nobody's way.
+Result<std::unique_ptr<Attachment>> Attachment::open_dead_letters(const Domain& domain,
+                                                                  std::string_view name,
+                                                                  const OpenOptions& options,
+                                                                  const TypeInfo* type) {
+    if (options.role == Role::sends) return fail(Errc::bad_argument, "open (dead letters)");
+    name.remove_suffix(kDeadSuffix.size());
+    Result<Region> region = Region::open(domain, mailbox_file(name), RegionKind::mailbox);
+    if (!region) return std::unexpected(region.error());
+    Result<MailboxPlan> plan = MailboxPlan::read(region->content());
+    if (!plan) return std::unexpected(plan.error());
+    if (plan->pool_count == 0 || plan->pool.dead_letter_quota == 0) {
+        return fail(Errc::not_found, "open (that mailbox keeps no dead letters)");
+    }
+    if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
+    Result<std::unique_ptr<Attachment>> entered =
+        enter(std::move(*region), std::move(*plan), Role::none, options.waiting);
+    if (entered) (*entered)->of_dead_letters_ = true;
+    return entered;
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenOptions& options,
@@ -166,7 +190,7 @@ bool Attachment::take_seat(Atomic<std::uint64_t>& seat) noexcept {
 // Whether the holder of that seat does one thing only, and the same as we: what the one sends the
 // other never reads.
 bool Attachment::faces_its_like(std::uint32_t seat) const noexcept {
-    const std::uint64_t holder = layout_->seats[seat].load(kSeqCst);
+    const std::uint64_t holder = station(seat).seat.load(kSeqCst);
     const auto index = static_cast<std::uint32_t>(holder) - 1;
     if (role_ == Role::both || holder == 0 || index >= region_.participants().places())
         return false;
@@ -181,7 +205,7 @@ Result<void> Attachment::take_pair_seat() {
         if (seat != first && faces_its_like(first)) {
             return fail(Errc::in_use, "open (two that only send, or only receive, are no pair)");
         }
-        if (!take_seat(layout_->seats[seat])) continue;
+        if (!take_seat(station(seat).seat)) continue;
         seat_ = seat;
         record_->seat.store(seat, kRelaxed);
         return {};
@@ -193,7 +217,7 @@ Result<void> Attachment::take_roles() {
     if (role_ == Role::none) return {};
     if (plan_.sharing == Sharing::pair) return take_pair_seat();
     if (plan_.sharing == Sharing::single_receiver && has(role_, Role::receives)) {
-        if (!take_seat(layout_->seats[0])) {
+        if (!take_seat(station(0).seat)) {
             // A handle that may do both goes on as a sender; one that only receives is refused.
             if (role_ == Role::receives) return fail(Errc::in_use, "open (single receiver)");
             role_ = Role::sends;
@@ -205,10 +229,14 @@ Result<void> Attachment::take_roles() {
 
 Result<void> Attachment::make_pool_engines() {
     for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
-        Result<PoolRing> ring = PoolRing::attach(
-            region_.content().subspan(plan_.pool_offset[i], plan_.pool.total_bytes));
+        Result<PoolRing> ring = PoolRing::attach(plan_.pool_of(region_.content(), i),
+                                                 plan_.extras_of(region_.content(), i));
         if (!ring) return std::unexpected(ring.error());
-        pools_[i].emplace(*ring, layout_->bells[i], index_, waiting_, around());
+        const PoolPolicy policy{.overflow = plan_.overflow,
+                                .rendezvous = plan_.capacity.kind == Capacity::Kind::zero,
+                                .keep_expired = plan_.keep_expired,
+                                .time_to_live_ns = plan_.time_to_live_ns};
+        pools_[i].emplace(*ring, station(i).bells, policy, waiting_, host());
     }
     return {};
 }
@@ -225,8 +253,12 @@ Result<void> Attachment::make_engines() {
     return {};
 }
 
+MailboxStation& Attachment::station(std::uint32_t i) const noexcept {
+    return *layout_at<MailboxStation>(region_.content(), station_offset(i));
+}
+
 LaneDoor& Attachment::door(std::uint32_t lane) const noexcept {
-    return *layout_at<LaneDoor>(region_.content(), kDoorsOffset + lane * sizeof(LaneDoor));
+    return *layout_at<LaneDoor>(region_.content(), plan_.door_offset(lane));
 }
 
 std::span<std::byte> Attachment::lane_memory(std::uint32_t lane) const noexcept {
@@ -264,7 +296,7 @@ Result<std::uint32_t> Attachment::take_door() {
 
 Result<void> Attachment::make_lane_engines() {
     const bool pair = plan_.sharing == Sharing::pair;
-    Atomic<std::uint32_t>* bell = pair ? nullptr : &layout_->bells[0].messages;
+    Atomic<std::uint32_t>* bell = pair ? nullptr : &station(0).bells.messages;
     if (has(role_, Role::sends)) {
         Result<std::uint32_t> lane = seat_;
         if (!pair) lane = take_door();
@@ -272,9 +304,9 @@ Result<void> Attachment::make_lane_engines() {
         record_->seat.store(*lane, kRelaxed);
         Result<LaneSender> sender = LaneSender::attach(lane_memory(*lane), publisher_fence());
         if (!sender) return std::unexpected(sender.error());
-        LaneBound bound{lane_memory(*lane), *sender, plan_.capacity};
+        LaneBound bound{lane_memory(*lane), *sender, plan_.capacity.messages};
         lane_out_.emplace(std::move(*sender), std::move(bound), plan_.type_alignment, bell,
-                          waiting_, around());
+                          waiting_, around_a_send());
     }
     if (!has(role_, Role::receives)) return {};
     const auto count = [](void* context) {
@@ -293,6 +325,41 @@ Result<void> Attachment::make_lane_engines() {
     return lane_in_->attach_lanes();
 }
 
+Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
+    if (options.priority >= plan_.priorities) {
+        return fail(Errc::bad_argument, "priority (the mailbox has fewer)");
+    }
+    return fail(Errc::bad_argument,
+                "time_to_live (create the mailbox with receipts, or a time_to_live of its own)");
+}
+
+std::uint64_t Attachment::redrive(std::uint64_t most) noexcept {
+    std::uint64_t done = 0;
+    for (std::optional<PoolEngine>& pool : pools_) {
+        if (pool && done < most) done += pool->redrive(most - done);
+    }
+    return done;
+}
+
+Result<std::size_t> Attachment::peek(std::span<std::byte> to, std::uint64_t skip) {
+    if (in_ != nullptr) {
+        const Result<std::uint32_t> length = in_->ring().peek(skip, to);
+        if (!length) return std::unexpected(length.error());
+        return *length;
+    }
+    return fail(Errc::not_supported, "peek");
+}
+
+std::string Attachment::name_of(std::uint32_t pid) const {
+    const Participants& all = region_.participants();
+    for (std::uint32_t i = 0; i < all.places(); ++i) {
+        if (static_cast<std::uint32_t>(all.record(i).identity[0].load(kRelaxed)) == pid) {
+            return all.last_name(i);
+        }
+    }
+    return sys::process_name(pid);
+}
+
 Result<void> Attachment::look_around() {
     if (Result<void> good = check(); !good) return good;  // a forked child may not even sweep
     sweep();
@@ -302,7 +369,15 @@ Result<void> Attachment::look_around() {
 LookAround Attachment::around() noexcept {
     return {.check = [](void* self) { return static_cast<Attachment*>(self)->check(); },
             .look = [](void* self) { return static_cast<Attachment*>(self)->look_around(); },
+            .closed = [](void* self) { return static_cast<Attachment*>(self)->region_.closed(); },
             .context = this};
+}
+
+// A lane's sender that waits for room ends with `closed` as well.
+LookAround Attachment::around_a_send() noexcept {
+    LookAround it = around();
+    it.check = [](void* self) { return static_cast<Attachment*>(self)->check_to_send(); };
+    return it;
 }
 
 std::uint32_t Attachment::sweep() {
@@ -320,9 +395,8 @@ void Attachment::give_up_seats(std::uint32_t index) noexcept {
         std::uint64_t seen = holder;
         word.compare_exchange_strong(seen, 0, kSeqCst);
     };
-    give_up(layout_->seats[0]);
-    give_up(layout_->seats[1]);
-    if (plan_.sharing != Sharing::single_receiver) return;
+    for (std::uint32_t i = 0; i < plan_.station_count; ++i) give_up(station(i).seat);
+    if (plan_.sharing == Sharing::pair) return;
     for (std::uint32_t lane = 0; lane < plan_.lane_count; ++lane) give_up(door(lane).sender);
 }
 
@@ -333,9 +407,16 @@ void Attachment::keep_totals(std::uint32_t index) noexcept {
     layout_->left_received.fetch_add(leaver.received.exchange(0, kRelaxed), kRelaxed);
 }
 
+PoolDead Attachment::dead_one(std::uint32_t index, Participant& seen) const {
+    if (!region_.participants().look(index, seen)) return {.index = index};
+    return {.index = index, .pid = seen.identity.pid, .name = seen.name};
+}
+
 void Attachment::recover(std::uint32_t dead) noexcept {
+    Participant seen;
+    const PoolDead who = dead_one(dead, seen);
     for (std::optional<PoolEngine>& pool : pools_) {
-        if (pool) pool->recover(dead);
+        if (pool) pool->recover(who);
     }
     STOA_CRASH_POINT("mailbox.recover.before_seats");
     give_up_seats(dead);
@@ -345,10 +426,61 @@ void Attachment::recover(std::uint32_t dead) noexcept {
 }
 
 void Attachment::wake_all() noexcept {
-    for (PoolBells& bells : layout_->bells) {
-        ring_bell_for_all(bells.messages);
-        ring_bell_for_all(bells.space);
+    for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
+        ring_bell_for_all(station(i).bells.messages);
+        ring_bell_for_all(station(i).bells.space);
     }
+    for (std::optional<PoolEngine>& pool : pools_) {
+        if (pool) pool->wake_all();
+    }
+}
+
+void Attachment::close_mailbox() noexcept {
+    region_.close();
+    STOA_CRASH_POINT("mailbox.close.closed");
+    wake_all();
+}
+
+// Memory for notes and receipts, by whoever needs them first.
+Result<void> Attachment::open_extras() {
+    for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
+        if (!pools_[i] || pools_[i]->ring().has_extras()) continue;
+        const Result<void> reserved = region_.reserve(
+            plan_.extras_offset + i * plan_.pool.extra_bytes, plan_.pool.extra_bytes);
+        if (!reserved) return reserved;
+        STOA_CRASH_POINT("mailbox.extras.reserved");
+        pools_[i]->ring().open_extras();
+    }
+    return {};
+}
+
+// Whether a live receiver waits for a message: what a rendezvous that must not wait asks.
+bool Attachment::receiver_waits() const noexcept {
+    const Participants& all = region_.participants();
+    for (std::uint32_t i = 0; i < all.places(); ++i) {
+        const ParticipantRecord& other = all.record(i);
+        if (i == index_ || unpack_place(other.word.load(kSeqCst)).state != PlaceState::live)
+            continue;
+        if (waits_for(other.waits.load(kSeqCst)) == WaitsFor::message) return true;
+    }
+    return false;
+}
+
+PoolHost Attachment::host() noexcept {
+    return {.around = around(),
+            .open_extras = [](void* self) { return static_cast<Attachment*>(self)->open_extras(); },
+            .pid_of =
+                [](void* self, std::uint32_t endpoint) {
+                    const Attachment& at = *static_cast<Attachment*>(self);
+                    const ParticipantRecord& other = at.region_.participants().record(endpoint);
+                    return static_cast<std::uint32_t>(other.identity[0].load(kRelaxed));
+                },
+            .receiver_waits =
+                [](void* self) { return static_cast<Attachment*>(self)->receiver_waits(); },
+            .waits = &record_->waits,
+            .me = index_,
+            .pid = static_cast<std::uint32_t>(record_->identity[0].load(kRelaxed)),
+            .name = sys::own_name()};
 }
 
 void Attachment::leave() noexcept {

@@ -25,6 +25,9 @@ namespace stoa {
 inline constexpr std::string_view kMailboxSuffix = ".mailbox";
 [[nodiscard]] std::string mailbox_file(std::string_view name);
 
+// The dead letters of NAME are received from NAME.dead, which is no file of its own.
+inline constexpr std::string_view kDeadSuffix = ".dead";
+
 class Attachment {
 public:
     [[nodiscard]] static Result<std::unique_ptr<Attachment>> create(std::string_view name,
@@ -51,6 +54,25 @@ public:
             return fail(Errc::gone, "mailbox");
         return {};
     }
+    // The same for a send: also closed.
+    [[nodiscard]] Result<void> check_to_send() const noexcept {
+        if (sys::current_generation() != generation_ || !region_.live()) [[unlikely]] {
+            if (Result<void> good = check(); !good) return good;
+            return fail(Errc::closed, "send");
+        }
+        return {};
+    }
+    // Nothing is to be sent any more: what waits may be received, then receivers learn the end.
+    void close_mailbox() noexcept;
+    // Why a lane cannot send so.
+    [[nodiscard]] Result<void> refuse(const SendOptions& options) const noexcept;
+    [[nodiscard]] Deadline overflow_deadline(Deadline wanted) const noexcept {
+        return plan_.overflow == Overflow::reject ? Deadline::immediately() : wanted;
+    }
+    std::uint64_t redrive(std::uint64_t most) noexcept;
+    [[nodiscard]] Result<std::size_t> peek(std::span<std::byte> to, std::uint64_t skip);
+    // Of a participant, also of one that has left; empty: unknown.
+    [[nodiscard]] std::string name_of(std::uint32_t pid) const;
     // Between the slices of a wait: recovers the dead, notices a destroyed mailbox.
     [[nodiscard]] Result<void> look_around();
     // Recovers every dead participant; how many.
@@ -78,15 +100,23 @@ public:
     LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
     LaneIn* lane_in() noexcept { return lane_in_ ? &*lane_in_ : nullptr; }
 
+    // It was opened as NAME.dead: it receives dead letters and does not send.
+    [[nodiscard]] bool of_dead_letters() const noexcept { return of_dead_letters_; }
+
     // Plain numbers: a handle and all it lent serve one thread.
     void lent() noexcept { ++loans_; }
     void given_back() noexcept {
-        if (--loans_ == 0 && !handle_) [[unlikely]]
+        if (--loans_ == 0 && !handle_ && receipts_ == 0) [[unlikely]]
             delete this;
     }
     void handle_closed() noexcept {
         handle_ = false;
-        if (loans_ == 0) delete this;
+        if (loans_ == 0 && receipts_ == 0) delete this;
+    }
+    // A receipt keeps this alive as a loan does, but counts against no quota.
+    void receipt_opened() noexcept { ++receipts_; }
+    void receipt_closed() noexcept {
+        if (--receipts_ == 0 && loans_ == 0 && !handle_) delete this;
     }
     // A mailbox of values takes messages of their size alone.
     [[nodiscard]] bool fits(std::uint64_t bytes) const noexcept {
@@ -98,6 +128,10 @@ private:
     Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
     static Result<std::unique_ptr<Attachment>> enter(Region region, MailboxPlan plan, Role role,
                                                      Waiting waiting);
+    static Result<std::unique_ptr<Attachment>> open_dead_letters(const Domain& domain,
+                                                                 std::string_view name,
+                                                                 const OpenOptions& options,
+                                                                 const TypeInfo* type);
     [[nodiscard]] Result<void> join();
     [[nodiscard]] Result<void> take_roles();
     [[nodiscard]] Result<void> take_pair_seat();
@@ -106,6 +140,12 @@ private:
     void take_place(std::uint32_t index) noexcept;
     [[nodiscard]] bool sweep_from_kept_place();
     [[nodiscard]] LookAround around() noexcept;
+    [[nodiscard]] LookAround around_a_send() noexcept;
+    [[nodiscard]] PoolHost host() noexcept;
+    [[nodiscard]] Result<void> open_extras();
+    [[nodiscard]] bool receiver_waits() const noexcept;
+    [[nodiscard]] PoolDead dead_one(std::uint32_t index, Participant& seen) const;
+    [[nodiscard]] MailboxStation& station(std::uint32_t i) const noexcept;
     [[nodiscard]] Result<void> make_engines();
     [[nodiscard]] Result<void> make_pool_engines();
     [[nodiscard]] Result<void> make_lane_engines();
@@ -128,8 +168,10 @@ private:
     std::uint32_t seat_ = 0;
     ParticipantRecord* record_ = nullptr;
     std::uint32_t loans_ = 0;  // messages and loans that keep this alive beside its handle
+    std::uint32_t receipts_ = 0;
     bool handle_ = true;
     bool joined_ = false;
+    bool of_dead_letters_ = false;
     std::optional<PoolEngine> pools_[2];
     PoolEngine* out_ = nullptr;
     PoolEngine* in_ = nullptr;

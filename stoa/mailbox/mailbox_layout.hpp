@@ -1,38 +1,56 @@
-// Memory image of a mailbox, the content of its region, format v1. docs/formats/mailbox.md holds
+// Memory image of a mailbox, the content of its region, format v2. docs/formats/mailbox.md holds
 // these tables; a test compares.
 //
 // MailboxLayout
-//   offset bytes field           writer        rule
-//        0     8 magic           creator       set before the name is published
-//        8     4 version         creator       readers refuse a version they do not know
-//       12     4 sharing         creator       Sharing
-//       16     4 acknowledged    creator       0 or 1
-//       20     4 capacity        creator       messages
-//       24     4 max_bytes       creator       largest message
-//       28     4 loan_quota      creator       1 .. 64
-//       32     8 reserve_bytes   creator       as asked for; display
-//       40     8 fingerprint     creator       of the type; 0: bytes
-//       48     4 type_size       creator       bytes
-//       52     4 type_alignment  creator       16, 32 or 64
-//       56     4 pool_count      creator       0: lanes carry it; 1; 2: one ring per direction of a
-//                                              pair
-//       60     4 lane_count      creator       0, 2 for a pair, else how many senders may have one
-//       64    16 pool_offset     creator       of each pool ring, page-aligned
-//       80     8 lanes_offset    creator       of lane 0, page-aligned
-//       88     8 lane_stride     creator       bytes from one lane to the next, page-aligned
-//       96     8 created_ns      creator       wall clock, display
-//      104     4 lanes_open      anyone (CAS)  doors 0 .. lanes_open - 1 may be ready; only grows
-//      108     4 reserved        creator       0
-//      112     8 left_sent       anyone (add)  messages sent by those who left; for display
-//      120     8 left_received   anyone (add)  messages received by those who left; for display
-//      128    16 seats           anyone (CAS)  holder of a role: index + 1 | incarnation << 32
-//      192   256 bells           anyone        PoolBells of each ring; lanes use bells[0].messages
-//      448  1024 type_text       creator       canonical text of the type, zero-terminated
-//     4096     - doors           -             lane_count of LaneDoor
+//   offset bytes field             writer        rule
+//        0     8 magic             creator       set before the name is published
+//        8     4 version           creator       readers refuse a version they do not know
+//       12     4 sharing           creator       Sharing
+//       16     4 acknowledged      creator       0 or 1
+//       20     4 capacity_kind     creator       0 zero, 1 bounded, 2 unbounded
+//       24     4 capacity          creator       messages, when bounded
+//       28     4 max_bytes         creator       largest message
+//       32     8 reserve_bytes     creator       as asked for
+//       40     8 fingerprint       creator       of the type; 0: bytes
+//       48     4 type_size         creator       bytes; 0: of any length
+//       52     4 type_alignment    creator       16, 32 or 64
+//       56     4 pool_count        creator       0: lanes carry it; else a pool ring per station
+//       60     4 lane_count        creator       0, 2 for a pair, else how many doors there are
+//       64     8 pools_offset      creator       of pool ring 0, multiple of 64
+//       72     8 pool_stride       creator       from one pool ring to the next
+//       80     8 extras_offset     creator       of the extras of pool ring 0, page-aligned
+//       88     8 lanes_offset      creator       of lane 0, page-aligned
+//       96     8 lane_stride       creator       bytes from one lane to the next, page-aligned
+//      104     8 created_ns        creator       wall clock, display
+//      112     4 loan_quota        creator       1 .. 64
+//      116     4 overflow          creator       Overflow
+//      120     4 priorities        creator       1 .. 32
+//      124     4 flags             creator       1 receipts, 2 keep_expired, 4 one_way, 8 by_turns
+//      128     8 ageing_ns         creator       0: none
+//      136     8 time_to_live_ns   creator       0: for ever
+//      144     4 dead_letter_after creator       0: never
+//      148     4 dead_letter_quota creator       messages
+//      152     8 quota_bytes       creator       of an unbounded mailbox
+//      160     4 station_count     creator       1 .. 64
+//      164     4 reserved          creator       0
+//      192     4 lanes_open        anyone (CAS)  doors 0 .. lanes_open - 1 may be ready; only grows
+//      196     4 stations_open     anyone (CAS)  stations 0 .. stations_open - 1 may be in use
+//      200     8 left_sent         anyone (add)  messages sent by those who left; for display
+//      208     8 left_received     anyone (add)  messages received by those who left; for display
+//      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
+//      256  1024 type_text         creator       canonical text of the type, zero-terminated
+//     1280     - stations          -             station_count of MailboxStation
+//        -     - doors             -             lane_count of LaneDoor
+//
+// MailboxStation, a receiver and what leads to it; without routing there is one, a pair has two
+//        0     8 seat              anyone (CAS)  who receives: index + 1 | incarnation << 32
+//        8     4 ready             anyone        1: the memory of its pool ring is there
+//       64   128 bells             anyone        PoolBells
 //
 // LaneDoor, one per lane
 //        0     8 sender          anyone (CAS)  who sends on it: index + 1 | incarnation << 32
 //        8     4 ready           its sender    1: the lane behind it is complete
+//       12     4 station         anyone (CAS)  to which it leads: station + 1 | turn << 8
 #pragma once
 
 #include <cstddef>
@@ -46,65 +64,110 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kMailboxMagic = magic_of("STOAMBX1");
-inline constexpr std::uint32_t kMailboxVersion = 1;
+inline constexpr std::uint32_t kMailboxVersion = 2;
 inline constexpr std::uint32_t kTypeTextBytes = 1024;
-inline constexpr std::uint64_t kDoorsOffset = kPage;
+inline constexpr std::uint32_t kMaxStations = 64;
 
 struct MailboxLayout {
     std::uint64_t magic;
     std::uint32_t version;
     std::uint32_t sharing;
     std::uint32_t acknowledged;
+    std::uint32_t capacity_kind;
     std::uint32_t capacity;
     std::uint32_t max_bytes;
-    std::uint32_t loan_quota;
     std::uint64_t reserve_bytes;
     std::uint64_t fingerprint;
     std::uint32_t type_size;
     std::uint32_t type_alignment;
     std::uint32_t pool_count;
     std::uint32_t lane_count;
-    std::uint64_t pool_offset[2];
+    std::uint64_t pools_offset;
+    std::uint64_t pool_stride;
+    std::uint64_t extras_offset;
     std::uint64_t lanes_offset;
     std::uint64_t lane_stride;
     std::uint64_t created_ns;
-    Atomic<std::uint32_t> lanes_open;
+    std::uint32_t loan_quota;
+    std::uint32_t overflow;
+    std::uint32_t priorities;
+    std::uint32_t flags;
+    std::uint64_t ageing_ns;
+    std::uint64_t time_to_live_ns;
+    std::uint32_t dead_letter_after;
+    std::uint32_t dead_letter_quota;
+    std::uint64_t quota_bytes;
+    std::uint32_t station_count;
     std::uint32_t reserved;
+    alignas(kCacheLine) Atomic<std::uint32_t> lanes_open;
+    Atomic<std::uint32_t> stations_open;
     Atomic<std::uint64_t> left_sent;
     Atomic<std::uint64_t> left_received;
-    alignas(kCacheLine) Atomic<std::uint64_t> seats[2];
-    alignas(kCacheLine) PoolBells bells[2];
-    char type_text[kTypeTextBytes];
+    Atomic<std::uint64_t> orphans;
+    alignas(kCacheLine) char type_text[kTypeTextBytes];
 };
-static_assert(offsetof(MailboxLayout, magic) == 0 && offsetof(MailboxLayout, version) == 8);
+static_assert(offsetof(MailboxLayout, magic) == 0);
+static_assert(offsetof(MailboxLayout, version) == 8);
 static_assert(offsetof(MailboxLayout, sharing) == 12);
 static_assert(offsetof(MailboxLayout, acknowledged) == 16);
-static_assert(offsetof(MailboxLayout, capacity) == 20 && offsetof(MailboxLayout, max_bytes) == 24);
-static_assert(offsetof(MailboxLayout, loan_quota) == 28);
+static_assert(offsetof(MailboxLayout, capacity_kind) == 20);
+static_assert(offsetof(MailboxLayout, capacity) == 24);
+static_assert(offsetof(MailboxLayout, max_bytes) == 28);
 static_assert(offsetof(MailboxLayout, reserve_bytes) == 32);
 static_assert(offsetof(MailboxLayout, fingerprint) == 40);
 static_assert(offsetof(MailboxLayout, type_size) == 48);
 static_assert(offsetof(MailboxLayout, type_alignment) == 52);
 static_assert(offsetof(MailboxLayout, pool_count) == 56);
 static_assert(offsetof(MailboxLayout, lane_count) == 60);
-static_assert(offsetof(MailboxLayout, pool_offset) == 64);
-static_assert(offsetof(MailboxLayout, lanes_offset) == 80);
-static_assert(offsetof(MailboxLayout, lane_stride) == 88);
-static_assert(offsetof(MailboxLayout, created_ns) == 96);
-static_assert(offsetof(MailboxLayout, lanes_open) == 104);
-static_assert(offsetof(MailboxLayout, reserved) == 108);
-static_assert(offsetof(MailboxLayout, left_sent) == 112);
-static_assert(offsetof(MailboxLayout, left_received) == 120);
-static_assert(offsetof(MailboxLayout, seats) == 128 && offsetof(MailboxLayout, bells) == 192);
-static_assert(offsetof(MailboxLayout, type_text) == 448);
-static_assert(sizeof(MailboxLayout) == 1472 && std::is_standard_layout_v<MailboxLayout>);
-static_assert(sizeof(MailboxLayout) <= kDoorsOffset);
+static_assert(offsetof(MailboxLayout, pools_offset) == 64);
+static_assert(offsetof(MailboxLayout, pool_stride) == 72);
+static_assert(offsetof(MailboxLayout, extras_offset) == 80);
+static_assert(offsetof(MailboxLayout, lanes_offset) == 88);
+static_assert(offsetof(MailboxLayout, lane_stride) == 96);
+static_assert(offsetof(MailboxLayout, created_ns) == 104);
+static_assert(offsetof(MailboxLayout, loan_quota) == 112);
+static_assert(offsetof(MailboxLayout, overflow) == 116);
+static_assert(offsetof(MailboxLayout, priorities) == 120);
+static_assert(offsetof(MailboxLayout, flags) == 124);
+static_assert(offsetof(MailboxLayout, ageing_ns) == 128);
+static_assert(offsetof(MailboxLayout, time_to_live_ns) == 136);
+static_assert(offsetof(MailboxLayout, dead_letter_after) == 144);
+static_assert(offsetof(MailboxLayout, dead_letter_quota) == 148);
+static_assert(offsetof(MailboxLayout, quota_bytes) == 152);
+static_assert(offsetof(MailboxLayout, station_count) == 160);
+static_assert(offsetof(MailboxLayout, reserved) == 164);
+static_assert(offsetof(MailboxLayout, lanes_open) == 192);
+static_assert(offsetof(MailboxLayout, stations_open) == 196);
+static_assert(offsetof(MailboxLayout, left_sent) == 200);
+static_assert(offsetof(MailboxLayout, left_received) == 208);
+static_assert(offsetof(MailboxLayout, orphans) == 216);
+static_assert(offsetof(MailboxLayout, type_text) == 256);
+static_assert(sizeof(MailboxLayout) == 1280 && std::is_standard_layout_v<MailboxLayout>);
+
+struct MailboxStation {
+    Atomic<std::uint64_t> seat;
+    Atomic<std::uint32_t> ready;
+    alignas(kCacheLine) PoolBells bells;
+};
+static_assert(offsetof(MailboxStation, seat) == 0 && offsetof(MailboxStation, ready) == 8);
+static_assert(offsetof(MailboxStation, bells) == 64 && sizeof(MailboxStation) == 192);
+static_assert(std::is_standard_layout_v<MailboxStation>);
 
 struct LaneDoor {
     alignas(kCacheLine) Atomic<std::uint64_t> sender;
     Atomic<std::uint32_t> ready;
+    Atomic<std::uint32_t> station;
 };
 static_assert(offsetof(LaneDoor, sender) == 0 && offsetof(LaneDoor, ready) == 8);
+static_assert(offsetof(LaneDoor, station) == 12);
 static_assert(sizeof(LaneDoor) == 64 && std::is_standard_layout_v<LaneDoor>);
+
+[[nodiscard]] constexpr std::uint64_t station_offset(std::uint32_t station) noexcept {
+    return sizeof(MailboxLayout) + station * sizeof(MailboxStation);
+}
+[[nodiscard]] constexpr std::uint64_t door_offset(std::uint32_t stations,
+                                                  std::uint32_t lane) noexcept {
+    return station_offset(stations) + lane * sizeof(LaneDoor);
+}
 
 }  // namespace stoa

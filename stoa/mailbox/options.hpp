@@ -1,9 +1,11 @@
 // What a user chooses when a mailbox is created or opened.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
+#include "stoa/channel/send_options.hpp"
 #include "stoa/life/participants.hpp"
 #include "stoa/sync/bell.hpp"
 
@@ -13,23 +15,56 @@ namespace stoa {
 enum class Sharing : std::uint32_t {
     any = 0,              // one of those who receive, whoever comes first
     single_receiver = 1,  // one handle holds the receiving role; a further one with Role::both only
-                          // sends, with Role::receives it is refused
+                          // sends, with Role::receives it is refused, or stands by (OpenOptions)
     pair = 2,             // two handles, both ways; none receives what it sent itself
+    round_robin = 3,      // the receivers in turn; one whose queue is full is passed over
+    least_loaded = 4,     // the receiver for whom the fewest wait
+    key_affine = 5,       // equal keys go to one receiver, as long as it lives
+    broadcast = 6,        // every subscriber gets each message
 };
 
+// How many messages may wait.
 struct Capacity {
-    std::uint32_t messages = 1024;
+    enum class Kind : std::uint8_t { zero, bounded, unbounded };
+
+    Kind kind = Kind::bounded;
+    std::uint32_t messages = 1024;          // bounded
+    std::uint64_t quota_bytes = 1U << 30U;  // unbounded: of memory, at most
 };
-// At most n messages wait, 1 to 1048576. With Sharing::single_receiver without acknowledgement the
-// bound holds for each sender.
+// At most n messages wait, 1 to 1048576. Where lanes carry the mailbox the bound holds for each of
+// them (see docs/guide/mailbox-matrix.md).
 [[nodiscard]] constexpr Capacity bounded(std::uint32_t n) noexcept {
-    return {n};
+    return {.messages = n};
+}
+// Rendezvous: a send returns when a receiver has taken the message.
+[[nodiscard]] constexpr Capacity zero() noexcept {
+    return {.kind = Capacity::Kind::zero, .messages = 0};
+}
+// A send never waits. The mailbox grows to `quota_bytes` of memory, then says quota_reached, and
+// gives memory back when it is drained.
+[[nodiscard]] constexpr Capacity unbounded(std::uint64_t quota_bytes = 1U << 30U) noexcept {
+    return {.kind = Capacity::Kind::unbounded, .quota_bytes = quota_bytes};
 }
 
 struct MailboxOptions {
     Capacity capacity = bounded(1024);
     Sharing sharing = Sharing::any;
     bool acknowledged = false;            // a delivery is a lease until it is acked
+    Overflow overflow = Overflow::block;  // what a full mailbox does to a send
+    std::uint32_t priorities = 1;         // 1 to 32; 0 is the lowest
+    // A waiting message gains one priority each time so long has passed; 0: never. Then a low
+    // priority cannot starve.
+    std::chrono::nanoseconds ageing{0};
+    // Receipts, withdrawal and times to live also where lanes would carry the mailbox: the pool ring
+    // carries it then.
+    bool receipts = false;
+    std::chrono::nanoseconds time_to_live{0};  // of messages that name none; 0: for ever
+    // Acknowledged: so many deliveries without ack make a dead letter, 1 to 255; 0: never.
+    std::uint32_t dead_letter_after = 0;
+    bool keep_expired = false;             // expired messages become dead letters
+    std::uint32_t dead_letter_quota = 64;  // so many are kept; beyond it they are delivered again
+    bool one_way = false;                  // pair: one sends, the other receives
+    bool by_turns = false;  // single_receiver: any number of them, one at a time receives
     std::uint32_t max_bytes = 64 * 1024;  // largest message; a typed mailbox uses its type's size
     std::uint64_t reserve_bytes = 1U << 20;  // memory for payloads, taken at once
     // Loans and messages that one handle may hold, 1 to 64. Memory for those of 32 handles lies
@@ -45,6 +80,9 @@ struct OpenOptions {
     Role role = Role::both;
     Waiting waiting = Waiting::adaptive;
     std::string domain{};
+    bool stand_by = false;  // single_receiver that is held: receive when its holder is gone
+    bool latest = false;    // broadcast: skip what comes too fast, instead of holding senders back
+    bool from_oldest = false;  // broadcast: begin with the oldest message that is kept
 };
 
 }  // namespace stoa

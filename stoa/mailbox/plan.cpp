@@ -15,70 +15,144 @@ constexpr std::uint32_t kMaxLoanQuota = 64;
 constexpr std::uint32_t kPlannedEndpoints = 32;  // whose loan quotas are reserved beside the queue
 constexpr std::uint32_t kMaxLanes = 1024;
 constexpr std::uint32_t kMaxPayloadAlign = 64;
+constexpr std::uint32_t kRendezvousSlots = 64;  // so many senders may wait for a receiver at a time
+
+enum Flag : std::uint32_t { kReceipts = 1, kKeepExpired = 2, kOneWay = 4, kByTurns = 8 };
+
+bool dropping(const MailboxPlan& plan) noexcept {
+    return plan.overflow == Overflow::drop_oldest || plan.overflow == Overflow::drop_newest;
+}
+
+// Lanes carry what needs nothing but order: they are faster.
+bool carried_by_lanes(const MailboxPlan& plan) noexcept {
+    return plan.sharing != Sharing::any && plan.capacity.kind == Capacity::Kind::bounded &&
+           !plan.acknowledged && !dropping(plan) && plan.priorities == 1 && !plan.receipts &&
+           plan.time_to_live_ns == 0 && !plan.by_turns;
+}
+
+std::uint64_t end_of_doors(const MailboxPlan& plan) noexcept {
+    return plan.door_offset(plan.lane_count);
+}
 
 Result<void> plan_pools(MailboxPlan& plan) {
-    plan.pool_count = plan.sharing == Sharing::pair ? 2 : 1;
+    plan.pool_count = plan.station_count;
+    const bool keeps = plan.keep_expired || plan.dead_letter_after > 0;
     const std::uint32_t endpoints = plan.sharing == Sharing::pair ? 2 : kPlannedEndpoints;
-    const PoolDemand demand{.capacity = plan.capacity,
+    const std::uint32_t slots =
+        plan.capacity.kind == Capacity::Kind::bounded ? plan.capacity.messages : kRendezvousSlots;
+    const PoolDemand demand{.capacity = slots,
                             .max_bytes = plan.max_bytes,
                             .reserve_bytes = plan.reserve_bytes,
                             .loans = endpoints * plan.loan_quota,
                             .payload_align = plan.type_alignment,
-                            .acknowledged = plan.acknowledged};
+                            .acknowledged = plan.acknowledged,
+                            .levels = plan.priorities,
+                            .ageing_ns = plan.ageing_ns,
+                            .dead_letter_after = plan.dead_letter_after,
+                            .dead_letter_quota = keeps ? plan.dead_letter_quota : 0,
+                            .receipts = std::clamp(slots, 64U, kPoolMaxReceipts)};
     const Result<PoolGeometry> pool = PoolGeometry::plan(demand);
     if (!pool) return std::unexpected(pool.error());
     plan.pool = *pool;
-    std::uint64_t end = kDoorsOffset;
-    for (std::uint32_t i = 0; i < plan.pool_count; ++i) {
-        plan.pool_offset[i] = end;
-        end += plan.pool.total_bytes;
-    }
-    plan.content_bytes = plan.reserved_bytes = end;
+    const bool fixed = !plan.routed();  // all stations are there from the start
+    plan.pools_offset = align_up(end_of_doors(plan), fixed ? kCacheLine : kPage);
+    plan.pool_stride = plan.pool.total_bytes;
+    const std::uint64_t end = plan.pool_offset(plan.pool_count);
+    plan.extras_offset = align_up(end, kPage);
+    plan.content_bytes = plan.extras_offset + plan.pool_count * plan.pool.extra_bytes;
+    plan.reserved_bytes = fixed ? end : plan.pools_offset;
+    if (fixed && plan.extras_at_once()) plan.reserved_bytes = plan.content_bytes;
     return {};
 }
 
 Result<void> plan_lanes(MailboxPlan& plan) {
-    plan.lane_count = plan.sharing == Sharing::pair ? 2 : kMaxLanes;
+    const bool pair = plan.sharing == Sharing::pair;
+    plan.lane_count = pair ? 2 : kMaxLanes;
     const LaneGeometry least = LaneGeometry::holding(2, plan.max_bytes);
     if (!least.valid()) return fail(Errc::bad_argument, "max_bytes (too big for a lane)");
     if (plan.reserve_bytes > kLaneMaxRingBytes) return fail(Errc::bad_argument, "reserve (4 GiB)");
     plan.lane = {.ring_bytes = std::max(least.ring_bytes, std::bit_ceil(plan.reserve_bytes)),
                  .max_record_bytes = plan.max_bytes};
-    plan.lanes_offset = align_up(kDoorsOffset + plan.lane_count * sizeof(LaneDoor), kPage);
+    plan.lanes_offset = align_up(end_of_doors(plan), kPage);
     plan.lane_stride = align_up(plan.lane.bytes_needed(), kPage);
     plan.content_bytes = plan.lanes_offset + plan.lane_stride * plan.lane_count;
-    const std::uint32_t opened = plan.sharing == Sharing::pair ? 2 : 1;
+    const std::uint32_t opened = pair ? 2 : plan.routed() ? 0 : 1;
     plan.reserved_bytes = plan.lanes_offset + plan.lane_stride * opened;
+    return {};
+}
+
+Result<void> check_capacity(const MailboxPlan& plan) {
+    const bool zero = plan.capacity.kind == Capacity::Kind::zero;
+    if (plan.capacity.kind == Capacity::Kind::bounded &&
+        (plan.capacity.messages < 1 || plan.capacity.messages > kPoolMaxSlots)) {
+        return fail(Errc::bad_argument, "capacity (1 to 1048576, zero or unbounded)");
+    }
+    if (zero && plan.sharing == Sharing::broadcast) {
+        return fail(Errc::bad_argument, "capacity zero with broadcast (whom would a send meet?)");
+    }
+    if (zero && dropping(plan)) {
+        return fail(Errc::bad_argument, "capacity zero with drop (nothing waits to be dropped)");
+    }
+    if (plan.capacity.kind == Capacity::Kind::unbounded && dropping(plan)) {
+        return fail(Errc::bad_argument, "capacity unbounded with drop (it is never full)");
+    }
     return {};
 }
 
 // Everything that make() derives from the options, so that read() can compare.
 Result<void> derive(MailboxPlan& plan) {
-    if (plan.sharing > Sharing::pair) return fail(Errc::bad_argument, "sharing");
-    if (plan.capacity < 1 || plan.capacity > kPoolMaxSlots) {
-        return fail(Errc::bad_argument, "capacity (1 to 1048576)");
-    }
+    if (plan.sharing > Sharing::broadcast) return fail(Errc::bad_argument, "sharing");
+    if (plan.overflow > Overflow::drop_newest) return fail(Errc::bad_argument, "overflow");
+    if (Result<void> good = check_capacity(plan); !good) return good;
     if (plan.loan_quota < 1 || plan.loan_quota > kMaxLoanQuota) {
         return fail(Errc::bad_argument, "loan_quota (1 to 64)");
     }
     if (plan.max_bytes < 1 || plan.max_bytes > 1U << 30U) {
         return fail(Errc::bad_argument, "max_bytes (1 to 1 GiB)");
     }
-    const bool lanes = plan.sharing != Sharing::any && !plan.acknowledged;
-    return lanes ? plan_lanes(plan) : plan_pools(plan);
+    if (plan.priorities < 1 || plan.priorities > kPoolMaxLevels) {
+        return fail(Errc::bad_argument, "priorities (1 to 32)");
+    }
+    if (plan.dead_letter_after > 255) {
+        return fail(Errc::bad_argument, "dead_letter_after (1 to 255, or never)");
+    }
+    if (plan.dead_letter_quota > kPoolMaxSlots) {
+        return fail(Errc::bad_argument, "dead_letter_quota (at most 1048576)");
+    }
+    plan.station_count = plan.routed() ? kMaxStations : plan.sharing == Sharing::pair ? 2 : 1;
+    return carried_by_lanes(plan) ? plan_lanes(plan) : plan_pools(plan);
 }
 
 }  // namespace
+
+bool MailboxPlan::extras_at_once() const noexcept {
+    return receipts || capacity.kind == Capacity::Kind::zero || time_to_live_ns != 0 ||
+           ageing_ns != 0 || dead_letter_after != 0 || keep_expired;
+}
 
 Result<MailboxPlan> MailboxPlan::make(const MailboxOptions& options, const TypeInfo& type) {
     if ((options.mode & ~0777U) != 0 || (options.mode & 0600U) != 0600U) {
         return fail(Errc::bad_argument, "mode (its owner must be able to read and write)");
     }
+    if (options.ageing.count() < 0) return fail(Errc::bad_argument, "ageing (not negative)");
+    if (options.time_to_live.count() < 0) {
+        return fail(Errc::bad_argument, "time_to_live (not negative)");
+    }
     MailboxPlan plan;
     plan.sharing = options.sharing;
+    plan.capacity = options.capacity;
     plan.acknowledged = options.acknowledged;
-    plan.capacity = options.capacity.messages;
-    plan.max_bytes = type.is_bytes() ? options.max_bytes : type.size;
+    plan.overflow = options.overflow;
+    plan.priorities = options.priorities;
+    plan.ageing_ns = static_cast<std::uint64_t>(options.ageing.count());
+    plan.time_to_live_ns = static_cast<std::uint64_t>(options.time_to_live.count());
+    plan.receipts = options.receipts;
+    plan.dead_letter_after = options.dead_letter_after;
+    plan.dead_letter_quota = options.dead_letter_quota;
+    plan.keep_expired = options.keep_expired;
+    plan.one_way = options.one_way;
+    plan.by_turns = options.by_turns;
+    plan.max_bytes = type.size == 0 ? options.max_bytes : type.size;
     plan.loan_quota = options.loan_quota;
     plan.reserve_bytes = options.reserve_bytes;
     plan.fingerprint = type.fingerprint;
@@ -101,9 +175,23 @@ Result<MailboxPlan> MailboxPlan::read(std::span<std::byte> content) {
     }
     if (layout->version != kMailboxVersion) return fail(Errc::wrong_version, "mailbox");
     MailboxPlan plan;
+    const std::uint32_t flags = layout->flags;
+    const std::uint32_t kind = layout->capacity_kind;
     plan.sharing = static_cast<Sharing>(layout->sharing);
+    plan.capacity = {.kind = static_cast<Capacity::Kind>(kind),
+                     .messages = layout->capacity,
+                     .quota_bytes = layout->quota_bytes};
     plan.acknowledged = layout->acknowledged == 1;
-    plan.capacity = layout->capacity;
+    plan.overflow = static_cast<Overflow>(layout->overflow);
+    plan.priorities = layout->priorities;
+    plan.ageing_ns = layout->ageing_ns;
+    plan.time_to_live_ns = layout->time_to_live_ns;
+    plan.receipts = (flags & kReceipts) != 0;
+    plan.keep_expired = (flags & kKeepExpired) != 0;
+    plan.one_way = (flags & kOneWay) != 0;
+    plan.by_turns = (flags & kByTurns) != 0;
+    plan.dead_letter_after = layout->dead_letter_after;
+    plan.dead_letter_quota = layout->dead_letter_quota;
     plan.max_bytes = layout->max_bytes;
     plan.loan_quota = layout->loan_quota;
     plan.reserve_bytes = layout->reserve_bytes;
@@ -112,16 +200,16 @@ Result<MailboxPlan> MailboxPlan::read(std::span<std::byte> content) {
     plan.type_alignment = layout->type_alignment;
     plan.created_ns = layout->created_ns;
     plan.type_text.assign(layout->type_text, strnlen(layout->type_text, kTypeTextBytes));
-    if (layout->acknowledged > 1 || plan.type_alignment < 16 ||
+    if (layout->acknowledged > 1 || kind > 2 || flags > 15 || plan.type_alignment < 16 ||
         plan.type_alignment > kMaxPayloadAlign || !std::has_single_bit(plan.type_alignment) ||
         !derive(plan)) {
         return fail(Errc::bad_layout, "mailbox");
     }
     if (plan.pool_count != layout->pool_count || plan.lane_count != layout->lane_count ||
-        plan.pool_offset[0] != layout->pool_offset[0] ||
-        plan.pool_offset[1] != layout->pool_offset[1] ||
-        plan.lanes_offset != layout->lanes_offset || plan.lane_stride != layout->lane_stride ||
-        plan.content_bytes != content.size()) {
+        plan.pools_offset != layout->pools_offset || plan.pool_stride != layout->pool_stride ||
+        plan.extras_offset != layout->extras_offset ||
+        plan.station_count != layout->station_count || plan.lanes_offset != layout->lanes_offset ||
+        plan.lane_stride != layout->lane_stride || plan.content_bytes != content.size()) {
         return fail(Errc::bad_layout, "mailbox");
     }
     return plan;
@@ -134,28 +222,52 @@ Result<void> MailboxPlan::write(std::span<std::byte> content) const {
     layout->version = kMailboxVersion;
     layout->sharing = static_cast<std::uint32_t>(sharing);
     layout->acknowledged = acknowledged ? 1 : 0;
-    layout->capacity = capacity;
+    layout->capacity_kind = static_cast<std::uint32_t>(capacity.kind);
+    layout->capacity = capacity.messages;
+    layout->quota_bytes = capacity.quota_bytes;
+    layout->overflow = static_cast<std::uint32_t>(overflow);
+    layout->priorities = priorities;
+    layout->ageing_ns = ageing_ns;
+    layout->time_to_live_ns = time_to_live_ns;
+    layout->flags = (receipts ? kReceipts : 0U) | (keep_expired ? kKeepExpired : 0U) |
+                    (one_way ? kOneWay : 0U) | (by_turns ? kByTurns : 0U);
+    layout->dead_letter_after = dead_letter_after;
+    layout->dead_letter_quota = dead_letter_quota;
     layout->max_bytes = max_bytes;
     layout->loan_quota = loan_quota;
     layout->reserve_bytes = reserve_bytes;
     layout->fingerprint = fingerprint;
     layout->type_size = type_size;
     layout->type_alignment = type_alignment;
+    layout->station_count = station_count;
     layout->pool_count = pool_count;
     layout->lane_count = lane_count;
+    layout->pools_offset = pools_offset;
+    layout->pool_stride = pool_stride;
+    layout->extras_offset = extras_offset;
     layout->lanes_offset = lanes_offset;
     layout->lane_stride = lane_stride;
     layout->created_ns = created_ns;
     std::copy(type_text.begin(), type_text.end(), layout->type_text);
+    if (routed()) return {};  // what leads to a station is made by whoever needs it first
+    layout->stations_open.store(station_count, kRelaxed);
+    return pool_count > 0 ? write_pools(content) : write_lanes(content, *layout);
+}
+
+Result<void> MailboxPlan::write_pools(std::span<std::byte> content) const {
     for (std::uint32_t i = 0; i < pool_count; ++i) {
-        layout->pool_offset[i] = pool_offset[i];
-        if (Result<void> made =
-                PoolRing::create(content.subspan(pool_offset[i], pool.total_bytes), pool);
-            !made) {
-            return made;
-        }
+        if (Result<void> made = PoolRing::create(pool_of(content, i), pool); !made) return made;
+        layout_at<MailboxStation>(content, station_offset(i))->ready.store(1, kRelaxed);
+        if (!extras_at_once()) continue;
+        Result<PoolRing> ring = PoolRing::attach(pool_of(content, i), extras_of(content, i));
+        if (!ring) return std::unexpected(ring.error());
+        ring->open_extras();
     }
-    // Lanes of a pair are complete from the start; others are made by the sender that opens them.
+    return {};
+}
+
+// Lanes of a pair are complete from the start; others are made by the sender that opens them.
+Result<void> MailboxPlan::write_lanes(std::span<std::byte> content, MailboxLayout& layout) const {
     const std::uint32_t complete = sharing == Sharing::pair ? lane_count : 0;
     for (std::uint32_t i = 0; i < complete; ++i) {
         if (Result<void> made =
@@ -163,9 +275,9 @@ Result<void> MailboxPlan::write(std::span<std::byte> content) const {
             !made) {
             return made;
         }
-        layout_at<LaneDoor>(content, kDoorsOffset + i * sizeof(LaneDoor))->ready.store(1, kRelaxed);
+        layout_at<LaneDoor>(content, door_offset(i))->ready.store(1, kRelaxed);
     }
-    layout->lanes_open.store(complete, kRelaxed);
+    layout.lanes_open.store(complete, kRelaxed);
     return {};
 }
 

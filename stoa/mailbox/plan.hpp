@@ -16,8 +16,18 @@ namespace stoa {
 // The constant facts of one mailbox: a checked, private copy of its layout.
 struct MailboxPlan {
     Sharing sharing = Sharing::any;
+    Capacity capacity;
     bool acknowledged = false;
-    std::uint32_t capacity = 0;
+    Overflow overflow = Overflow::block;
+    std::uint32_t priorities = 1;
+    std::uint64_t ageing_ns = 0;
+    std::uint64_t time_to_live_ns = 0;
+    bool receipts = false;
+    std::uint32_t dead_letter_after = 0;
+    std::uint32_t dead_letter_quota = 0;
+    bool keep_expired = false;
+    bool one_way = false;
+    bool by_turns = false;
     std::uint32_t max_bytes = 0;
     std::uint32_t loan_quota = 0;
     std::uint64_t reserve_bytes = 0;
@@ -25,12 +35,16 @@ struct MailboxPlan {
     std::uint32_t type_size = 0;
     std::uint32_t type_alignment = 16;
     std::string type_text;
-    std::uint32_t pool_count = 0;
+    std::uint64_t created_ns = 0;
+    // Derived:
+    std::uint32_t station_count = 1;
+    std::uint32_t pool_count = 0;  // a ring per station, or none: lanes carry it
     std::uint32_t lane_count = 0;
-    std::uint64_t pool_offset[2]{};
+    std::uint64_t pools_offset = 0;
+    std::uint64_t pool_stride = 0;
+    std::uint64_t extras_offset = 0;
     std::uint64_t lanes_offset = 0;
     std::uint64_t lane_stride = 0;
-    std::uint64_t created_ns = 0;
     PoolGeometry pool;                 // when pool_count > 0
     LaneGeometry lane;                 // when lane_count > 0
     std::uint64_t content_bytes = 0;   // address space
@@ -44,6 +58,30 @@ struct MailboxPlan {
 
     // Writes the image into zeroed memory whose first reserved_bytes are backed.
     Result<void> write(std::span<std::byte> content) const;
+
+    [[nodiscard]] bool is_bytes() const noexcept { return type_size == 0; }
+    // Each receiver has a queue of its own, and a sender chooses among them.
+    [[nodiscard]] bool routed() const noexcept { return sharing >= Sharing::round_robin; }
+    // Notes and receipts are needed from the start, so their memory is taken at once.
+    [[nodiscard]] bool extras_at_once() const noexcept;
+    [[nodiscard]] std::uint64_t pool_offset(std::uint32_t i) const noexcept {
+        return pools_offset + i * pool_stride;
+    }
+    [[nodiscard]] std::span<std::byte> pool_of(std::span<std::byte> content,
+                                               std::uint32_t i) const noexcept {
+        return content.subspan(pool_offset(i), pool.total_bytes);
+    }
+    [[nodiscard]] std::span<std::byte> extras_of(std::span<std::byte> content,
+                                                 std::uint32_t i) const noexcept {
+        return content.subspan(extras_offset + i * pool.extra_bytes, pool.extra_bytes);
+    }
+    [[nodiscard]] std::uint64_t door_offset(std::uint32_t i) const noexcept {
+        return stoa::door_offset(station_count, i);
+    }
+
+private:
+    Result<void> write_pools(std::span<std::byte> content) const;
+    Result<void> write_lanes(std::span<std::byte> content, MailboxLayout& layout) const;
 };
 
 }  // namespace stoa

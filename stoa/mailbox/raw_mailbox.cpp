@@ -33,21 +33,26 @@ Result<void> RawMessage::ack() noexcept {
         release_in_lane();
         return {};
     }
-    const bool released = from_->in()->release(pool_);
+    const bool released = from_->in()->ack(pool_);
     done();
     if (!released) return fail(Errc::not_owner, "ack");
     return {};
 }
 
-Result<void> RawMessage::nack() noexcept {
+Result<void> RawMessage::nack(std::string_view error) noexcept {
     if (from_ == nullptr) return fail(Errc::not_owner, "nack");
     if (!from_->plan().acknowledged) return ack();
     const Result<void> mine = from_->check();
     if (!mine && mine.error().code == Errc::forked) return mine;
-    const bool returned = from_->in()->nack(pool_);
+    const bool returned = from_->in()->nack(pool_, error);
     done();
     if (!returned) return fail(Errc::not_owner, "nack");
     return {};
+}
+
+MessageHistory RawMessage::history() const {
+    if (from_ == nullptr || in_lane()) return {};
+    return from_->in()->history(pool_);
 }
 
 void RawMessage::drop_slowly() noexcept {
@@ -67,12 +72,15 @@ RawLoan& RawLoan::operator=(RawLoan&& other) noexcept {
     return *this;
 }
 
-Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline) {
+Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
+                                    const SendOptions& options) {
     if (to_ == nullptr) return fail(Errc::not_owner, "commit");
-    if (Result<void> good = to_->check(); !good) return good;
+    if (Result<void> good = to_->check_to_send(); !good) return good;
     if (bytes > room_.size()) return fail(Errc::too_big, "commit");
     if (!to_->fits(bytes)) return fail(Errc::wrong_size, "commit");
-    Result<void> sent = to_->out()->commit(pool_, static_cast<std::uint32_t>(bytes), deadline);
+    if (pool_.chunk == kNoChunk) return to_->refuse(options);
+    Result<void> sent =
+        to_->out()->commit(pool_, static_cast<std::uint32_t>(bytes), options, deadline);
     if (!sent) return sent;
     to_->count_sent(1);
     done();
@@ -89,6 +97,48 @@ void RawLoan::drop_slowly() noexcept {
         }
     }
     done();
+}
+
+// --- Receipt ------------------------------------------------------------------------------------
+
+Receipt& Receipt::operator=(Receipt&& other) noexcept {
+    if (this != &other) {
+        drop();
+        of_ = std::exchange(other.of_, nullptr);
+        ticket_ = other.ticket_;
+        told_ = std::move(other.told_);
+    }
+    return *this;
+}
+
+void Receipt::drop() noexcept {
+    if (of_ == nullptr) return;
+    const Result<void> mine = of_->check();
+    if (mine || mine.error().code != Errc::forked) of_->out()->free_receipt(ticket_);
+    std::exchange(of_, nullptr)->receipt_closed();
+}
+
+Result<Answer> Receipt::wait_with(Deadline deadline) {
+    if (told_.outcome != Outcome::none) return told_;
+    if (of_ == nullptr) return fail(Errc::not_owner, "receipt");
+    Result<Answer> answer = of_->out()->answer(ticket_, deadline);
+    if (!answer) return answer;
+    if (answer->name.empty() && answer->pid != 0) answer->name = of_->name_of(answer->pid);
+    told_ = *answer;
+    return answer;
+}
+
+Result<Answer> Receipt::withdraw() {
+    if (told_.outcome != Outcome::none) return told_;
+    if (of_ == nullptr) return fail(Errc::not_owner, "receipt");
+    if (Result<void> good = of_->check(); !good) {
+        if (good.error().code == Errc::forked) return std::unexpected(good.error());
+        told_ = {.outcome = Outcome::mailbox_destroyed};
+        return told_;
+    }
+    Result<Answer> answer = of_->out()->withdraw(ticket_);
+    if (answer && answer->outcome != Outcome::pending) told_ = *answer;
+    return answer;
 }
 
 // --- RawMailbox ---------------------------------------------------------------------------------
@@ -161,9 +211,13 @@ Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_
     const Result<bool> condemned = Region::destroy(*domain, file, *region);
     // Also when its name could not be removed: it is condemned.
     if (MailboxLayout* layout = layout_at<MailboxLayout>(region->content(), 0)) {
-        for (PoolBells& bells : layout->bells) {  // whoever sleeps wakes to `gone`
-            ring_bell_for_all(bells.messages);
-            ring_bell_for_all(bells.space);
+        const std::uint32_t stations = std::min(layout->station_count, kMaxStations);
+        for (std::uint32_t i = 0; i < stations; ++i) {  // whoever sleeps wakes to `gone`
+            MailboxStation* station =
+                layout_at<MailboxStation>(region->content(), station_offset(i));
+            if (station == nullptr) break;
+            ring_bell_for_all(station->bells.messages);
+            ring_bell_for_all(station->bells.space);
         }
     }
     if (!condemned) return std::unexpected(condemned.error());
@@ -177,25 +231,62 @@ Result<void> RawMailbox::check_to_lend() const noexcept {
     return good;
 }
 
-Result<void> RawMailbox::send_with(Payload message, Deadline deadline) {
-    if (Result<void> good = at_->check(); !good) return good;
+Result<void> RawMailbox::send_with(Payload message, Deadline deadline, const SendOptions& options) {
+    if (Result<void> good = at_->check_to_send(); !good) return good;
     if (!at_->fits(message.bytes().size())) {
         return fail(Errc::wrong_size, "send (the mailbox holds values of one size)");
     }
     Result<void> sent = fail(Errc::bad_argument, "send (this handle does not send)");
     if (LaneOut* lane = at_->lane_out()) {
-        sent = lane->send(message.bytes(), deadline);
+        if (!options.is_plain()) return at_->refuse(options);
+        sent = lane->send(message.bytes(), at_->overflow_deadline(deadline));
     } else if (has(at_->role(), Role::sends)) {
-        sent = at_->out()->send(message.bytes(), deadline);
+        sent = at_->out()->send(message.bytes(), options, deadline);
     }
     if (sent) at_->count_sent(1);
     return sent;
 }
 
+Result<Receipt> RawMailbox::send_with_receipt(Payload message, const SendOptions& options,
+                                              Deadline deadline) {
+    if (Result<void> good = at_->check_to_send(); !good) return std::unexpected(good.error());
+    if (!at_->fits(message.bytes().size())) {
+        return fail(Errc::wrong_size, "send (the mailbox holds values of one size)");
+    }
+    if (!has(at_->role(), Role::sends)) {
+        return fail(Errc::bad_argument, "send (this handle does not send)");
+    }
+    if (at_->out() == nullptr) {
+        return fail(Errc::not_supported, "send_with_receipt (create the mailbox with receipts)");
+    }
+    const Result<PoolTicket> ticket =
+        at_->out()->send_with_receipt(message.bytes(), options, deadline);
+    if (!ticket) return std::unexpected(ticket.error());
+    at_->count_sent(1);
+    return Receipt{at_, *ticket};
+}
+
+Result<void> RawMailbox::close_stream() {
+    if (Result<void> good = at_->check(); !good) return good;
+    at_->close_mailbox();
+    return {};
+}
+
+Result<std::uint64_t> RawMailbox::redrive(std::uint64_t most) {
+    if (Result<void> good = at_->check(); !good) return std::unexpected(good.error());
+    return at_->redrive(most);
+}
+
+Result<std::size_t> RawMailbox::peek(std::span<std::byte> to, std::uint64_t skip) {
+    if (Result<void> good = at_->check(); !good) return std::unexpected(good.error());
+    return at_->peek(to, skip);
+}
+
 Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) {
+    if (Result<void> good = at_->check_to_send(); !good) return std::unexpected(good.error());
     if (Result<void> good = check_to_lend(); !good) return std::unexpected(good.error());
     if (LaneOut* lane = at_->lane_out()) {
-        Result<std::span<std::byte>> room = lane->reserve(bytes, deadline);
+        Result<std::span<std::byte>> room = lane->reserve(bytes, at_->overflow_deadline(deadline));
         if (!room) return std::unexpected(room.error());
         return RawLoan{at_, PoolLoan{}, room->first(bytes)};
     }
@@ -213,6 +304,11 @@ Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
         if (!message) return std::unexpected(message.error());
         at_->count_received(1);
         return RawMessage{at_, *message};
+    }
+    if (at_->of_dead_letters()) {
+        const Result<PoolLoan> letter = at_->in()->receive_dead_letter(deadline);
+        if (!letter) return std::unexpected(letter.error());
+        return RawMessage{at_, *letter, at_->in()->room(*letter)};
     }
     if (!has(at_->role(), Role::receives))
         return fail(Errc::bad_argument, "receive (this handle does not receive)");

@@ -48,10 +48,14 @@ public:
     // Deliveries before this one that ended without an ack (stays at 255).
     [[nodiscard]] std::uint32_t earlier_deliveries() const noexcept { return pool_.deliveries; }
 
+    // Of a redelivered message or a dead letter: who gave it back last, and why.
+    [[nodiscard]] MessageHistory history() const;
+
     // Done with it: acknowledged mode never delivers it again. Errors: not_owner, forked
     Result<void> ack() noexcept;
-    // Acknowledged mode: it goes back and is delivered again, to anyone. Plain mode: as ack().
-    Result<void> nack() noexcept;
+    // Acknowledged mode: it goes back and is delivered again, to anyone, or becomes a dead letter,
+    // which keeps `error` (at most 63 bytes) in its history. Plain mode: as ack().
+    Result<void> nack(std::string_view error = {}) noexcept;
     // Plain mode: gives the memory back early. Acknowledged mode: as nack().
     void release() noexcept { drop(); }
 
@@ -101,10 +105,11 @@ public:
     [[nodiscard]] std::span<std::byte> room() const noexcept { return room_; }
     // Sends the first `bytes` of it; waits for a slot while the mailbox is full. After an error the
     // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
-    Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never()) {
+    Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never(),
+                        const SendOptions& options = {}) {
         if (to_ == nullptr || pool_.chunk != kNoChunk || bytes > room_.size() ||
-            !to_->fits(bytes) || !to_->check()) [[unlikely]] {
-            return commit_slowly(bytes, deadline);
+            !to_->fits(bytes) || !to_->check_to_send() || !options.is_plain()) [[unlikely]] {
+            return commit_slowly(bytes, deadline, options);
         }
         to_->lane_out()->commit(bytes);
         to_->count_sent(1);
@@ -127,11 +132,49 @@ private:
         std::exchange(to_, nullptr)->given_back();
     }
     void drop_slowly() noexcept;
-    Result<void> commit_slowly(std::uint64_t bytes, Deadline deadline);
+    Result<void> commit_slowly(std::uint64_t bytes, Deadline deadline, const SendOptions& options);
 
     Attachment* to_;  // counted
     PoolLoan pool_;   // chunk kNoChunk: it lies in the lane
     std::span<std::byte> room_;
+};
+
+// What becomes of one message that was sent with a receipt: exactly one Outcome.
+//
+// Death: of the receiver: found within 100 ms by whoever waits. A receipt that is dropped leaves
+// its message alone. Threads: as its mailbox handle, which it may outlive.
+class Receipt {
+public:
+    Receipt(Receipt&& other) noexcept
+        : of_{std::exchange(other.of_, nullptr)}, ticket_{other.ticket_} {}
+    Receipt& operator=(Receipt&& other) noexcept;
+    ~Receipt() { drop(); }
+
+    // Waits for the outcome. In acknowledged mode that of a message that is taken and not acked is
+    // still to come. Errors: timed_out, forked; try_wait: empty
+    Result<Answer> wait() { return wait_with(Deadline::never()); }
+    Result<Answer> try_wait() { return wait_with(Deadline::immediately()); }
+    Result<Answer> wait_for(std::chrono::nanoseconds wait) {
+        return wait_with(Deadline::after(wait));
+    }
+    Result<Answer> wait_until(Deadline::Clock::time_point when) {
+        return wait_with(Deadline::at(when));
+    }
+    Result<Answer> wait_with(Deadline deadline);
+    // Takes the message back if nobody took it yet: then the outcome is `withdrawn`, else what it
+    // is, perhaps `pending`. Errors: forked
+    Result<Answer> withdraw();
+
+private:
+    friend class RawMailbox;
+    Receipt(Attachment* of, const PoolTicket& ticket) noexcept : of_{of}, ticket_{ticket} {
+        of_->receipt_opened();
+    }
+    void drop() noexcept;
+
+    Attachment* of_;  // counted
+    PoolTicket ticket_;
+    Answer told_{};  // once it is known
 };
 
 class RawMailbox {
@@ -172,24 +215,46 @@ public:
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return at_->plan(); }
     [[nodiscard]] Role role() const noexcept { return at_->role(); }
 
-    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, forked,
-    // bad_argument (the handle only receives), corrupt; try_: full; _for and _until: timed_out
-    Result<void> send(Payload message) { return send_with(message, Deadline::never()); }
-    Result<void> try_send(Payload message) { return send_with(message, Deadline::immediately()); }
-    Result<void> send_for(Payload message, std::chrono::nanoseconds wait) {
-        return send_with(message, Deadline::after(wait));
+    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, closed, forked,
+    // bad_argument (the handle only receives; no such priority; a time to live where lanes carry
+    // the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until: timed_out
+    Result<void> send(Payload message, const SendOptions& options = {}) {
+        return send_with(message, Deadline::never(), options);
     }
-    Result<void> send_until(Payload message, Clock::time_point when) {
-        return send_with(message, Deadline::at(when));
+    Result<void> try_send(Payload message, const SendOptions& options = {}) {
+        return send_with(message, Deadline::immediately(), options);
     }
-    Result<void> send_with(Payload message, Deadline deadline);
+    Result<void> send_for(Payload message, std::chrono::nanoseconds wait,
+                          const SendOptions& options = {}) {
+        return send_with(message, Deadline::after(wait), options);
+    }
+    Result<void> send_until(Payload message, Clock::time_point when,
+                            const SendOptions& options = {}) {
+        return send_with(message, Deadline::at(when), options);
+    }
+    Result<void> send_with(Payload message, Deadline deadline, const SendOptions& options = {});
+    // Sends, and returns what tells what becomes of the message. Errors: as send; not_supported
+    // where lanes carry the mailbox (create it with MailboxOptions::receipts) and for broadcast
+    Result<Receipt> send_with_receipt(Payload message, const SendOptions& options = {},
+                                      Deadline deadline = Deadline::never());
+
+    // Nothing more will come: sends of everyone say `closed` from now on, and whoever receives
+    // learns end_of_stream when all is drained. A send in the same moment may still succeed.
+    // Errors: gone, forked
+    Result<void> close_stream();
+    // Dead letters go back to the receivers, at most `most`; how many. Errors: gone, forked
+    Result<std::uint64_t> redrive(std::uint64_t most = UINT64_MAX);
+    // Copies the message that waits `skip` places behind the next one without taking it; its whole
+    // length, also when `to` is shorter. Another receiver may take it meanwhile. Errors: empty,
+    // gone, forked, not_supported (a lane that this handle does not receive from)
+    Result<std::size_t> peek(std::span<std::byte> to, std::uint64_t skip = 0);
 
     // Lends memory for a message of at most `bytes`. Errors: as send.
     Result<RawLoan> loan(std::uint64_t bytes, Deadline deadline = Deadline::never()) {
         std::span<std::byte> room;
         LaneOut* const lane = at_->lane_out();
-        if (lane == nullptr || !at_->check() || !at_->may_lend() || !lane->try_reserve(bytes, room))
-            [[unlikely]] {
+        if (lane == nullptr || !at_->check_to_send() || !at_->may_lend() ||
+            !lane->try_reserve(bytes, room)) [[unlikely]] {
             return loan_slowly(bytes, deadline);
         }
         return RawLoan{at_, PoolLoan{}, room};
@@ -228,7 +293,9 @@ public:
     [[nodiscard]] bool send_value_now(const void* value) noexcept {
         if constexpr (kAlignment > 16) return false;
         LaneOut* lane = at_->lane_out();
-        if (lane == nullptr || !at_->check() || !lane->try_send_value<kBytes>(value)) return false;
+        if (lane == nullptr || !at_->check_to_send() || !lane->try_send_value<kBytes>(value)) {
+            return false;
+        }
         at_->count_sent(1);
         return true;
     }
@@ -236,7 +303,7 @@ public:
     [[nodiscard]] std::uint64_t send_values_now(const void* values, std::uint64_t count) noexcept {
         if constexpr (kAlignment > 16) return 0;
         LaneOut* lane = at_->lane_out();
-        if (lane == nullptr || !at_->check()) return 0;
+        if (lane == nullptr || !at_->check_to_send()) return 0;
         const std::uint64_t sent = lane->try_send_values<kBytes>(values, count);
         at_->count_sent(sent);
         return sent;

@@ -59,10 +59,6 @@ std::uint64_t stride_of(std::uint64_t word, std::uint64_t offset,
 
 // The half of a word that says not-ready, or that changes whenever the whole does (no change is a
 // multiple of 2^32: rings are smaller): where the kernel, which knows 32 bits, compares.
-const Atomic<std::uint32_t>* low_half(const Atomic<std::uint64_t>& word) noexcept {
-    return reinterpret_cast<const Atomic<std::uint32_t>*>(&word);
-}
-
 }  // namespace
 
 Result<void> create_lane(std::span<std::byte> memory, const LaneGeometry& geometry) noexcept {
@@ -223,7 +219,7 @@ const Atomic<std::uint32_t>* LaneSender::look_at_mark(std::uint32_t mark) noexce
         // it now may be too early, and noted as done it would be the last.
         if (ready.load(kRelaxed) == 0) return nullptr;
         woken_mark_ = mark;
-        return low_half(ready);
+        return &low_half(ready);
     }
     woken_mark_ = mark;
     return nullptr;
@@ -242,11 +238,11 @@ void LaneSender::mark_awake() noexcept {
 }
 
 LaneSleep LaneSender::room_sleep() const noexcept {
-    return {low_half(layout_->receiver.freed), static_cast<std::uint32_t>(freed_seen_)};
+    return {&low_half(layout_->receiver.freed), static_cast<std::uint32_t>(freed_seen_)};
 }
 
 LaneSleep LaneSender::delivery_sleep(std::uint64_t delivered) const noexcept {
-    return {low_half(layout_->receiver.delivered), static_cast<std::uint32_t>(delivered)};
+    return {&low_half(layout_->receiver.delivered), static_cast<std::uint32_t>(delivered)};
 }
 
 // --- LaneBatch --------------------------------------------------------------------------------
@@ -400,10 +396,10 @@ void LaneReceiver::free_now() noexcept {
 // A sleeper that saw the present value sleeps on; one that did not finds it or is woken, once.
 const Atomic<std::uint32_t>* LaneReceiver::look_at_mark(std::uint32_t mark) noexcept {
     seen_mark_ = mark;
-    if ((mark & LaneMark::kForPlace) != 0) return low_half(layout_->receiver.delivered);
+    if ((mark & LaneMark::kForPlace) != 0) return &low_half(layout_->receiver.delivered);
     if (told_ == freed_) return nullptr;
     told_ = freed_;
-    return low_half(layout_->receiver.freed);
+    return &low_half(layout_->receiver.freed);
 }
 
 void LaneReceiver::mark_asleep() noexcept {
@@ -425,7 +421,7 @@ std::uint32_t LaneReceiver::back_off_pauses() noexcept {
 }
 
 LaneSleep LaneReceiver::ready_sleep() const noexcept {
-    return {low_half(head_at(head_)->ready), 0};
+    return {&low_half(head_at(head_)->ready), 0};
 }
 
 }  // namespace stoa

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "stoa/base/crash_point.hpp"
 
@@ -34,6 +35,12 @@ Result<void> PoolRing::create(std::span<std::byte> memory, const PoolGeometry& g
     layout->chunk_count = g.chunk_count;
     layout->class_count = g.class_count;
     layout->acknowledged = g.acknowledged ? 1 : 0;
+    layout->level_count = g.level_count;
+    layout->receipt_count = g.receipt_count;
+    layout->dead_letter_after = g.dead_letter_after;
+    layout->dead_letter_quota = g.dead_letter_quota;
+    layout->ageing_ns = g.ageing_ns;
+    layout->extra_bytes = g.extra_bytes;
     layout->hints_offset = g.hints_offset;
     layout->slots_offset = g.slots_offset;
     layout->total_bytes = g.total_bytes;
@@ -47,7 +54,8 @@ Result<void> PoolRing::create(std::span<std::byte> memory, const PoolGeometry& g
     return {};
 }
 
-Result<PoolRing> PoolRing::attach(std::span<std::byte> memory) noexcept {
+Result<PoolRing> PoolRing::attach(std::span<std::byte> memory,
+                                  std::span<std::byte> extras) noexcept {
     Result<PoolGeometry> geometry = PoolGeometry::read(memory);
     if (!geometry) return std::unexpected(geometry.error());
     PoolRing ring;
@@ -57,6 +65,14 @@ Result<PoolRing> PoolRing::attach(std::span<std::byte> memory) noexcept {
     ring.base_ = memory.data();
     ring.hints_ = layout_at<Atomic<std::uint64_t>>(memory, geometry->hints_offset);
     ring.slots_ = layout_at<Atomic<std::uint64_t>>(memory, geometry->slots_offset);
+    ring.slots_in_all_ = geometry->level_count * geometry->slot_count;
+    ring.queues_ = layout_at<PoolQueue>(memory, sizeof(PoolLayout));
+    if (extras.size() >= geometry->extra_bytes) {
+        ring.notes_ = layout_at<PoolNote>(extras, 0);
+        ring.receipt_hints_ =
+            layout_at<Atomic<std::uint64_t>>(extras, geometry->receipt_hints_offset());
+        ring.receipts_ = layout_at<PoolReceipt>(extras, geometry->receipts_offset());
+    }
     return ring;
 }
 
@@ -137,29 +153,49 @@ std::span<std::byte> PoolRing::room(const PoolLoan& loan) noexcept {
     return {payload, received ? loan.length : class_of(loan.chunk).payload_bytes};
 }
 
-PoolStatus PoolRing::publish(const PoolLoan& loan, std::uint32_t length) noexcept {
-    chunk(loan.chunk).length.store(length, kRelaxed);
+PoolStatus PoolRing::publish(const PoolLoan& loan, const PoolSend& how, Position* at) noexcept {
+    PoolChunk& sent = chunk(loan.chunk);
+    sent.length.store(how.length, kRelaxed);
+    sent.flags.store(how.noted ? PoolChunk::kNoted : 0, kRelaxed);
+    if (geometry_.level_count == 1) [[likely]]
+        return publish_at(loan, how, at);
+    if (all_full(how.level)) return PoolStatus::full;
+    const PoolStatus status = publish_at(loan, how, at);
+    // The message is there; the hint follows. Whoever is about to sleep looks at every level.
+    const std::uint64_t bit = 1ULL << how.level;
+    if (status == PoolStatus::ok && (layout_->levels.load(kSeqCst) & bit) == 0) {
+        STOA_CRASH_POINT("pool.publish.before_level");
+        layout_->levels.fetch_or(bit, kSeqCst);
+    }
+    return status;
+}
+
+PoolStatus PoolRing::publish_at(const PoolLoan& loan, const PoolSend& how, Position* at) noexcept {
+    Atomic<std::uint64_t>& tail_hint = queues_[how.level].tail;
+    const std::uint32_t first = first_slot(how.level);
     for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
-        std::uint64_t tail_word = layout_->tail.load(kSeqCst);
+        std::uint64_t tail_word = tail_hint.load(kSeqCst);
         const Position tail = Position::of(tail_word);
         if (tail.index >= geometry_.slot_count) return PoolStatus::corrupt;
-        std::uint64_t seen = slot(tail.index).load(kSeqCst);
+        std::uint64_t seen = slot(first + tail.index).load(kSeqCst);
         const Slot now = codec_.unpack(seen);
         const std::int32_t ahead = codec_.ahead(now.lap, tail.lap);
         if (ahead == 0 && now.kind == SlotKind::empty) {
+            if (!now.open()) return PoolStatus::sealed;
             const std::uint64_t full =
                 codec_.pack({.lap = now.lap, .chunk = loan.chunk, .kind = SlotKind::full});
             STOA_CRASH_POINT("pool.publish.before");
-            if (!slot(tail.index).compare_exchange_strong(seen, full, kSeqCst)) continue;  // S2
-            STOA_CRASH_POINT("pool.publish.sent");
-            layout_->tail.compare_exchange_strong(tail_word, next(tail).word(), kSeqCst);
+            if (!slot(first + tail.index).compare_exchange_strong(seen, full, kSeqCst)) continue;
+            STOA_CRASH_POINT("pool.publish.sent");  // S2
+            tail_hint.compare_exchange_strong(tail_word, next(tail).word(), kSeqCst);
+            if (at != nullptr) *at = tail;
             return PoolStatus::ok;
         }
         if (ahead >= 0) {  // somebody sent here and did not get to moving the tail
-            layout_->tail.compare_exchange_strong(tail_word, next(tail).word(), kSeqCst);
+            tail_hint.compare_exchange_strong(tail_word, next(tail).word(), kSeqCst);
         } else if (now.kind == SlotKind::taken) {
-            if (!help_taken(tail.index, seen)) return PoolStatus::corrupt;
-        } else if (layout_->tail.load(kSeqCst) == tail_word) {
+            if (!help_taken(first + tail.index, seen)) return PoolStatus::corrupt;
+        } else if (tail_hint.load(kSeqCst) == tail_word) {
             return now.kind == SlotKind::empty ? PoolStatus::corrupt : PoolStatus::full;
         }
     }
@@ -214,6 +250,7 @@ void PoolRing::fill(PoolLoan& loan, std::uint32_t index, std::uint64_t word) con
     loan.word = word;
     loan.deliveries = now.count;
     loan.redelivered = now.takes > 0 || now.count > 0;
+    loan.noted = (chunk(index).flags.load(kRelaxed) & PoolChunk::kNoted) != 0 && has_extras();
     loan.length = std::min(chunk(index).length.load(kRelaxed), class_of(index).payload_bytes);
     if (loan.redelivered) layout_->redelivered.fetch_add(1, kRelaxed);
 }
@@ -236,16 +273,25 @@ PoolStatus PoolRing::finish_take(std::uint32_t me, std::uint32_t index, std::uin
     return PoolStatus::ok;
 }
 
-PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan) noexcept {
+PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns) noexcept {
     if ((layout_->flag.load(kSeqCst) & 1U) != 0) [[unlikely]] {
         const PoolStatus status = take_redelivery(me, loan);
         if (status != PoolStatus::empty) return status;
     }
+    if (geometry_.level_count == 1) [[likely]]
+        return take_level(me, 0, loan);
+    return take_ranked(me, loan, now_ns);
+}
+
+PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept {
+    Atomic<std::uint64_t>& head_hint = queues_[level].head;
+    const std::uint32_t first = first_slot(level);
     for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
-        std::uint64_t head_word = layout_->head.load(kSeqCst);
+        std::uint64_t head_word = head_hint.load(kSeqCst);
         const Position head = Position::of(head_word);
         if (head.index >= geometry_.slot_count) return PoolStatus::corrupt;
-        std::uint64_t seen = slot(head.index).load(kSeqCst);
+        Atomic<std::uint64_t>& here = slot(first + head.index);
+        std::uint64_t seen = here.load(kSeqCst);
         Slot now = codec_.unpack(seen);
         const std::int32_t ahead = codec_.ahead(now.lap, head.lap);
         if (ahead == 0 && now.kind == SlotKind::full) {
@@ -254,16 +300,16 @@ PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan) noexcept {
             now.who = me;
             const std::uint64_t taken = codec_.pack(now);
             STOA_CRASH_POINT("pool.take.before");
-            if (!slot(head.index).compare_exchange_strong(seen, taken, kSeqCst)) continue;  // R1
+            if (!here.compare_exchange_strong(seen, taken, kSeqCst)) continue;  // R1
             STOA_CRASH_POINT("pool.take.taken");
-            const PoolStatus status = finish_take(me, head.index, taken, loan);
-            layout_->head.compare_exchange_strong(head_word, next(head).word(), kSeqCst);
+            const PoolStatus status = finish_take(me, first + head.index, taken, loan);
+            head_hint.compare_exchange_strong(head_word, next(head).word(), kSeqCst);
             return status;
         }
         if (ahead > 0 || (ahead == 0 && now.kind != SlotKind::empty)) {
-            layout_->head.compare_exchange_strong(head_word, next(head).word(), kSeqCst);
-        } else if (layout_->head.load(kSeqCst) == head_word) {
-            return PoolStatus::empty;
+            head_hint.compare_exchange_strong(head_word, next(head).word(), kSeqCst);
+        } else if (head_hint.load(kSeqCst) == head_word) {
+            return ahead == 0 && !now.open() ? PoolStatus::sealed : PoolStatus::empty;
         }
     }
     return PoolStatus::corrupt;
@@ -281,19 +327,10 @@ bool PoolRing::release(const PoolLoan& loan) noexcept {
 
 bool PoolRing::nack(const PoolLoan& loan) noexcept {
     if (chunk(loan.chunk).word.load(kRelaxed) != loan.word) return false;
-    bring_back(loan.chunk, loan.word);
+    bring_back(loan.chunk, loan.word, nullptr);
     STOA_CRASH_POINT("pool.nack.marked");
     raise();
     return true;
-}
-
-bool PoolRing::seems_empty() const noexcept {
-    if ((layout_->flag.load(kSeqCst) & 1U) != 0) return false;
-    const Position head = Position::of(layout_->head.load(kSeqCst));
-    if (head.index >= geometry_.slot_count) return false;
-    const Slot now = codec_.unpack(slot(head.index).load(kSeqCst));
-    const std::int32_t ahead = codec_.ahead(now.lap, head.lap);
-    return ahead < 0 || (ahead == 0 && now.kind == SlotKind::empty);
 }
 
 PoolCounts PoolRing::counts() const noexcept {
@@ -302,12 +339,18 @@ PoolCounts PoolRing::counts() const noexcept {
         return std::uint64_t{at.lap} * geometry_.slot_count + at.index;
     };
     PoolCounts counts;
-    counts.received = total(layout_->head);
-    counts.sent = total(layout_->tail);
+    for (std::uint32_t level = 0; level < geometry_.level_count; ++level) {
+        counts.received += total(queues_[level].head);
+        counts.sent += total(queues_[level].tail);
+    }
     counts.redelivered = layout_->redelivered.load(kRelaxed);
+    counts.dropped_oldest = layout_->dropped_oldest.load(kRelaxed);
+    counts.dropped_newest = layout_->dropped_newest.load(kRelaxed);
+    counts.expired = layout_->expired.load(kRelaxed);
+    counts.withdrawn = layout_->withdrawn.load(kRelaxed);
     std::uint64_t queued_loaned = 0;  // a sent chunk keeps its sender's mark until it is taken
     std::uint64_t queued_borrowed = 0;
-    for (std::uint32_t i = 0; i < geometry_.slot_count; ++i) {
+    for (std::uint32_t i = 0; i < all_slots(); ++i) {
         const Slot now = codec_.unpack(slot(i).load(kSeqCst));
         if (now.kind == SlotKind::empty || now.chunk >= geometry_.chunk_count) continue;
         const PoolChunk& c = chunk(now.chunk);
@@ -320,6 +363,7 @@ PoolCounts PoolRing::counts() const noexcept {
     for (std::uint32_t i = 0; i < geometry_.chunk_count; ++i) {
         const PoolChunk& c = chunk(i);
         switch (unpack_chunk(c.word.load(kSeqCst)).state) {
+            case ChunkState::done:
             case ChunkState::free: ++counts.free_chunks; break;
             case ChunkState::loaned: ++counts.loaned; break;
             case ChunkState::borrowed: ++counts.leased; break;
@@ -332,7 +376,36 @@ PoolCounts PoolRing::counts() const noexcept {
     }
     counts.loaned -= std::min(counts.loaned, queued_loaned);
     counts.leased -= std::min(counts.leased, queued_borrowed);
+    counts.received -= std::min(counts.received, counts.dropped_oldest + counts.withdrawn);
     return counts;
+}
+
+Result<std::uint32_t> PoolRing::peek(std::uint64_t skip, std::span<std::byte> to) const noexcept {
+    for (std::uint32_t level = geometry_.level_count; level-- > 0;) {
+        Position at = Position::of(queues_[level].head.load(kSeqCst));
+        for (std::uint32_t n = 0; n < geometry_.slot_count; ++n, at = next(at)) {
+            if (at.index >= geometry_.slot_count) return fail(Errc::corrupt, "peek");
+            const std::uint64_t seen = slot(first_slot(level) + at.index).load(kSeqCst);
+            const Slot now = codec_.unpack(seen);
+            const std::int32_t ahead = codec_.ahead(now.lap, at.lap);
+            if (ahead < 0 || (ahead == 0 && now.kind == SlotKind::empty)) break;
+            if (ahead > 0 || now.kind != SlotKind::full) continue;  // it was taken out of turn
+            if (now.chunk >= geometry_.chunk_count) return fail(Errc::corrupt, "peek");
+            if (skip-- > 0) continue;
+            const PoolChunk& found = chunk(now.chunk);
+            const std::uint32_t length =
+                std::min(found.length.load(kRelaxed), class_of(now.chunk).payload_bytes);
+            if (length > 0)
+                std::memcpy(to.data(), &found + 1, std::min<std::size_t>(length, to.size()));
+            // Taken meanwhile, and perhaps written over: the next one is the one to show.
+            if (slot(first_slot(level) + at.index).load(kSeqCst) != seen) {
+                skip = 0;
+                continue;
+            }
+            return length;
+        }
+    }
+    return fail(Errc::empty, "peek");
 }
 
 }  // namespace stoa

@@ -1,7 +1,7 @@
 // Pool ring: a bounded queue of messages from any endpoint to any endpoint, whole after any death.
 //
 // Start here: claim(), publish(), take(), release(); recover() after a death. The bytes are in
-//             pool_layout.hpp.
+//             pool_layout.hpp. Receipts: claim_receipt(), settle(), withdraw().
 // Threads:    each endpoint index is used by one thread at a time; indices run concurrently.
 // Processes:  any number, mapped at different addresses.
 // Death:      at any instruction: a message is delivered exactly once or was not sent; what the
@@ -14,9 +14,11 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "stoa/base/error.hpp"
 #include "stoa/ring/pool_geometry.hpp"
+#include "stoa/ring/pool_receipt.hpp"
 #include "stoa/ring/pool_words.hpp"
 
 namespace stoa {
@@ -29,12 +31,21 @@ struct PoolLoan {
     std::uint32_t length = 0;      // bytes of the message; receiving side only
     std::uint32_t deliveries = 0;  // earlier deliveries of it that ended without ack
     bool redelivered = false;      // order is not promised for this one
+    bool noted = false;            // its note holds a receipt or a time to live
+    bool redriven = false;         // it was a dead letter: its time to live counts no more
     std::uint64_t word = 0;
 };
 
-// One byte, hot path. `empty`, `full` (queue), `no_memory` (no chunk), `corrupt` (reopen is no
-// help).
-enum class PoolStatus : std::uint8_t { ok, empty, full, no_memory, corrupt };
+// One byte, hot path. `empty`, `full` (queue), `no_memory` (no chunk), `sealed` (nothing is sent
+// here any more; taking: and nothing is left), `corrupt` (reopen is no help).
+enum class PoolStatus : std::uint8_t { ok, empty, full, no_memory, sealed, corrupt };
+
+// How a message is sent, beside its bytes.
+struct PoolSend {
+    std::uint32_t length = 0;
+    std::uint32_t level = 0;  // priority, below level_count
+    bool noted = false;       // its note was filled in
+};
 
 struct PoolCounts {  // a look at moving things: each figure is right for some moment of the call
     std::uint64_t sent = 0;
@@ -46,6 +57,17 @@ struct PoolCounts {  // a look at moving things: each figure is right for some m
     std::uint64_t dead_letters = 0;
     std::uint64_t queued_bytes = 0;
     std::uint64_t free_chunks = 0;
+    std::uint64_t dropped_oldest = 0;
+    std::uint64_t dropped_newest = 0;
+    std::uint64_t expired = 0;
+    std::uint64_t withdrawn = 0;
+};
+
+// What recover() needs to know of a dead endpoint beside its index.
+struct PoolDead {
+    std::uint32_t index = 0;
+    std::uint32_t pid = 0;
+    std::string_view name{};
 };
 
 class PoolRing {
@@ -53,8 +75,17 @@ public:
     // Writes the image of an empty ring into zeroed memory.
     static Result<void> create(std::span<std::byte> memory, const PoolGeometry& geometry) noexcept;
 
-    // Errors: bad_layout, wrong_version
-    [[nodiscard]] static Result<PoolRing> attach(std::span<std::byte> memory) noexcept;
+    // `extras`: where notes and receipts are to lie, extra_bytes; may be not reserved yet. Errors:
+    // bad_layout, wrong_version
+    [[nodiscard]] static Result<PoolRing> attach(std::span<std::byte> memory,
+                                                 std::span<std::byte> extras = {}) noexcept;
+
+    // The caller has reserved the memory of the extras: notes and receipts may be used. Any number
+    // of times, by several at once.
+    void open_extras() noexcept;
+    [[nodiscard]] bool has_extras() const noexcept {
+        return notes_ != nullptr && layout_->extras.load(kSeqCst) != 0;
+    }
 
     [[nodiscard]] const PoolGeometry& geometry() const noexcept { return geometry_; }
 
@@ -64,34 +95,100 @@ public:
     // The chunk's memory: all of it on the sending side, the message on the receiving side.
     [[nodiscard]] std::span<std::byte> room(const PoolLoan& loan) noexcept;
 
-    // Sends the first `length` bytes of a claimed chunk. ok: it happened; full: the loan stays.
-    PoolStatus publish(const PoolLoan& loan, std::uint32_t length) noexcept;
+    // Sends a claimed chunk. ok: it happened, `at` is where; full, sealed: the loan stays. With
+    // several levels the capacity is that of all together; senders of several levels in the same
+    // moment may exceed it by one each.
+    PoolStatus publish(const PoolLoan& loan, const PoolSend& how, Position* at = nullptr) noexcept;
 
-    // Takes the oldest message, or one to be delivered again. ok, empty, corrupt.
-    PoolStatus take(std::uint32_t me, PoolLoan& loan) noexcept;
+    // Takes the oldest message of the highest priority, or one to be delivered again. ok, empty,
+    // sealed, corrupt. `now_ns` (steady clock) is looked at only where messages age.
+    PoolStatus take(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns = 0) noexcept;
+    // Takes the oldest message of the lowest priority that is not above `level`: one to drop. ok,
+    // empty, corrupt.
+    PoolStatus take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept;
 
     // Gives a chunk back: an abandoned claim, a message that was read, an ack. False: not this
     // endpoint's loan any more (a second release), nothing was changed.
     bool release(const PoolLoan& loan) noexcept;
 
-    // Acknowledged mode: the message is delivered again, marked. False: not this endpoint's lease.
+    // Acknowledged mode: the message is delivered again, marked, or becomes a dead letter. False:
+    // not this endpoint's lease.
     bool nack(const PoolLoan& loan) noexcept;
+    // Acknowledged mode, a message with a receipt: release() that tells the sender. `wake`: it
+    // sleeps on the receipt of `ref`.
+    bool finish(const PoolLoan& loan, const ReceiptRef& ref, std::uint32_t pid,
+                bool& wake) noexcept;
+    // Keeps a message that this endpoint took as a dead letter, if the quota allows; else frees it.
+    bool bury_loan(const PoolLoan& loan) noexcept;
+
+    // Nothing is sent any more once what waits is taken: seals each queue that is empty. True: all
+    // are sealed now.
+    bool seal() noexcept;
 
     // Brings back what endpoint `dead` held. The caller has proven its death and announced the
     // sweep (life/participants.hpp), so that its index is not reused meanwhile.
-    void recover(std::uint32_t dead) noexcept;
+    void recover(const PoolDead& dead) noexcept;
 
-    [[nodiscard]] bool seems_empty() const noexcept;  // a hint for waiting: take() decides
+    // --- receipts and notes; only after has_extras() ---
+    [[nodiscard]] PoolNote& note(std::uint32_t chunk) const noexcept { return notes_[chunk]; }
+    // False: as many are open as there may be.
+    bool claim_receipt(std::uint32_t me, ReceiptRef& ref) noexcept;
+    void free_receipt(const ReceiptRef& ref) noexcept;
+    [[nodiscard]] PoolReceipt& receipt(std::uint32_t index) const noexcept {
+        return receipts_[index];
+    }
+    // Ends the receipt unless it has ended, or is another's by now. True: its sender sleeps on it.
+    bool resolve(const ReceiptRef& ref, Outcome outcome, std::uint32_t pid) noexcept;
+    // Says who took it, for display; after resolve(taken or acked).
+    void name_taker(const ReceiptRef& ref, std::string_view name) noexcept;
+    // The history of a message that is given back; before nack() or bury_loan().
+    void note_return(std::uint32_t chunk, Cause cause, std::uint32_t pid, std::string_view name,
+                     std::string_view error) noexcept;
+    // Looks what became of a message of mine, and finishes what a stopped receiver left undone.
+    // `pid_of` tells the process of an endpoint index.
+    OutcomeWord settle(const PoolTicket& ticket, std::uint32_t (*pid_of)(void*, std::uint32_t),
+                       void* context) noexcept;
+    // Takes it back if nobody took it yet, and ends its receipt with `outcome`. True: done, its
+    // chunk is free, or lent to its sender again as `keep`.
+    bool withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
+                  PoolLoan* keep = nullptr) noexcept;
+
+    // --- dead letters ---
+    // Takes a dead letter, as take() takes a message. ok, empty.
+    PoolStatus take_dead_letter(std::uint32_t me, PoolLoan& loan) noexcept;
+    // Delivers dead letters again, at most `most`; how many.
+    std::uint64_t redrive(std::uint64_t most) noexcept;
+    [[nodiscard]] std::uint64_t dead_letters() const noexcept;
+
+    void count_dropped_newest() noexcept { layout_->dropped_newest.fetch_add(1, kRelaxed); }
+    void count_dropped_oldest() noexcept { layout_->dropped_oldest.fetch_add(1, kRelaxed); }
+    void count_expired() noexcept { layout_->expired.fetch_add(1, kRelaxed); }
+
+    [[nodiscard]] bool flag_is_up() const noexcept {  // something may have to be delivered again
+        return (layout_->flag.load(kSeqCst) & 1U) != 0;
+    }
+    [[nodiscard]] bool seems_empty() const noexcept;     // a hint for waiting: take() decides
+    [[nodiscard]] std::uint64_t depth() const noexcept;  // of the queues, cheaply; a hint
+    [[nodiscard]] bool anything_lent_to_others(std::uint32_t me) const noexcept;
     [[nodiscard]] PoolCounts counts() const noexcept;
+    // Copies the message that waits `skip` places behind the next one, without taking it: what it
+    // had when it was looked at. Errors: empty, corrupt
+    [[nodiscard]] Result<std::uint32_t> peek(std::uint64_t skip,
+                                             std::span<std::byte> to) const noexcept;
 
 private:
     PoolRing() = default;
 
     enum class Adopt : std::uint8_t { done, slot_changed, corrupt };
 
+    // Slots are numbered over all levels: those of level l begin at l * slot_count.
     [[nodiscard]] Atomic<std::uint64_t>& slot(std::uint32_t index) const noexcept {
         return slots_[index];
     }
+    [[nodiscard]] std::uint32_t first_slot(std::uint32_t level) const noexcept {
+        return level * geometry_.slot_count;
+    }
+    [[nodiscard]] std::uint32_t all_slots() const noexcept { return slots_in_all_; }
     // publish() and take() are lock-free: a turn without success means that another endpoint got
     // on. So many in a row happen only in memory that was scribbled over.
     [[nodiscard]] std::uint64_t most_turns() const noexcept {
@@ -104,6 +201,30 @@ private:
     [[nodiscard]] bool claim_hint(const PoolClass& c, std::uint32_t word, std::uint64_t& bits,
                                   std::uint32_t me, PoolLoan& loan) noexcept;
     void set_hint(std::uint32_t chunk) noexcept;
+    PoolStatus publish_at(const PoolLoan& loan, const PoolSend& how, Position* at) noexcept;
+    PoolStatus take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept;
+    PoolStatus take_ranked(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns) noexcept;
+    [[nodiscard]] bool level_seems_empty(std::uint32_t level) const noexcept;
+    [[nodiscard]] std::uint64_t levels_with_messages() const noexcept;
+    [[nodiscard]] bool all_sealed() const noexcept;
+    [[nodiscard]] std::uint64_t all_levels() const noexcept {
+        return (1ULL << geometry_.level_count) - 1;
+    }
+    [[nodiscard]] std::uint64_t depth_of(std::uint64_t levels) const noexcept;
+    [[nodiscard]] std::uint32_t best_level(std::uint64_t levels,
+                                           std::uint64_t now_ns) const noexcept;
+    [[nodiscard]] bool all_full(std::uint32_t level) noexcept;
+    void move_head_on(std::uint32_t level) noexcept;
+    void lower(std::uint32_t level) noexcept;
+    [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;
+    [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket,
+                                           std::uint32_t& who) const noexcept;
+    [[nodiscard]] Outcome outcome_when_buried(std::uint32_t chunk) const noexcept;
+    void note_death(std::uint32_t chunk, const PoolDead& dead) noexcept;
+    void tell_before_freeing(std::uint32_t chunk, std::uint64_t seen,
+                             const PoolDead& dead) noexcept;
+    void recover_receipts(std::uint32_t dead) noexcept;
+    void set_receipt_hint(std::uint32_t index) noexcept;
     [[nodiscard]] Adopt adopt_for(std::uint32_t index, std::uint64_t seen) noexcept;
     [[nodiscard]] bool help_taken(std::uint32_t index, std::uint64_t seen) noexcept;
     PoolStatus finish_take(std::uint32_t me, std::uint32_t index, std::uint64_t taken,
@@ -116,8 +237,8 @@ private:
     void bury(std::uint32_t index, std::uint64_t seen) noexcept;
     void raise() noexcept;
     void recover_slots(std::uint32_t dead) noexcept;
-    void recover_chunks(std::uint32_t dead) noexcept;
-    void bring_back(std::uint32_t chunk, std::uint64_t seen) noexcept;
+    void recover_chunks(const PoolDead& dead) noexcept;
+    void bring_back(std::uint32_t chunk, std::uint64_t seen, const PoolDead* dead) noexcept;
 
     PoolGeometry geometry_{};  // private copy, checked once: the shared one is never read again
     SlotCodec codec_{};
@@ -125,6 +246,11 @@ private:
     std::byte* base_ = nullptr;
     Atomic<std::uint64_t>* hints_ = nullptr;
     Atomic<std::uint64_t>* slots_ = nullptr;
+    PoolQueue* queues_ = nullptr;
+    PoolNote* notes_ = nullptr;  // of the extras, with the next two
+    Atomic<std::uint64_t>* receipt_hints_ = nullptr;
+    PoolReceipt* receipts_ = nullptr;
+    std::uint32_t slots_in_all_ = 0;
     std::uint32_t hint_cursor_[kPoolMaxClasses]{};  // where this handle found a chunk last
     std::uint32_t chunk_cursor_ = 0;                // where it found a redelivery last
     std::uint32_t slot_cursor_ = 0;

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::uint32_t kMaxMessageBytes = 1U << 30U;
 constexpr std::uint64_t kMaxReserveBytes = 1ULL << 40U;
-constexpr std::uint32_t kAlignedFrom = 240;  // payloads from here on begin on a cache line
+constexpr std::uint32_t kMaxDeliveries = 255;  // what a chunk word can count
+constexpr std::uint32_t kAlignedFrom = 240;    // payloads from here on begin on a cache line
 
 // The header lies 16 bytes before the payload; big or over-aligned payloads start on a line.
 constexpr std::uint64_t lead_of(std::uint32_t payload_bytes, std::uint32_t align) noexcept {
@@ -62,21 +63,31 @@ bool place(PoolGeometry& geometry, std::uint32_t align) noexcept {
     }
     if (chunks > kPoolMaxChunks) return false;
     geometry.chunk_count = static_cast<std::uint32_t>(chunks);
-    geometry.hints_offset = sizeof(PoolLayout);
+    geometry.hints_offset = sizeof(PoolLayout) + geometry.level_count * sizeof(PoolQueue);
     geometry.slots_offset = align_up(geometry.hints_offset + hint_words * 8, kCacheLine);
-    std::uint64_t end = align_up(geometry.slots_offset + geometry.slot_count * 8ULL, kCacheLine);
+    const std::uint64_t slots = std::uint64_t{geometry.level_count} * geometry.slot_count;
+    std::uint64_t end = align_up(geometry.slots_offset + slots * 8, kCacheLine);
     for (std::uint32_t i = 0; i < geometry.class_count; ++i) {
         PoolClass& c = geometry.classes[i];
         c.first_offset = end + lead_of(c.payload_bytes, align);
         end = align_up(c.first_offset + std::uint64_t{c.stride} * c.count, kCacheLine);
     }
     geometry.total_bytes = align_up(end, kPage);
+    geometry.extra_bytes =
+        align_up(geometry.receipts_offset() + geometry.receipt_count * sizeof(PoolReceipt), kPage);
     return true;
+}
+
+// What is given, not derived, beside slots and classes.
+bool ranks_sound(const PoolGeometry& g) noexcept {
+    return g.level_count >= 1 && g.level_count <= kPoolMaxLevels &&
+           g.dead_letter_after <= kMaxDeliveries && g.dead_letter_quota <= kPoolMaxSlots &&
+           g.receipt_count >= 1 && g.receipt_count <= kPoolMaxReceipts;
 }
 
 bool sound(const PoolGeometry& g, std::uint64_t memory_bytes) noexcept {
     if (g.slot_count < 1 || g.slot_count > kPoolMaxSlots || g.class_count < 1 ||
-        g.class_count > kPoolMaxClasses || g.total_bytes > memory_bytes) {
+        g.class_count > kPoolMaxClasses || g.total_bytes > memory_bytes || !ranks_sound(g)) {
         return false;
     }
     PoolGeometry again = g;  // the derived fields must be what place() makes of the given ones
@@ -91,7 +102,8 @@ bool sound(const PoolGeometry& g, std::uint64_t memory_bytes) noexcept {
     const std::uint32_t align = g.classes[0].first_offset % kCacheLine != 0 ? 64 : 16;
     if (!place(again, align)) return false;
     if (again.chunk_count != g.chunk_count || again.hints_offset != g.hints_offset ||
-        again.slots_offset != g.slots_offset || again.total_bytes != g.total_bytes) {
+        again.slots_offset != g.slots_offset || again.total_bytes != g.total_bytes ||
+        again.extra_bytes != g.extra_bytes) {
         return false;
     }
     for (std::uint32_t i = 0; i < g.class_count; ++i) {
@@ -120,7 +132,16 @@ Result<PoolGeometry> PoolGeometry::plan(const PoolDemand& demand) noexcept {
     PoolGeometry geometry;
     geometry.slot_count = demand.capacity;
     geometry.acknowledged = demand.acknowledged;
-    const std::uint64_t wanted = std::uint64_t{demand.capacity} + demand.loans;
+    geometry.level_count = demand.levels;
+    geometry.ageing_ns = demand.ageing_ns;
+    geometry.dead_letter_after = demand.dead_letter_after;
+    geometry.dead_letter_quota = demand.dead_letter_quota;
+    geometry.receipt_count = demand.receipts;
+    if (!ranks_sound(geometry)) {
+        return fail(Errc::bad_argument, "priorities (1 to 32) or dead_letter_after (0 to 255)");
+    }
+    const std::uint64_t wanted =
+        std::uint64_t{demand.capacity} + demand.loans + demand.dead_letter_quota;
     if (wanted * stride_of(demand.max_bytes) <= demand.reserve_bytes) {
         add_class(geometry, demand.max_bytes, wanted);
     } else {
@@ -139,12 +160,27 @@ Result<PoolGeometry> PoolGeometry::read(std::span<std::byte> memory) noexcept {
     g.chunk_count = layout->chunk_count;
     g.class_count = layout->class_count;
     g.acknowledged = layout->acknowledged == 1;
+    g.level_count = layout->level_count;
+    g.ageing_ns = layout->ageing_ns;
+    g.dead_letter_after = layout->dead_letter_after;
+    g.dead_letter_quota = layout->dead_letter_quota;
+    g.receipt_count = layout->receipt_count;
+    g.extra_bytes = layout->extra_bytes;
     g.hints_offset = layout->hints_offset;
     g.slots_offset = layout->slots_offset;
     g.total_bytes = layout->total_bytes;
     std::copy_n(layout->classes, kPoolMaxClasses, g.classes.begin());
     if (layout->acknowledged > 1 || !sound(g, memory.size())) return fail(Errc::bad_layout, "pool");
     return g;
+}
+
+std::uint64_t PoolGeometry::receipt_hints_offset() const noexcept {
+    return chunk_count * sizeof(PoolNote);
+}
+
+std::uint64_t PoolGeometry::receipts_offset() const noexcept {
+    return align_up(receipt_hints_offset() + (std::uint64_t{receipt_count} + 63) / 64 * 8,
+                    kCacheLine);
 }
 
 std::uint64_t PoolGeometry::payload_bytes() const noexcept {

@@ -17,6 +17,11 @@ struct PoolDemand {
     std::uint32_t loans = 128;         // chunks beyond the queued ones: the sum of all loan quotas
     std::uint32_t payload_align = 16;  // 16, 32 or 64
     bool acknowledged = false;
+    std::uint32_t levels = 1;             // priorities, 1 to 32
+    std::uint64_t ageing_ns = 0;          // 0: a waiting message gains no priority
+    std::uint32_t dead_letter_after = 0;  // deliveries without ack, at most 255; 0: never
+    std::uint32_t dead_letter_quota = 0;  // so many are kept, in chunks beside all others
+    std::uint32_t receipts = 64;          // how many may be open at a time, 1 to 4096
 };
 
 struct PoolGeometry {
@@ -24,9 +29,15 @@ struct PoolGeometry {
     std::uint32_t chunk_count = 0;
     std::uint32_t class_count = 0;
     bool acknowledged = false;
+    std::uint32_t level_count = 1;
+    std::uint64_t ageing_ns = 0;
+    std::uint32_t dead_letter_after = 0;
+    std::uint32_t dead_letter_quota = 0;
+    std::uint32_t receipt_count = 0;
     std::uint64_t hints_offset = 0;
     std::uint64_t slots_offset = 0;
-    std::uint64_t total_bytes = 0;
+    std::uint64_t total_bytes = 0;  // without the extras
+    std::uint64_t extra_bytes = 0;  // notes and receipts: memory that few need, reserved at need
     std::array<PoolClass, kPoolMaxClasses> classes{};
 
     // When capacity + loans messages of max_bytes fit into the reserve, one class holds them all
@@ -41,6 +52,12 @@ struct PoolGeometry {
     [[nodiscard]] static Result<PoolGeometry> read(std::span<std::byte> memory) noexcept;
 
     [[nodiscard]] std::uint64_t payload_bytes() const noexcept;  // of all chunks together
+    // Whether a message may wait in its chunk alone, in no slot, to be delivered again.
+    [[nodiscard]] bool redelivers_chunks() const noexcept {
+        return acknowledged || dead_letter_quota > 0;
+    }
+    [[nodiscard]] std::uint64_t receipt_hints_offset() const noexcept;  // in the extras
+    [[nodiscard]] std::uint64_t receipts_offset() const noexcept;       // in the extras
 };
 
 }  // namespace stoa

@@ -21,7 +21,7 @@ void PoolRing::raise() noexcept {
 }
 
 void PoolRing::recover_slots(std::uint32_t dead) noexcept {
-    for (std::uint32_t i = 0; i < geometry_.slot_count; ++i) {
+    for (std::uint32_t i = 0; i < all_slots(); ++i) {
         std::uint64_t seen = slot(i).load(kSeqCst);
         Slot now = codec_.unpack(seen);
         if (now.kind != SlotKind::taken || now.who != dead) continue;
@@ -33,21 +33,30 @@ void PoolRing::recover_slots(std::uint32_t dead) noexcept {
     }
 }
 
-// A chunk in no slot whose word was `seen` goes to whoever may have it next.
-void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen) noexcept {
+// A chunk in no slot whose word was `seen` goes to whoever may have it next. `dead`: who held it;
+// null: its holder, alive, gives it back.
+void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen, const PoolDead* dead) noexcept {
     const ChunkWord now = unpack_chunk(seen);
     const bool again = geometry_.acknowledged && now.state == ChunkState::borrowed;
     ChunkWord after{.epoch = now.epoch + 1};
     if (again) {
-        after.state = ChunkState::redeliver;
         after.count = now.count < 255 ? now.count + 1 : 255;
+        const bool too_often =
+            geometry_.dead_letter_after != 0 && after.count >= geometry_.dead_letter_after;
+        after.state = too_often && dead_letters() < geometry_.dead_letter_quota
+                          ? ChunkState::dead_letter
+                          : ChunkState::redeliver;
+        after.takes = now.takes == kRedriven ? kRedriven : 0;
+        if (dead != nullptr) note_death(index, *dead);
+    } else if (dead != nullptr) {
+        tell_before_freeing(index, seen, *dead);
     }
     if (!chunk(index).word.compare_exchange_strong(seen, pack(after), kSeqCst)) return;
     STOA_CRASH_POINT("pool.recover.chunk");
     if (!again) set_hint(index);
 }
 
-void PoolRing::recover_chunks(std::uint32_t dead) noexcept {
+void PoolRing::recover_chunks(const PoolDead& dead) noexcept {
     constexpr std::uint32_t kBatch = 64;
     std::uint32_t index = 0;
     while (index < geometry_.chunk_count) {
@@ -59,13 +68,14 @@ void PoolRing::recover_chunks(std::uint32_t dead) noexcept {
             const ChunkWord now = unpack_chunk(word);
             if (now.state == ChunkState::free) {
                 set_hint(index);  // a sender may have died between taking the hint and the chunk
-            } else if ((now.state == ChunkState::loaned || now.state == ChunkState::borrowed) &&
-                       now.owner == dead) {
+            } else if ((now.state == ChunkState::loaned || now.state == ChunkState::borrowed ||
+                        now.state == ChunkState::done) &&
+                       now.owner == dead.index) {
                 listed[count] = index;
                 words[count++] = word;
             }
         }
-        for (std::uint32_t i = 0; count > 0 && i < geometry_.slot_count; ++i) {
+        for (std::uint32_t i = 0; count > 0 && i < all_slots(); ++i) {
             const Slot now = codec_.unpack(slot(i).load(kSeqCst));
             if (now.kind == SlotKind::empty) continue;
             for (std::uint32_t k = 0; k < count; ++k) {
@@ -73,16 +83,17 @@ void PoolRing::recover_chunks(std::uint32_t dead) noexcept {
             }
         }
         for (std::uint32_t k = 0; k < count; ++k) {
-            if (listed[k] != kNoChunk) bring_back(listed[k], words[k]);
+            if (listed[k] != kNoChunk) bring_back(listed[k], words[k], &dead);
         }
     }
 }
 
-void PoolRing::recover(std::uint32_t dead) noexcept {
-    recover_slots(dead);
+void PoolRing::recover(const PoolDead& dead) noexcept {
+    recover_slots(dead.index);
     STOA_CRASH_POINT("pool.recover.slots_done");
     recover_chunks(dead);
     STOA_CRASH_POINT("pool.recover.chunks_done");
+    if (has_extras()) recover_receipts(dead.index);
     raise();
 }
 
@@ -106,9 +117,9 @@ void PoolRing::bury(std::uint32_t index, std::uint64_t seen) noexcept {
 }
 
 PoolStatus PoolRing::take_marked_slot(std::uint32_t me, PoolLoan& loan) noexcept {
-    for (std::uint32_t n = 0; n < geometry_.slot_count; ++n) {
+    for (std::uint32_t n = 0; n < all_slots(); ++n) {
         std::uint32_t i = slot_cursor_ + n;
-        if (i >= geometry_.slot_count) i -= geometry_.slot_count;
+        if (i >= all_slots()) i -= all_slots();
         std::uint64_t seen = slot(i).load(kSeqCst);
         Slot now = codec_.unpack(seen);
         if (now.kind != SlotKind::redeliver) continue;
@@ -140,12 +151,14 @@ bool PoolRing::take_marked_chunk(std::uint32_t me, PoolLoan& loan) noexcept {
         if (now.state != ChunkState::redeliver) continue;
         const std::uint64_t mine = pack({.epoch = now.epoch + 1,
                                          .owner = me,
+                                         .takes = now.takes,
                                          .count = now.count,
                                          .state = ChunkState::borrowed});
         if (!word.compare_exchange_strong(seen, mine, kSeqCst)) continue;
         STOA_CRASH_POINT("pool.redeliver.claimed");
         chunk_cursor_ = i;
         fill(loan, i, mine);
+        loan.redriven = now.takes == kRedriven;
         return true;
     }
     return false;
@@ -155,7 +168,7 @@ PoolStatus PoolRing::take_redelivery(std::uint32_t me, PoolLoan& loan) noexcept 
     std::uint64_t flag = layout_->flag.load(kSeqCst);
     const PoolStatus status = take_marked_slot(me, loan);
     if (status != PoolStatus::empty) return status;
-    if (geometry_.acknowledged && take_marked_chunk(me, loan)) return PoolStatus::ok;
+    if (geometry_.redelivers_chunks() && take_marked_chunk(me, loan)) return PoolStatus::ok;
     // Nothing was found: lower the flag, unless somebody raised it again while we looked.
     if ((flag & 1U) != 0) layout_->flag.compare_exchange_strong(flag, flag & ~1ULL, kSeqCst);
     return PoolStatus::empty;

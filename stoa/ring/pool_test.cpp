@@ -49,7 +49,7 @@ PoolStatus send(PoolRing& ring, std::uint32_t me, std::uint64_t value) {
         return status;
     }
     std::memcpy(ring.room(loan).data(), &value, sizeof value);
-    const PoolStatus status = ring.publish(loan, sizeof value);
+    const PoolStatus status = ring.publish(loan, {.length = sizeof value});
     if (status != PoolStatus::ok && !ring.release(loan)) ADD_FAILURE();
     return status;
 }
@@ -142,13 +142,13 @@ TEST(PoolRing, RecoverFreesWhatADeadEndpointHeldAndNothingElse) {
     ASSERT_EQ(ring.claim(1, 8, abandoned), PoolStatus::ok);
     ASSERT_EQ(send(ring, 1, 10), PoolStatus::ok);  // sent, then its sender dies: it stays
     ASSERT_EQ(send(ring, 3, 11), PoolStatus::ok);
-    ring.recover(1);
-    ring.recover(1);
+    ring.recover({.index = 1});
+    ring.recover({.index = 1});
     PoolLoan borrowed;
     ASSERT_EQ(ring.take(2, borrowed), PoolStatus::ok);
     EXPECT_EQ(value_of(ring, borrowed), 10U);
     EXPECT_EQ(receive(ring, 4), 11U);
-    ring.recover(2);
+    ring.recover({.index = 2});
     EXPECT_EQ(ring.counts().free_chunks, ring.geometry().chunk_count);
 }
 
@@ -162,7 +162,7 @@ TEST(PoolRing, AcknowledgedModeDeliversTheDeadOnesLeaseAgain) {
         EXPECT_EQ(value_of(ring, lease), 10U);
         EXPECT_EQ(lease.deliveries, std::min(deaths, 255U));
         EXPECT_EQ(lease.redelivered, deaths > 0);
-        ring.recover(2);
+        ring.recover({.index = 2});
         EXPECT_FALSE(ring.release(lease));
     }
     ASSERT_EQ(ring.take(3, lease), PoolStatus::ok);

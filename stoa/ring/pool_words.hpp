@@ -3,7 +3,8 @@
 // Slot word, from the low bit: kind 2, takes 8, who 12, chunk `chunk_bits`, lap the rest (at most
 // 32). Its chunk and lap share what is left, split when the ring is created, so that a ring of a
 // million slots fits as well as a ring of one. Chunk word: state 3, count 8, takes 8, owner 12,
-// epoch 33. All zero is an EMPTY slot of lap 0 and a FREE chunk of epoch 0.
+// epoch 33. All zero is an EMPTY slot of lap 0 and a FREE chunk of epoch 0. An EMPTY slot whose
+// takes are not 0 is SEALED: nothing is ever sent there or behind it.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 namespace stoa {
 
 inline constexpr std::uint32_t kMaxEndpoints = 1U << 12U;
-inline constexpr std::uint32_t kMaxTakes = 255;  // the take after this one makes a dead letter
+inline constexpr std::uint32_t kMaxTakes = 254;  // the take after this one makes a dead letter
+inline constexpr std::uint32_t kRedriven = 255;  // in a chunk word: it was a dead letter
 
 enum class SlotKind : std::uint8_t { empty = 0, full = 1, taken = 2, redeliver = 3 };
 
@@ -24,6 +26,10 @@ struct Slot {
     std::uint32_t takes =
         0;  // how often this lap's message was taken before: (lap, takes) never repeats
     SlotKind kind = SlotKind::empty;
+
+    [[nodiscard]] constexpr bool open() const noexcept {  // may be sent to
+        return kind == SlotKind::empty && takes == 0;
+    }
 };
 
 class SlotCodec {
@@ -69,13 +75,16 @@ enum class ChunkState : std::uint8_t {
     loaned = 1,       // lent to the endpoint that fills it, or sent by it and not yet adopted
     borrowed = 2,     // lent to the endpoint that received it (a lease in acknowledged mode)
     redeliver = 3,    // acknowledged mode: in no slot, to be delivered again
-    dead_letter = 4,  // taken too often; kept, delivered to nobody
+    dead_letter = 4,  // taken too often, or expired; kept for whoever asks for dead letters
+    done = 5,         // acked by its owner, who is telling the sender and then frees it
 };
+
+inline constexpr std::uint64_t kEpochMask = (1ULL << 33U) - 1;
 
 struct ChunkWord {
     std::uint64_t epoch = 0;  // every transition makes a new one; 33 bits
     std::uint32_t owner = 0;
-    std::uint32_t takes = 0;  // of the slot word that it was adopted for
+    std::uint32_t takes = 0;  // of the slot word that it was adopted for, or kRedriven
     std::uint32_t count = 0;  // deliveries that ended without ack; stays at 255
     ChunkState state = ChunkState::free;
 

@@ -127,7 +127,7 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
     if (layout->inode != info->inode) return fail(Errc::bad_layout, "region (a copy of one)");
     if (layout->kind != static_cast<std::uint32_t>(kind)) return fail(Errc::wrong_type, "region");
     const std::uint64_t state = layout->state.load(kSeqCst);
-    if (state != kRegionLive && state != kRegionCondemned) return fail(Errc::bad_layout, "region");
+    if (state < kRegionLive || state > kRegionClosed) return fail(Errc::bad_layout, "region");
     Region region;
     region.table_offset_ = layout->table_offset;
     region.content_offset_ = layout->content_offset;
@@ -202,8 +202,16 @@ Result<Region> Region::attach(sys::Fd file, RegionKind kind, sys::Access access)
 }
 
 bool Region::condemn() noexcept {
+    std::uint64_t state = layout_->state.load(kSeqCst);
+    while (state != kRegionCondemned) {
+        if (layout_->state.compare_exchange_weak(state, kRegionCondemned, kSeqCst)) return true;
+    }
+    return false;
+}
+
+void Region::close() noexcept {
     std::uint64_t live = kRegionLive;
-    return layout_->state.compare_exchange_strong(live, kRegionCondemned, kSeqCst);
+    layout_->state.compare_exchange_strong(live, kRegionClosed, kSeqCst);
 }
 
 Result<bool> Region::destroy(const Domain& domain, std::string_view file_name, Region& region) {

@@ -68,8 +68,15 @@ public:
     static Result<void> discard(const Domain& domain, std::string_view file_name);
 
     [[nodiscard]] bool condemned() const noexcept {
-        return layout_->state.load(kSeqCst) != kRegionLive;
+        return layout_->state.load(kSeqCst) == kRegionCondemned;
     }
+    // Neither closed nor condemned.
+    [[nodiscard]] bool live() const noexcept { return layout_->state.load(kSeqCst) == kRegionLive; }
+    [[nodiscard]] bool closed() const noexcept {
+        return layout_->state.load(kSeqCst) == kRegionClosed;
+    }
+    // Nothing new is to come in. A condemned region stays condemned.
+    void close() noexcept;
     // True: this call condemned it.
     bool condemn() noexcept;
 

@@ -1,4 +1,4 @@
-// Memory image of a region, format v2. docs/formats/region.md holds this table; a test compares.
+// Memory image of a region, format v3. docs/formats/region.md holds this table; a test compares.
 //
 // RegionLayout
 //   offset bytes field           writer        rule
@@ -11,7 +11,8 @@
 //       40     8 content_bytes   creator       address space of the content
 //       48     8 inode           creator       of the very file: a copy of it is refused
 //       56     8 checksum        creator       FNV-1a of bytes 0 .. 55
-//       64     8 state           anyone (CAS)  1 LIVE, 2 CONDEMNED: destroyed, its name is to go
+//       64     8 state           anyone (CAS)  1 LIVE, 3 CLOSED: nothing new comes in, 2 CONDEMNED:
+//                                        destroyed, its name is to go
 //      128     - participants    -             see participants_layout.hpp, page-aligned
 //        -     - content         -             page-aligned
 #pragma once
@@ -26,12 +27,13 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kRegionMagic = magic_of("STOARGN1");
-inline constexpr std::uint32_t kRegionVersion = 2;
+inline constexpr std::uint32_t kRegionVersion = 3;
 
 enum class RegionKind : std::uint32_t { mailbox = 1 };
 
 inline constexpr std::uint64_t kRegionLive = 1;
 inline constexpr std::uint64_t kRegionCondemned = 2;
+inline constexpr std::uint64_t kRegionClosed = 3;
 
 struct RegionLayout {
     std::uint64_t magic;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <string>
 
@@ -82,6 +83,10 @@ bool proc_shows_our_namespace() noexcept {
     pid_t pid = 0;
     (void)std::from_chars(target.data(), target.data() + length, pid);
     return pid == ::getpid();
+}
+
+std::string_view own_name() noexcept {
+    return program_invocation_short_name;
 }
 
 std::string process_name(std::uint32_t pid) {

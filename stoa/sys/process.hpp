@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "stoa/base/error.hpp"
 
@@ -63,5 +64,8 @@ enum class Life : std::uint8_t {
 
 // The name the kernel shows ("comm", at most 15 bytes); empty when it cannot be read. For display.
 [[nodiscard]] std::string process_name(std::uint32_t pid);
+
+// What this program was called as, without its folder. Lives as long as the process.
+[[nodiscard]] std::string_view own_name() noexcept;
 
 }  // namespace stoa::sys

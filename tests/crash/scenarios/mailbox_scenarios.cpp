@@ -299,7 +299,7 @@ std::vector<std::span<std::byte>> MailboxScenario::shared() {
     if (plan().pool_count > 0) {
         areas.push_back(content_);
     } else {
-        areas.push_back(content_.first(kDoorsOffset + kLanesWatched * sizeof(LaneDoor)));
+        areas.push_back(content_.first(plan().door_offset(kLanesWatched)));
         const std::uint64_t lanes = std::min(kLanesWatched, plan().lane_count);
         areas.push_back(content_.subspan(plan().lanes_offset, lanes * plan().lane_stride));
     }
@@ -327,11 +327,10 @@ WaitingMessages MailboxScenario::look() const {
         all.delivered_before.insert(some.delivered_before.begin(), some.delivered_before.end());
     };
     for (std::uint32_t k = 0; k < plan().pool_count; ++k) {
-        add(waiting_in_pool(content_.subspan(plan().pool_offset[k], plan().pool.total_bytes),
-                            plan().pool));
+        add(waiting_in_pool(plan().pool_of(content_, k), plan().pool));
     }
     for (std::uint32_t k = 0; k < std::min(plan().lane_count, kLanesWatched); ++k) {
-        const auto* door = layout_at<LaneDoor>(content_, kDoorsOffset + k * sizeof(LaneDoor));
+        const auto* door = layout_at<LaneDoor>(content_, plan().door_offset(k));
         if (door->ready == 0) continue;
         add(waiting_in_lane(
             content_.subspan(plan().lanes_offset + k * plan().lane_stride, plan().lane_stride)));
@@ -378,7 +377,7 @@ std::string MailboxScenario::drain() {
 }
 
 std::string MailboxScenario::laps() {
-    for (std::uint32_t k = 0; k < 3 * plan().capacity; ++k) {
+    for (std::uint32_t k = 0; k < 3 * plan().capacity.messages; ++k) {
         std::string text = drain();
         if (!text.empty()) return text;
         if (send_mine()) continue;
@@ -467,9 +466,7 @@ std::string MailboxScenario::nothing_leaked() {
         [&](const Participant&) { ++taken; });
     if (taken != 1 + crowd_.size() + handles_.size()) return "a place is lost";
     for (std::uint32_t k = 0; k < plan().pool_count; ++k) {
-        PoolRing ring =
-            PoolRing::attach(content_.subspan(plan().pool_offset[k], plan().pool.total_bytes))
-                .value();
+        PoolRing ring = PoolRing::attach(plan().pool_of(content_, k)).value();
         const PoolCounts counts = ring.counts();
         if (counts.free_chunks != ring.geometry().chunk_count) return "a chunk is lost";
         if (counts.depth != 0 || !ring.seems_empty()) return "a slot is lost";
@@ -482,7 +479,7 @@ std::string MailboxScenario::nothing_leaked() {
     }
     std::uint32_t senders = 0;
     for (std::uint32_t k = 0; !pair() && k < std::min(plan().lane_count, kLanesWatched); ++k) {
-        const auto* door = layout_at<LaneDoor>(content_, kDoorsOffset + k * sizeof(LaneDoor));
+        const auto* door = layout_at<LaneDoor>(content_, plan().door_offset(k));
         if (door->sender != 0) ++senders;
     }
     return senders > handles_.size() ? "a lane is lost" : "";

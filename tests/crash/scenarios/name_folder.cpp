@@ -40,9 +40,7 @@ std::uint64_t inode_of(const Region& region) {
 }
 
 std::set<std::uint64_t> KeptMailbox::waiting() const {
-    return waiting_in_pool(region.content().subspan(plan.pool_offset[0], plan.pool.total_bytes),
-                           plan.pool)
-        .numbers;
+    return waiting_in_pool(plan.pool_of(region.content(), 0), plan.pool).numbers;
 }
 
 bool KeptMailbox::untouched() const {
@@ -125,8 +123,7 @@ std::string NameFolder::absent_or_complete(const std::string& name) const {
     if (!region) return text_of("the name leads to a damaged region", region.error());
     const Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return text_of("the name leads to a damaged mailbox", plan.error());
-    const Result<PoolRing> ring =
-        PoolRing::attach(region->content().subspan(plan->pool_offset[0], plan->pool.total_bytes));
+    const Result<PoolRing> ring = PoolRing::attach(plan->pool_of(region->content(), 0));
     return ring ? "" : text_of("the name leads to a damaged ring", ring.error());
 }
 

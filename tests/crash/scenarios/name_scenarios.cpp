@@ -165,10 +165,7 @@ std::string NameScenario::drain(RawMailbox& box, std::uint32_t handles) {
     std::uint32_t taken = 0;
     at.region().participants().for_each([&](const Participant&) { ++taken; });
     if (taken != handles) return "a place is lost";
-    const PoolRing ring =
-        PoolRing::attach(
-            at.region().content().subspan(at.plan().pool_offset[0], at.plan().pool.total_bytes))
-            .value();
+    const PoolRing ring = PoolRing::attach(at.plan().pool_of(at.region().content(), 0)).value();
     const PoolCounts counts = ring.counts();
     if (counts.depth != 0 || !ring.seems_empty()) return "a slot is lost";
     return counts.free_chunks == ring.geometry().chunk_count ? "" : "a chunk is lost";

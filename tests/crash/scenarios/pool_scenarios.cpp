@@ -44,7 +44,7 @@ bool send(PoolRing& ring, std::uint32_t me, std::uint64_t number) {
     PoolLoan loan;
     if (ring.claim(me, kBytes, loan) != PoolStatus::ok) return false;
     write_payload(ring.room(loan).first(kBytes), number);
-    if (ring.publish(loan, kBytes) == PoolStatus::ok) return true;
+    if (ring.publish(loan, {.length = kBytes}) == PoolStatus::ok) return true;
     (void)ring.release(loan);
     return false;
 }
@@ -90,10 +90,10 @@ public:
         if (now.me == Role::judge) what_must_come(now);
     }
     void recover(const Case& now) override {
-        ring_->recover(kVictim);
+        ring_->recover({.index = kVictim});
         if (now.me == Role::recoverer) return;
-        ring_->recover(kDeadBefore);
-        if (now.recoverer_dead) ring_->recover(kRecoverer);
+        ring_->recover({.index = kDeadBefore});
+        if (now.recoverer_dead) ring_->recover({.index = kRecoverer});
     }
     std::string interfere(const Case& now) override {
         open();
@@ -117,7 +117,7 @@ private:
     bool send_mine() {
         ledger_.must(next_);
         if (send(*ring_, kJudge, next_)) return ++next_ != 0;
-        ring_->recover(kDeadBefore);
+        ring_->recover({.index = kDeadBefore});
         return drain().empty() && send(*ring_, kJudge, next_++);
     }
 
@@ -204,7 +204,7 @@ std::string PoolScenario::nothing_leaked() {
 std::string PoolScenario::verify(const Case& now) {
     open();
     if (!knows_) what_must_come(now);
-    if (now.victim_dead || !case_.recovers_itself) ring_->recover(kDeadBefore);
+    if (now.victim_dead || !case_.recovers_itself) ring_->recover({.index = kDeadBefore});
     const Outcome& victim = outcome(Role::victim);
     const bool returned = victim.code == 1;
     if (!now.victim_dead) {
@@ -250,7 +250,7 @@ void victim_nacks(PoolRing& ring) {
 }
 
 void victim_recovers(PoolRing& ring) {
-    ring.recover(kDeadBefore);
+    ring.recover({.index = kDeadBefore});
 }
 
 void prepare_two(PoolRing& ring) {
@@ -308,14 +308,14 @@ void add_pool_scenarios(Scenarios& list) {
          .operation = victim_receives,
          .prepared = 2});
     add({.name = "pool.receive_empty",
-         .prepare = [](PoolRing& ring) { ring.recover(kDeadBefore); },  // the flag is up
+         .prepare = [](PoolRing& ring) { ring.recover({.index = kDeadBefore}); },  // the flag is up
          .operation = victim_receives});
     add({.name = "pool.receive_again",
          .prepare =
              [](PoolRing& ring) {
                  prepare_two(ring);
                  die_taking(ring, "pool.take.taken");
-                 ring.recover(kDeadBefore);
+                 ring.recover({.index = kDeadBefore});
              },
          .operation = victim_receives,
          .prepared = 2});
@@ -331,7 +331,7 @@ void add_pool_scenarios(Scenarios& list) {
                  STOA_CHECK(send(ring, kJudge, kPreparedNumber));
                  for (std::uint32_t k = 0; k <= kMaxTakes; ++k) {
                      die_taking(ring, k == 0 ? "pool.take.taken" : "pool.redeliver.taken");
-                     ring.recover(kDeadBefore);
+                     ring.recover({.index = kDeadBefore});
                  }
              },
          .operation = victim_receives,
@@ -350,7 +350,7 @@ void add_pool_scenarios(Scenarios& list) {
                           [](PoolRing& ring) {
                               prepare_two(ring);
                               die_taking(ring, "pool.take.delivered");
-                              ring.recover(kDeadBefore);
+                              ring.recover({.index = kDeadBefore});
                           },
                       .operation = victim_receives,
                       .prepared = 2}));

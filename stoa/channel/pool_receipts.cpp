@@ -1,0 +1,279 @@
+#include <cstring>
+
+#include "stoa/base/crash_point.hpp"
+#include "stoa/channel/pool_engine.hpp"
+#include "stoa/channel/wait_mark.hpp"
+
+// What happens beside a message: notes, receipts, times to live, rendezvous.
+namespace stoa {
+namespace {
+
+// How long a send that must not wait gives a receiver that is waiting to take its message.
+constexpr std::chrono::milliseconds kHandOver{20};
+
+template <std::size_t kWords>
+std::string text_in(const Atomic<std::uint64_t> (&words)[kWords]) {
+    char text[kWords * 8 + 1]{};
+    for (std::size_t i = 0; i < kWords; ++i) {
+        const std::uint64_t part = words[i].load(kRelaxed);
+        std::memcpy(text + i * 8, &part, 8);
+    }
+    return text;
+}
+
+}  // namespace
+
+Result<void> PoolEngine::open_extras() {
+    if (ring_.has_extras()) [[likely]]
+        return {};
+    return host_.open_extras(host_.around.context);
+}
+
+// What is to be known of a message beside its bytes. False: nothing is.
+Result<bool> PoolEngine::fill_note(const PoolLoan& loan, const SendOptions& options,
+                                   const ReceiptRef* ref) {
+    const auto own_ttl = static_cast<std::uint64_t>(options.time_to_live.count());
+    const std::uint64_t time_to_live_ns = own_ttl != 0 ? own_ttl : policy_.time_to_live_ns;
+    const bool ages = ring_.geometry().ageing_ns != 0;
+    if (ref == nullptr && time_to_live_ns == 0 && !ages) return false;
+    if (options.time_to_live.count() < 0) return fail(Errc::bad_argument, "time_to_live");
+    if (Result<void> opened = open_extras(); !opened) return std::unexpected(opened.error());
+    PoolNote& note = ring_.note(loan.chunk);
+    const std::uint64_t now_ns = time_to_live_ns != 0 || ages ? sys::steady_ns() : 0;
+    const std::uint64_t expires_ns = now_ns + time_to_live_ns;
+    note.receipt.store(ref != nullptr ? ref->word() : 0, kSeqCst);
+    note.expires_ns.store(time_to_live_ns == 0 || expires_ns < now_ns ? 0 : expires_ns, kRelaxed);
+    note.sent_ns.store(now_ns, kRelaxed);
+    return true;
+}
+
+void PoolEngine::wake_receipt(const ReceiptRef& ref) noexcept {
+    sys::futex_wake(low_half(ring_.receipt(ref.index).outcome), kWakeAll);
+}
+
+void PoolEngine::tell(const ReceiptRef& ref, Outcome outcome) noexcept {
+    const bool named = outcome == Outcome::taken || outcome == Outcome::acked;
+    const bool wake = ring_.resolve(ref, outcome, named ? host_.pid : 0);
+    STOA_CRASH_POINT("pool_engine.tell.before_wake");
+    if (named) ring_.name_taker(ref, host_.name);
+    if (wake) wake_receipt(ref);
+}
+
+bool PoolEngine::arrived(const PoolLoan& loan) noexcept {
+    const PoolNote& note = ring_.note(loan.chunk);
+    ReceiptRef ref;
+    const bool asked = ReceiptRef::of(note.receipt.load(kSeqCst), ref);
+    const std::uint64_t expires_ns = note.expires_ns.load(kRelaxed);
+    if (expires_ns != 0 && !loan.redriven && sys::steady_ns() >= expires_ns) {
+        ring_.count_expired();
+        ring_.note_return(loan.chunk, Cause::expired, 0, {}, "its time to live was over");
+        const bool kept = policy_.keep_expired && ring_.bury_loan(loan);
+        if (asked) tell(ref, Outcome::expired);
+        if (!kept) release(loan);
+        return false;
+    }
+    if (asked && (ref.at_take || !ring_.geometry().acknowledged)) tell(ref, Outcome::taken);
+    return true;
+}
+
+bool PoolEngine::ack(const PoolLoan& loan) noexcept {
+    ReceiptRef ref;
+    const bool asked = loan.noted && ring_.geometry().acknowledged &&
+                       ReceiptRef::of(ring_.note(loan.chunk).receipt.load(kSeqCst), ref) &&
+                       !ref.at_take;
+    bool acked = false;
+    if (asked) [[unlikely]] {
+        bool wake = false;
+        acked = ring_.finish(loan, ref, host_.pid, wake);
+        if (acked) ring_.name_taker(ref, host_.name);
+        if (wake) wake_receipt(ref);
+    } else {
+        acked = ring_.release(loan);
+    }
+    ring_bell_of_many(bells_->space);
+    return acked;
+}
+
+bool PoolEngine::nack(const PoolLoan& loan, std::string_view error) noexcept {
+    if (ring_.has_extras()) {
+        ring_.note_return(loan.chunk, Cause::returned, host_.pid, host_.name, error);
+    }
+    const bool returned = ring_.nack(loan);
+    ring_bell(bells_->messages);
+    ReceiptRef ref;
+    if (loan.noted && ReceiptRef::of(ring_.note(loan.chunk).receipt.load(kSeqCst), ref)) {
+        wake_receipt(ref);  // it may be a dead letter now: the sender looks
+    }
+    return returned;
+}
+
+MessageHistory PoolEngine::history(const PoolLoan& loan) const {
+    MessageHistory told{.deliveries = loan.deliveries};
+    if (!ring_.has_extras()) return told;
+    const PoolNote& note = ring_.note(loan.chunk);
+    told.cause = static_cast<Cause>(note.cause.load(kRelaxed));
+    told.last_pid = note.last_pid.load(kRelaxed);
+    told.last_name = text_in(note.last_name);
+    told.error = text_in(note.error);
+    return told;
+}
+
+// --- the sender's side --------------------------------------------------------------------------
+
+Result<bool> PoolEngine::send_ticket(PoolLoan& loan, std::uint32_t bytes,
+                                     const SendOptions& options, Deadline deadline,
+                                     PoolTicket& ticket) {
+    if (options.priority >= ring_.geometry().level_count) {
+        return fail(Errc::bad_argument, "priority (the mailbox has fewer)");
+    }
+    if (Result<void> opened = open_extras(); !opened) return std::unexpected(opened.error());
+    if (!ring_.claim_receipt(me_, ticket.ref))
+        return fail(Errc::too_many_loans, "send (as many receipts are open as the mailbox has)");
+    ticket.ref.at_take = policy_.rendezvous;
+    ticket.chunk = loan.chunk;
+    ticket.level = options.priority;
+    Result<bool> sent = fill_note(loan, options, &ticket.ref);
+    if (sent) {
+        ticket.expires_ns = ring_.note(loan.chunk).expires_ns.load(kRelaxed);
+        sent = publish(loan, {.length = bytes, .level = options.priority, .noted = true}, deadline,
+                       ticket.at);
+    }
+    if (!sent) {
+        ring_.free_receipt(ticket.ref);
+    } else if (!*sent) {  // dropped and counted
+        static_cast<void>(ring_.resolve(ticket.ref, Outcome::dropped, 0));
+        ring_.release(loan);
+    }
+    return sent;
+}
+
+Result<PoolTicket> PoolEngine::send_with_receipt(Bytes message, const SendOptions& options,
+                                                 Deadline deadline) {
+    PoolLoan loan;
+    const Result<bool> reserved = reserve_or_drop(message.size(), options.priority, deadline, loan);
+    if (!reserved) return std::unexpected(reserved.error());
+    if (!*reserved) return fail(Errc::full, "send (the message was dropped)");
+    if (!message.empty()) {
+        std::memcpy(ring_.room(loan).data(), message.data(), message.size());
+    }
+    PoolTicket ticket;
+    const Result<bool> sent =
+        send_ticket(loan, static_cast<std::uint32_t>(message.size()), options, deadline, ticket);
+    if (sent) return ticket;
+    release(loan);
+    return std::unexpected(sent.error());
+}
+
+// Rendezvous: the send ends when a receiver has the message, and is withdrawn when none came. What
+// a stopped receiver has begun to take counts as taken.
+Result<void> PoolEngine::meet(PoolLoan& loan, std::uint32_t bytes, const SendOptions& options,
+                              Deadline deadline) {
+    const bool now = deadline.is_immediate() || policy_.overflow == Overflow::reject;
+    if (now && !host_.receiver_waits(host_.around.context)) {
+        return fail(Errc::full, "send (no receiver waits)");
+    }
+    PoolTicket ticket;
+    const Result<bool> sent = send_ticket(loan, bytes, options, deadline, ticket);
+    if (!sent) return std::unexpected(sent.error());
+    // One who waits takes it at once; one who was stopped while it waited must not hold us.
+    const Deadline until = now ? Deadline::after(kHandOver) : deadline;
+    const Result<Answer> answer = this->answer(ticket, until);
+    OutcomeWord word = settle(ticket);
+    while (word.outcome == Outcome::pending) {  // nobody came in time
+        if (ring_.withdraw(me_, ticket, Outcome::withdrawn, &loan)) {
+            ring_.free_receipt(ticket.ref);
+            Error error = answer ? Error{} : answer.error();
+            if (now && error.code == Errc::timed_out) error = {.code = Errc::full, .step = "send"};
+            return std::unexpected(error);
+        }
+        word = settle(ticket);  // somebody is at it: it is taken, or its taker has died
+    }
+    ring_.free_receipt(ticket.ref);
+    loan = PoolLoan{};
+    if (word.outcome == Outcome::expired) return fail(Errc::timed_out, "send (its time to live)");
+    return {};
+}
+
+OutcomeWord PoolEngine::settle(const PoolTicket& ticket) noexcept {
+    return ring_.settle(ticket, host_.pid_of, host_.around.context);
+}
+
+Answer PoolEngine::answer_of(const PoolTicket& ticket, const OutcomeWord& word) const {
+    Answer answer{.outcome = word.outcome, .pid = word.pid};
+    const PoolReceipt& told = ring_.receipt(ticket.ref.index);
+    if (word.pid != 0 && told.named.load(kAcquire) == ticket.ref.tag) {
+        answer.name = text_in(told.name);
+    }
+    return answer;
+}
+
+// False: it ended meanwhile.
+bool PoolEngine::sleep_on_receipt(const PoolTicket& ticket,
+                                  std::chrono::nanoseconds longest) noexcept {
+    Atomic<std::uint64_t>& word = ring_.receipt(ticket.ref.index).outcome;
+    std::uint64_t seen = word.load(kSeqCst);
+    OutcomeWord asleep = OutcomeWord::of(seen);
+    if (asleep.outcome != Outcome::pending) return false;
+    asleep.sleeping = true;
+    if (seen != asleep.word() && !word.compare_exchange_strong(seen, asleep.word(), kSeqCst)) {
+        return false;
+    }
+    static_cast<void>(
+        sys::futex_wait(low_half(word), static_cast<std::uint32_t>(asleep.word()), longest));
+    return true;
+}
+
+Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
+    const Atomic<std::uint64_t>& word = ring_.receipt(ticket.ref.index).outcome;
+    const auto ended = [&] {
+        return OutcomeWord::of(word.load(kSeqCst)).outcome != Outcome::pending;
+    };
+    const auto result = [&] { return answer_of(ticket, OutcomeWord::of(word.load(kSeqCst))); };
+    if (ended()) return result();
+    const LookAround& around = host_.around;
+    const WaitMark mark{host_.waits, WaitsFor::receipt};
+    for (int i = 0; i < kAdaptiveSpins && waiting_ != Waiting::park; ++i) {
+        cpu_pause();
+        if (ended()) return result();
+    }
+    const std::uint64_t expires_ns = ticket.expires_ns;
+    Deadline slice = Deadline::after(g_wait_slice);
+    for (;;) {
+        if (Result<void> good = around.check(around.context); !good) {
+            if (good.error().code == Errc::gone) return Answer{Outcome::mailbox_destroyed};
+            return std::unexpected(good.error());
+        }
+        const OutcomeWord now = settle(ticket);
+        if (now.outcome != Outcome::pending) return answer_of(ticket, now);
+        if (expires_ns != 0 && sys::steady_ns() >= expires_ns &&
+            ring_.withdraw(me_, ticket, Outcome::expired)) {
+            ring_.count_expired();
+            return result();
+        }
+        if (deadline.passed()) {
+            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receipt");
+        }
+        std::chrono::nanoseconds longest = deadline.left(slice.left(g_wait_slice));
+        if (expires_ns != 0) {
+            const std::uint64_t now_ns = sys::steady_ns();
+            const std::uint64_t left_ns = expires_ns > now_ns ? expires_ns - now_ns : 0;
+            longest = std::min(longest, std::chrono::nanoseconds{left_ns + 1});
+        }
+        if (waiting_ == Waiting::spin) {
+            for (int i = 0; i < kAdaptiveSpins && !ended(); ++i) cpu_pause();
+        } else {
+            static_cast<void>(sleep_on_receipt(ticket, longest));
+        }
+        if (slice.passed()) {
+            if (Result<void> looked = around.look(around.context); !looked) continue;
+            slice = Deadline::after(g_wait_slice);
+        }
+    }
+}
+
+Result<Answer> PoolEngine::withdraw(const PoolTicket& ticket) {
+    if (ring_.withdraw(me_, ticket, Outcome::withdrawn)) ring_bell_of_many(bells_->space);
+    return answer_of(ticket, settle(ticket));
+}
+
+}  // namespace stoa

@@ -1,0 +1,36 @@
+// How one message is sent, beside its bytes, and what a full mailbox does.
+//
+// Start here: SendOptions{.priority = 3}; Overflow is chosen when a mailbox is created.
+// Threads:    values.
+// Processes:  the numbers of Overflow are part of the format.
+// Death:      nothing here outlives a call.
+// Blocking:   never.
+// Lifetime:   values.
+// Units:      times on the steady clock, from the moment of the send.
+// Source:     priorities as in mq_overview(7): the highest first.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace stoa {
+
+// What a full mailbox does to a send. The numbers are part of the format.
+enum class Overflow : std::uint32_t {
+    block = 0,        // the send waits
+    reject = 1,       // it says `full` at once
+    drop_oldest = 2,  // the oldest message of the lowest priority makes room, and is counted
+    drop_newest = 3,  // the new message is not sent, and counted; the send says ok
+};
+
+struct SendOptions {
+    std::uint32_t priority = 0;                // below the mailbox's priorities; higher goes first
+    std::chrono::nanoseconds time_to_live{0};  // not delivered after that; 0: the mailbox's own
+    std::uint64_t key = 0;                     // Sharing::key_affine: equal keys, one receiver
+
+    [[nodiscard]] constexpr bool is_plain() const noexcept {
+        return priority == 0 && time_to_live.count() == 0;
+    }
+};
+
+}  // namespace stoa
