@@ -200,6 +200,8 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         if (any_ready()) return {};
     }
     const auto closed = [&] { return around_.closed(around_.context); };
+    const auto more = [&] { return source_.more != nullptr && source_.more(source_.context); };
+    if (!deadline.is_immediate() && more()) return {};
     if (closed()) {  // what was sent before is there by now
         return any_ready() ? Result<void>{} : fail(Errc::end_of_stream, "receive");
     }
@@ -210,7 +212,7 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
     LaneReceiver* const one = bell_ == nullptr ? lanes_.front().get() : nullptr;
     const auto ready = [&] {
         if (one != nullptr) return one->ready() || closed();
-        return any_ready() || bell_->load(kSeqCst) != seen;
+        return any_ready() || bell_->load(kSeqCst) != seen || more();
     };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
         mark_asleep();
@@ -237,7 +239,7 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         !waited) {
         return waited;
     }
-    if (closed() && !any_ready()) return fail(Errc::end_of_stream, "receive");
+    if (closed() && !any_ready() && !more()) return fail(Errc::end_of_stream, "receive");
     return {};
 }
 
@@ -256,9 +258,12 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
             LaneMessage message{.lane = i, .record = {}};
             const LaneTake status = lane.try_take(message.record);
             wake_sender(lane);
+            const bool marked = i < handed_over_.size() && handed_over_[i];
             switch (status) {
-                case LaneTake::ok: return message;
-                case LaneTake::empty: continue;
+                case LaneTake::ok: message.handed_over = marked; return message;
+                case LaneTake::empty:
+                    if (marked) handed_over_[i] = false;
+                    continue;
                 case LaneTake::too_many_loans: return fail(Errc::too_many_loans, "receive");
                 case LaneTake::end_of_stream:  // no sender of ours ends one
                 case LaneTake::wrong_size:

@@ -93,6 +93,7 @@ public:
         close_loan();
         wake_receiver();
     }
+    [[nodiscard]] bool loan_is_open() const noexcept { return loan_open_; }
     void abandon() noexcept {
         sender_.abandon();
         close_loan();
@@ -140,11 +141,14 @@ struct LaneSource {
     std::uint32_t (*count)(void* context);
     std::span<std::byte> (*memory)(void* context, std::uint32_t lane);
     void* context;
+    // Whether there is something to do beside the lanes: it ends a wait. Null: never.
+    bool (*more)(void* context) = nullptr;
 };
 
 struct LaneMessage {
     std::uint32_t lane = 0;
     LaneRecord record;
+    bool handed_over = false;  // it was another receiver's, which went before it took it
 };
 
 class LaneIn {
@@ -157,6 +161,11 @@ public:
     // bad_layout, wrong_version
     [[nodiscard]] Result<void> attach_lanes();
 
+    // The lane comes from a receiver that went; to be said before it is attached.
+    void expect_handed_over(std::uint32_t lane) {
+        if (handed_over_.size() <= lane) handed_over_.resize(lane + 1);
+        handed_over_[lane] = true;
+    }
     // Lends the next message in place. Errors: empty, timed_out, corrupt, what looking around says
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
     // Lends the next message if it is there: the short way. False: take the long way, take().
@@ -223,6 +232,7 @@ private:
     std::uint32_t next_ = 0;                            // the lane to look at first
     std::uint32_t bell_seen_ = 0;                       // when the lanes were attached last
     std::vector<std::unique_ptr<LaneReceiver>> lanes_;  // index: lane; null until it is ready
+    std::vector<bool> handed_over_;                     // index: lane; until it is drained once
     LaneReceiver* only_ = nullptr;  // the one lane, for the short ways; null: there are several
 };
 

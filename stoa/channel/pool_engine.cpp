@@ -31,22 +31,14 @@ Result<void> PoolEngine::look_if_due() {
     return host_.around.look(host_.around.context);
 }
 
-template <typename Ready>
-Result<void> PoolEngine::wait(Atomic<std::uint32_t>& bell, Deadline deadline, bool& slept,
-                              Ready&& ready) {
+bool PoolEngine::look_on(bool due, bool for_message) {
     const LookAround& around = host_.around;
-    const bool for_message = &bell == &bells_->messages;
-    const auto look = [&](bool due) {
-        Result<void> looked = (due ? around.look : around.check)(around.context);
-        if (looked && !for_message && around.closed(around.context)) {
-            looked = fail(Errc::closed, "send");
-        }
-        if (!looked) stopped_ = looked.error();
-        return looked.has_value();
-    };
-    if (!look(false)) return outcome(Waited::stopped);
-    const WaitMark mark{host_.waits, for_message ? WaitsFor::message : WaitsFor::room};
-    return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
+    Result<void> looked = (due ? around.look : around.check)(around.context);
+    if (looked && !for_message && around.closed(around.context)) {
+        looked = fail(Errc::closed, "send");
+    }
+    if (!looked) stopped_ = looked.error();
+    return looked.has_value();
 }
 
 Result<bool> PoolEngine::make_way(std::uint32_t level) {
@@ -97,7 +89,7 @@ Result<bool> PoolEngine::reserve_or_drop(std::uint64_t bytes, std::uint32_t leve
         return fail(Errc::full, "send");
     }
     bool slept = false;
-    const Result<void> waited = wait(bells_->space, deadline, slept, claimed);
+    const Result<void> waited = wait(*space_, deadline, slept, claimed);
     if (!waited) return std::unexpected(waited.error());
     return true;
 }
@@ -107,6 +99,7 @@ Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
     const Result<bool> reserved = reserve_or_drop(bytes, kPoolMaxLevels - 1, deadline, loan);
     if (!reserved) return std::unexpected(reserved.error());
     if (!*reserved) return fail(Errc::full, "loan");
+    loan.station = static_cast<std::uint8_t>(station_);
     return loan;
 }
 
@@ -129,13 +122,13 @@ Result<bool> PoolEngine::publish(const PoolLoan& loan, const PoolSend& how, Dead
             if (!published()) return fail(Errc::full, "send");
         } else {
             bool slept = false;
-            const Result<void> waited = wait(bells_->space, deadline, slept, published);
+            const Result<void> waited = wait(*space_, deadline, slept, published);
             if (!waited) return std::unexpected(waited.error());
         }
     }
     if (status == PoolStatus::sealed) return fail(Errc::closed, "send");
     if (status != PoolStatus::ok) return corrupt();
-    ring_bell(bells_->messages);
+    ring_bell(*messages_);
     return true;
 }
 
@@ -202,16 +195,17 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
         bool slept_now = false;
         const auto ready = [&] { return drained ? ring_.flag_is_up() : !ring_.seems_empty(); };
         // Who waits for leases of others looks again after a slice: an ack rings no bell here.
-        const Result<void> waited = wait(
-            bells_->messages, drained ? deadline.sooner(g_wait_slice) : deadline, slept_now, ready);
+        const Result<void> waited =
+            wait(*messages_, drained ? deadline.sooner(g_wait_slice) : deadline, slept_now, ready);
         slept |= slept_now;
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
         if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     }
-    ring_bell_of_many(bells_->space);                                // a slot is free
-    if (slept && !ring_.seems_empty()) ring_bell(bells_->messages);  // pass the wake on
+    ring_bell_of_many(*space_);                                // a slot is free
+    if (slept && !ring_.seems_empty()) ring_bell(*messages_);  // pass the wake on
+    loan.station = static_cast<std::uint8_t>(station_);
     return loan;
 }
 
@@ -219,14 +213,16 @@ Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
     if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     PoolLoan loan;
     for (;;) {
-        if (ring_.take_dead_letter(me_, loan) == PoolStatus::ok) return loan;
+        if (ring_.take_dead_letter(me_, loan) == PoolStatus::ok) {
+            loan.station = static_cast<std::uint8_t>(station_);
+            return loan;
+        }
         if (deadline.passed()) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
         bool slept = false;
         const auto ready = [&] { return ring_.dead_letters() > 0; };
-        const Result<void> waited =
-            wait(bells_->messages, deadline.sooner(g_wait_slice), slept, ready);
+        const Result<void> waited = wait(*messages_, deadline.sooner(g_wait_slice), slept, ready);
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
@@ -236,13 +232,13 @@ Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {
     const bool released = ring_.release(loan);
-    ring_bell_of_many(bells_->space);  // memory is free
+    ring_bell_of_many(*space_);  // memory is free
     return released;
 }
 
 std::uint64_t PoolEngine::redrive(std::uint64_t most) noexcept {
     const std::uint64_t count = ring_.redrive(most);
-    if (count > 0) ring_bell_for_all(bells_->messages);
+    if (count > 0) ring_bell_for_all(*messages_);
     return count;
 }
 
@@ -253,8 +249,8 @@ void PoolEngine::recover(const PoolDead& dead) noexcept {
 }
 
 void PoolEngine::wake_all() noexcept {
-    ring_bell_for_all(bells_->messages);
-    ring_bell_for_all(bells_->space);
+    ring_bell_for_all(*messages_);
+    ring_bell_for_all(*space_);
     if (!ring_.has_extras()) return;
     for (std::uint32_t i = 0; i < ring_.geometry().receipt_count; ++i) {
         const Atomic<std::uint64_t>& word = ring_.receipt(i).outcome;

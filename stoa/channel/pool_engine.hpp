@@ -18,6 +18,7 @@
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
 #include "stoa/channel/send_options.hpp"
+#include "stoa/channel/wait_mark.hpp"
 #include "stoa/ring/pool.hpp"
 #include "stoa/sync/bell.hpp"
 #include "stoa/sys/coarse_clock.hpp"
@@ -78,10 +79,14 @@ struct MessageHistory {
 
 class PoolEngine {
 public:
-    PoolEngine(PoolRing ring, PoolBells& bells, const PoolPolicy& policy, Waiting waiting,
+    // `station`: which of several rings it is. Their senders sleep on one bell, `space`.
+    PoolEngine(PoolRing ring, std::uint32_t station, Atomic<std::uint32_t>& messages,
+               Atomic<std::uint32_t>& space, const PoolPolicy& policy, Waiting waiting,
                const PoolHost& host) noexcept
         : ring_{ring},
-          bells_{&bells},
+          station_{station},
+          messages_{&messages},
+          space_{&space},
           me_{host.me},
           waiting_{waiting},
           policy_{policy},
@@ -106,6 +111,23 @@ public:
     // The same for dead letters.
     [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
     [[nodiscard]] MessageHistory history(const PoolLoan& loan) const;
+
+    // Whether a message is likely to find room: a hint, where a sender has a choice.
+    [[nodiscard]] bool seems_full() const noexcept {
+        return ring_.depth() >= ring_.geometry().slot_count;
+    }
+    // Waits for what the caller looks for, on the bell of senders or of receivers. Errors:
+    // timed_out, what looking around says
+    template <typename Ready>
+    [[nodiscard]] Result<void> wait_for_room(Deadline deadline, Ready&& ready) {
+        bool slept = false;
+        return wait(*space_, deadline, slept, ready);
+    }
+    template <typename Ready>
+    [[nodiscard]] Result<void> wait_for_message(Deadline deadline, Ready&& ready) {
+        bool slept = false;
+        return wait(*messages_, deadline, slept, ready);
+    }
 
     // Waits until the receipt ends. Errors: timed_out, what looking around says
     [[nodiscard]] Result<Answer> answer(const PoolTicket& ticket, Deadline deadline);
@@ -156,12 +178,22 @@ private:
     // Looks around when the last look is a slice ago: who never waits that long must recover the
     // dead as well.
     [[nodiscard]] Result<void> look_if_due();
+    // Whether the wait for room or for a message is to end; `due`: look at the others as well.
+    [[nodiscard]] bool look_on(bool due, bool for_message);
     template <typename Ready>
     [[nodiscard]] Result<void> wait(Atomic<std::uint32_t>& bell, Deadline deadline, bool& slept,
-                                    Ready&& ready);
+                                    Ready&& ready) {
+        const bool for_message = &bell == messages_;
+        const auto look = [&](bool due) { return look_on(due, for_message); };
+        if (!look(false)) return outcome(Waited::stopped);
+        const WaitMark mark{host_.waits, for_message ? WaitsFor::message : WaitsFor::room};
+        return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
+    }
 
     PoolRing ring_;
-    PoolBells* bells_;
+    std::uint32_t station_;
+    Atomic<std::uint32_t>* messages_;
+    Atomic<std::uint32_t>* space_;
     std::uint32_t me_;
     Waiting waiting_;
     PoolPolicy policy_;

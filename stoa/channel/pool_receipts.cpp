@@ -90,7 +90,7 @@ bool PoolEngine::ack(const PoolLoan& loan) noexcept {
     } else {
         acked = ring_.release(loan);
     }
-    ring_bell_of_many(bells_->space);
+    ring_bell_of_many(*space_);
     return acked;
 }
 
@@ -99,7 +99,7 @@ bool PoolEngine::nack(const PoolLoan& loan, std::string_view error) noexcept {
         ring_.note_return(loan.chunk, Cause::returned, host_.pid, host_.name, error);
     }
     const bool returned = ring_.nack(loan);
-    ring_bell(bells_->messages);
+    ring_bell(*messages_);
     ReceiptRef ref;
     if (loan.noted && ReceiptRef::of(ring_.note(loan.chunk).receipt.load(kSeqCst), ref)) {
         wake_receipt(ref);  // it may be a dead letter now: the sender looks
@@ -131,6 +131,7 @@ Result<bool> PoolEngine::send_ticket(PoolLoan& loan, std::uint32_t bytes,
         return fail(Errc::too_many_loans, "send (as many receipts are open as the mailbox has)");
     ticket.ref.at_take = policy_.rendezvous;
     ticket.chunk = loan.chunk;
+    ticket.station = station_;
     ticket.level = options.priority;
     Result<bool> sent = fill_note(loan, options, &ticket.ref);
     if (sent) {
@@ -272,7 +273,7 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
 }
 
 Result<Answer> PoolEngine::withdraw(const PoolTicket& ticket) {
-    if (ring_.withdraw(me_, ticket, Outcome::withdrawn)) ring_bell_of_many(bells_->space);
+    if (ring_.withdraw(me_, ticket, Outcome::withdrawn)) ring_bell_of_many(*space_);
     return answer_of(ticket, settle(ticket));
 }
 

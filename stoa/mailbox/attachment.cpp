@@ -5,6 +5,7 @@
 
 #include "stoa/base/crash_point.hpp"
 #include "stoa/base/size.hpp"
+#include "stoa/mailbox/routes.hpp"
 
 // Holding a role (a pair's seat, the single receiver, a lane's door) is one word: place index + 1
 // and its incarnation, or 0. It is taken by CAS from 0, given up by CAS to 0: by its holder before
@@ -156,7 +157,7 @@ bool Attachment::sweep_from_kept_place() {
     const bool freed = can_sweep && sweep() > 0;
     leave();
     joined_ = false;
-    for (std::optional<PoolEngine>& pool : pools_) pool.reset();
+    for (std::unique_ptr<PoolEngine>& pool : pools_) pool.reset();
     return freed;
 }
 
@@ -216,6 +217,7 @@ Result<void> Attachment::take_pair_seat() {
 Result<void> Attachment::take_roles() {
     if (role_ == Role::none) return {};
     if (plan_.sharing == Sharing::pair) return take_pair_seat();
+    if (plan_.routed()) return has(role_, Role::receives) ? take_station() : Result<void>{};
     if (plan_.sharing == Sharing::single_receiver && has(role_, Role::receives)) {
         if (!take_seat(station(0).seat)) {
             // A handle that may do both goes on as a sender; one that only receives is refused.
@@ -227,26 +229,80 @@ Result<void> Attachment::take_roles() {
     return {};
 }
 
+// A place for one more receiver, with what may still wait there.
+Result<void> Attachment::take_station() {
+    for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
+        if (!take_seat(station(i).seat)) continue;
+        STOA_CRASH_POINT("mailbox.station.taken");
+        seat_ = i;
+        record_->seat.store(i, kRelaxed);
+        std::uint32_t open = layout_->stations_open.load(kSeqCst);
+        while (open <= i && !layout_->stations_open.compare_exchange_weak(open, i + 1, kSeqCst)) {
+        }
+        if (plan_.pool_count == 0) return {};
+        const Result<PoolEngine*> made = make_pool(i);
+        if (!made) return std::unexpected(made.error());
+        return {};
+    }
+    return fail(Errc::no_free_place, "open (64 receivers)");
+}
+
+Result<PoolEngine*> Attachment::attach_pool(std::uint32_t i) {
+    if (pools_.empty()) pools_.resize(plan_.pool_count);
+    if (pools_[i] != nullptr) return pools_[i].get();
+    if (station(i).ready.load(kSeqCst) == 0) return nullptr;
+    Result<PoolRing> ring = PoolRing::attach(plan_.pool_of(region_.content(), i),
+                                             plan_.extras_of(region_.content(), i));
+    if (!ring) return std::unexpected(ring.error());
+    const PoolPolicy policy{.overflow = plan_.overflow,
+                            .rendezvous = plan_.capacity.kind == Capacity::Kind::zero,
+                            .keep_expired = plan_.keep_expired,
+                            .time_to_live_ns = plan_.time_to_live_ns};
+    // Routed: a sender that waits may go on when any receiver has room, so one bell serves all.
+    Atomic<std::uint32_t>& space = station(plan_.routed() ? 0 : i).bells.space;
+    pools_[i] = std::make_unique<PoolEngine>(*ring, i, station(i).bells.messages, space, policy,
+                                             waiting_, host());
+    return pools_[i].get();
+}
+
+// The ring of a station that has none yet. Several may be at it: all write the same.
+Result<PoolEngine*> Attachment::make_pool(std::uint32_t i) {
+    Result<PoolEngine*> there = attach_pool(i);
+    if (!there || *there != nullptr) return there;
+    const PoolGeometry& pool = plan_.pool;
+    Result<void> made = region_.reserve(plan_.pool_offset(i), pool.total_bytes);
+    if (made && plan_.extras_at_once()) {
+        made = region_.reserve(plan_.extras_offset + i * pool.extra_bytes, pool.extra_bytes);
+    }
+    STOA_CRASH_POINT("mailbox.station.reserved");
+    if (made) made = PoolRing::create(plan_.pool_of(region_.content(), i), pool);
+    if (!made) return std::unexpected(made.error());
+    STOA_CRASH_POINT("mailbox.station.made");
+    station(i).ready.store(1, kSeqCst);
+    there = attach_pool(i);
+    if (there && plan_.extras_at_once()) (*there)->ring().open_extras();
+    return there;
+}
+
 Result<void> Attachment::make_pool_engines() {
     for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
-        Result<PoolRing> ring = PoolRing::attach(plan_.pool_of(region_.content(), i),
-                                                 plan_.extras_of(region_.content(), i));
-        if (!ring) return std::unexpected(ring.error());
-        const PoolPolicy policy{.overflow = plan_.overflow,
-                                .rendezvous = plan_.capacity.kind == Capacity::Kind::zero,
-                                .keep_expired = plan_.keep_expired,
-                                .time_to_live_ns = plan_.time_to_live_ns};
-        pools_[i].emplace(*ring, station(i).bells, policy, waiting_, host());
+        const Result<PoolEngine*> made = attach_pool(i);
+        if (!made) return std::unexpected(made.error());
     }
     return {};
 }
 
 Result<void> Attachment::make_engines() {
+    if (plan_.routed() && role_ != Role::none) {
+        routes_ = std::make_unique<Routes>(*this);
+        return plan_.pool_count > 0 || !has(role_, Role::receives) ? Result<void>{}
+                                                                   : make_lane_in(seat_);
+    }
     if (plan_.pool_count == 1) {
-        out_ = in_ = &*pools_[0];
+        out_ = in_ = pools_[0].get();
     } else if (plan_.pool_count == 2) {
-        out_ = &*pools_[seat_];
-        in_ = &*pools_[1 - seat_];
+        out_ = pools_[seat_].get();
+        in_ = pools_[1 - seat_].get();
     } else if (role_ != Role::none) {
         return make_lane_engines();
     }
@@ -266,49 +322,80 @@ std::span<std::byte> Attachment::lane_memory(std::uint32_t lane) const noexcept 
                                      plan_.lane_stride);
 }
 
-// An orphaned lane first, so that a thousand senders in a row need one lane and stay in order.
-Result<std::uint32_t> Attachment::take_door() {
+// Makes the lane behind a door that this endpoint took.
+Result<void> Attachment::make_lane(std::uint32_t lane) {
+    LaneDoor& here = door(lane);
+    if (here.ready.load(kSeqCst) != 0) return {};
+    const std::uint64_t offset = plan_.lanes_offset + lane * plan_.lane_stride;
+    Result<void> made = region_.reserve(offset, plan_.lane_stride);
+    if (made) made = create_lane(lane_memory(lane), plan_.lane);
+    if (!made) {
+        region_.give_back(offset, plan_.lane_stride);
+        here.sender.store(0, kSeqCst);
+        return made;
+    }
+    STOA_CRASH_POINT("mailbox.door.made");
+    return {};
+}
+
+void Attachment::open_door(std::uint32_t lane) noexcept {
+    door(lane).ready.store(1, kSeqCst);
+    std::uint32_t open = layout_->lanes_open.load(kSeqCst);
+    while (open <= lane && !layout_->lanes_open.compare_exchange_weak(open, lane + 1, kSeqCst)) {
+    }
+}
+
+// A lane that leads to `station`: an orphaned one first, so that a thousand senders in a row need
+// one lane and stay in order. A new one, or one whose first sender died while it made it, belongs
+// to no station yet.
+Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
+    const std::uint32_t mine = station + 1;
     for (std::uint32_t lane = 0; lane < plan_.lane_count; ++lane) {
         LaneDoor& here = door(lane);
+        const bool fits = here.ready.load(kSeqCst) == 0 || !plan_.routed() ||
+                          (here.station.load(kSeqCst) & 0xffU) == mine;
         std::uint64_t nobody = 0;
-        if (!here.sender.compare_exchange_strong(nobody, holder_word(), kSeqCst)) continue;
+        if (!fits || !here.sender.compare_exchange_strong(nobody, holder_word(), kSeqCst)) continue;
         STOA_CRASH_POINT("mailbox.door.taken");
         if (here.ready.load(kSeqCst) == 0) {  // new, or its first sender died while it made it
-            const std::uint64_t offset = plan_.lanes_offset + lane * plan_.lane_stride;
-            Result<void> made = region_.reserve(offset, plan_.lane_stride);
-            if (made) made = create_lane(lane_memory(lane), plan_.lane);
-            if (!made) {
-                region_.give_back(offset, plan_.lane_stride);
-                here.sender.store(0, kSeqCst);
-                return std::unexpected(made.error());
-            }
-            STOA_CRASH_POINT("mailbox.door.made");
-            here.ready.store(1, kSeqCst);
+            if (Result<void> made = make_lane(lane); !made) return std::unexpected(made.error());
+            const std::uint32_t turn = here.station.load(kSeqCst) >> 8U;
+            here.station.store(mine | (turn + 1) << 8U, kSeqCst);
+        } else if (plan_.routed() && (here.station.load(kSeqCst) & 0xffU) != mine) {
+            here.sender.store(0, kSeqCst);  // handed over meanwhile
+            continue;
         }
-        std::uint32_t open = layout_->lanes_open.load(kSeqCst);
-        while (open <= lane &&
-               !layout_->lanes_open.compare_exchange_weak(open, lane + 1, kSeqCst)) {
-        }
+        open_door(lane);
         return lane;
     }
     return fail(Errc::no_free_place, "open (a lane per sender)");
 }
 
+Result<LaneOut> Attachment::lane_to(std::uint32_t lane, Atomic<std::uint32_t>* bell) {
+    Result<LaneSender> sender = LaneSender::attach(lane_memory(lane), publisher_fence());
+    if (!sender) return std::unexpected(sender.error());
+    LaneBound bound{lane_memory(lane), *sender, plan_.capacity.messages};
+    return LaneOut{std::move(*sender), std::move(bound), plan_.type_alignment, bell,
+                   waiting_,           around_a_send()};
+}
+
 Result<void> Attachment::make_lane_engines() {
     const bool pair = plan_.sharing == Sharing::pair;
-    Atomic<std::uint32_t>* bell = pair ? nullptr : &station(0).bells.messages;
     if (has(role_, Role::sends)) {
         Result<std::uint32_t> lane = seat_;
-        if (!pair) lane = take_door();
+        if (!pair) lane = take_door(0);
         if (!lane) return std::unexpected(lane.error());
         record_->seat.store(*lane, kRelaxed);
-        Result<LaneSender> sender = LaneSender::attach(lane_memory(*lane), publisher_fence());
-        if (!sender) return std::unexpected(sender.error());
-        LaneBound bound{lane_memory(*lane), *sender, plan_.capacity.messages};
-        lane_out_.emplace(std::move(*sender), std::move(bound), plan_.type_alignment, bell,
-                          waiting_, around_a_send());
+        Result<LaneOut> out = lane_to(*lane, pair ? nullptr : &station(0).bells.messages);
+        if (!out) return std::unexpected(out.error());
+        lane_out_.emplace(std::move(*out));
     }
-    if (!has(role_, Role::receives)) return {};
+    return has(role_, Role::receives) ? make_lane_in(0) : Result<void>{};
+}
+
+// The receiving end of all lanes that lead to a station.
+Result<void> Attachment::make_lane_in(std::uint32_t station) {
+    const bool pair = plan_.sharing == Sharing::pair;
     const auto count = [](void* context) {
         const Attachment& self = *static_cast<Attachment*>(context);
         if (self.plan_.sharing == Sharing::pair) return 1U;
@@ -318,10 +405,19 @@ Result<void> Attachment::make_lane_engines() {
         const Attachment& self = *static_cast<Attachment*>(context);
         const bool of_pair = self.plan_.sharing == Sharing::pair;
         const std::uint32_t actual = of_pair ? 1 - self.seat_ : lane;
-        if (self.door(actual).ready.load(kSeqCst) == 0) return {};
+        const LaneDoor& there = self.door(actual);
+        if (there.ready.load(kSeqCst) == 0) return {};
+        if (self.plan_.routed() && (there.station.load(kSeqCst) & 0xffU) != self.seat_ + 1) {
+            return {};
+        }
         return self.lane_memory(actual);
     };
-    lane_in_.emplace(LaneSource{count, memory, this}, bell, waiting_, around());
+    Atomic<std::uint32_t>* bell = pair ? nullptr : &this->station(station).bells.messages;
+    const auto more = [](void* context) {
+        return static_cast<Attachment*>(context)->layout_->orphans.load(kSeqCst) != 0;
+    };
+    lane_in_.emplace(LaneSource{count, memory, this, plan_.routed() ? +more : nullptr}, bell,
+                     waiting_, around());
     return lane_in_->attach_lanes();
 }
 
@@ -335,7 +431,7 @@ Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
 
 std::uint64_t Attachment::redrive(std::uint64_t most) noexcept {
     std::uint64_t done = 0;
-    for (std::optional<PoolEngine>& pool : pools_) {
+    for (const std::unique_ptr<PoolEngine>& pool : pools_) {
         if (pool && done < most) done += pool->redrive(most - done);
     }
     return done;
@@ -358,6 +454,44 @@ std::string Attachment::name_of(std::uint32_t pid) const {
         }
     }
     return sys::process_name(pid);
+}
+
+// --- what a handle does ---------------------------------------------------------------------------
+
+Result<void> Attachment::send(Bytes message, const SendOptions& options, Deadline deadline) {
+    return routes_ ? routes_->send(message, options, deadline)
+                   : out_->send(message, options, deadline);
+}
+
+Result<PoolTicket> Attachment::send_with_receipt(Bytes message, const SendOptions& options,
+                                                 Deadline deadline) {
+    return routes_ ? routes_->send_with_receipt(message, options, deadline)
+                   : out_->send_with_receipt(message, options, deadline);
+}
+
+Result<PoolLoan> Attachment::reserve(std::uint64_t bytes, Deadline deadline) {
+    return routes_ ? routes_->reserve(bytes, deadline) : out_->reserve(bytes, deadline);
+}
+
+Result<void> Attachment::commit(PoolLoan& loan, std::uint32_t bytes, const SendOptions& options,
+                                Deadline deadline) {
+    return routes_ ? routes_->commit(loan, bytes, options, deadline)
+                   : out_->commit(loan, bytes, options, deadline);
+}
+
+Result<PoolLoan> Attachment::receive(Deadline deadline) {
+    if (of_dead_letters_) return in_->receive_dead_letter(deadline);
+    return routes_ ? routes_->receive(deadline) : in_->receive(deadline);
+}
+
+Result<LaneMessage> Attachment::take(Deadline deadline) {
+    return routes_ ? routes_->take(deadline) : lane_in_->take(deadline);
+}
+
+bool Attachment::nack(const PoolLoan& loan, std::string_view error) noexcept {
+    const bool returned = pool(loan.station).nack(loan, error);
+    if (routes_) routes_->returned_to(loan.station);
+    return returned;
 }
 
 Result<void> Attachment::look_around() {
@@ -393,7 +527,9 @@ void Attachment::give_up_seats(std::uint32_t index) noexcept {
     const std::uint64_t holder = holder_of(index, incarnation);
     const auto give_up = [&](Atomic<std::uint64_t>& word) {
         std::uint64_t seen = holder;
-        word.compare_exchange_strong(seen, 0, kSeqCst);
+        if (!word.compare_exchange_strong(seen, 0, kSeqCst) && seen == (holder | kHandingOver)) {
+            word.compare_exchange_strong(seen, 0, kSeqCst);
+        }
     };
     for (std::uint32_t i = 0; i < plan_.station_count; ++i) give_up(station(i).seat);
     if (plan_.sharing == Sharing::pair) return;
@@ -415,14 +551,16 @@ PoolDead Attachment::dead_one(std::uint32_t index, Participant& seen) const {
 void Attachment::recover(std::uint32_t dead) noexcept {
     Participant seen;
     const PoolDead who = dead_one(dead, seen);
-    for (std::optional<PoolEngine>& pool : pools_) {
-        if (pool) pool->recover(who);
+    for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
+        const Result<PoolEngine*> pool = attach_pool(i);  // one may have been made since
+        if (pool && *pool != nullptr) (*pool)->recover(who);
     }
     STOA_CRASH_POINT("mailbox.recover.before_seats");
     give_up_seats(dead);
     keep_totals(dead);
+    note_orphans();
     // It may have died between its first message in a new lane and the bell.
-    if (plan_.lane_count > 0) wake_all();
+    if (plan_.lane_count > 0 || plan_.routed()) wake_all();
 }
 
 void Attachment::wake_all() noexcept {
@@ -430,7 +568,7 @@ void Attachment::wake_all() noexcept {
         ring_bell_for_all(station(i).bells.messages);
         ring_bell_for_all(station(i).bells.space);
     }
-    for (std::optional<PoolEngine>& pool : pools_) {
+    for (const std::unique_ptr<PoolEngine>& pool : pools_) {
         if (pool) pool->wake_all();
     }
 }
@@ -443,7 +581,7 @@ void Attachment::close_mailbox() noexcept {
 
 // Memory for notes and receipts, by whoever needs them first.
 Result<void> Attachment::open_extras() {
-    for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
+    for (std::uint32_t i = 0; i < pools_.size(); ++i) {
         if (!pools_[i] || pools_[i]->ring().has_extras()) continue;
         const Result<void> reserved = region_.reserve(
             plan_.extras_offset + i * plan_.pool.extra_bytes, plan_.pool.extra_bytes);
@@ -452,6 +590,18 @@ Result<void> Attachment::open_extras() {
         pools_[i]->ring().open_extras();
     }
     return {};
+}
+
+bool Attachment::queue_is_full(std::uint32_t station) {
+    const Result<PoolEngine*> pool = attach_pool(station);
+    return pool && *pool != nullptr && (*pool)->seems_full();
+}
+
+bool Attachment::waits_at(std::uint32_t i) const noexcept {
+    const auto index = (static_cast<std::uint32_t>(station(i).seat.load(kSeqCst)) & 0x1fffU) - 1;
+    if (index >= region_.participants().places()) return false;
+    const ParticipantRecord& holder = region_.participants().record(index);
+    return waits_for(holder.waits.load(kSeqCst)) == WaitsFor::message;
 }
 
 // Whether a live receiver waits for a message: what a rendezvous that must not wait asks.
@@ -483,8 +633,22 @@ PoolHost Attachment::host() noexcept {
             .name = sys::own_name()};
 }
 
+// Routed: what waits for a receiver that is gone is the others' now. They look when they are woken.
+void Attachment::note_orphans() noexcept {
+    if (!plan_.routed()) return;
+    const std::uint32_t open = std::min(layout_->stations_open.load(kSeqCst), plan_.station_count);
+    for (std::uint32_t i = 0; i < open; ++i) {
+        if (station(i).seat.load(kSeqCst) == 0) layout_->orphans.fetch_or(1ULL << i, kSeqCst);
+    }
+}
+
 void Attachment::leave() noexcept {
     give_up_seats(index_);
+    STOA_CRASH_POINT("mailbox.leave.seats");
+    if (plan_.routed() && has(role_, Role::receives)) {
+        note_orphans();
+        wake_all();
+    }
     keep_totals(index_);
     region_.participants().leave(index_);
 }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "stoa/channel/lane_engine.hpp"
 #include "stoa/channel/pool_engine.hpp"
@@ -27,6 +28,8 @@ inline constexpr std::string_view kMailboxSuffix = ".mailbox";
 
 // The dead letters of NAME are received from NAME.dead, which is no file of its own.
 inline constexpr std::string_view kDeadSuffix = ".dead";
+
+class Routes;
 
 class Attachment {
 public:
@@ -44,6 +47,17 @@ public:
     Attachment(const Attachment&) = delete;
     Attachment& operator=(const Attachment&) = delete;
     ~Attachment();
+
+    // The pool's side of a handle, routed or not. Errors: as Routes and PoolEngine.
+    [[nodiscard]] Result<void> send(Bytes message, const SendOptions& options, Deadline deadline);
+    [[nodiscard]] Result<PoolTicket> send_with_receipt(Bytes message, const SendOptions& options,
+                                                       Deadline deadline);
+    [[nodiscard]] Result<PoolLoan> reserve(std::uint64_t bytes, Deadline deadline);
+    [[nodiscard]] Result<void> commit(PoolLoan& loan, std::uint32_t bytes,
+                                      const SendOptions& options, Deadline deadline);
+    [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
+    [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
+    [[nodiscard]] bool nack(const PoolLoan& loan, std::string_view error) noexcept;
 
     // ok, or why this handle must not act: forked, gone. One load each.
     [[nodiscard]] Result<void> check() const noexcept {
@@ -97,7 +111,13 @@ public:
     // What carries messages out and in; nullptr where lanes do (or the role does not).
     PoolEngine* out() noexcept { return out_; }
     PoolEngine* in() noexcept { return in_; }
+    // The ring of a station. Precondition: something was lent or sent there.
+    PoolEngine& pool(std::uint32_t station) noexcept { return *pools_[station]; }
+    Routes* routes() noexcept { return routes_.get(); }
     LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
+    // The lane in which a loan lies.
+    LaneOut* loaned_lane() noexcept { return lane_out_ ? &*lane_out_ : loaned_lane_; }
+    void loan_lies_in(LaneOut* lane) noexcept { loaned_lane_ = lane; }
     LaneIn* lane_in() noexcept { return lane_in_ ? &*lane_in_ : nullptr; }
 
     // It was opened as NAME.dead: it receives dead letters and does not send.
@@ -125,6 +145,7 @@ public:
     [[nodiscard]] bool may_lend() const noexcept { return loans_ < plan_.loan_quota; }
 
 private:
+    friend class Routes;
     Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
     static Result<std::unique_ptr<Attachment>> enter(Region region, MailboxPlan plan, Role role,
                                                      Waiting waiting);
@@ -144,12 +165,23 @@ private:
     [[nodiscard]] PoolHost host() noexcept;
     [[nodiscard]] Result<void> open_extras();
     [[nodiscard]] bool receiver_waits() const noexcept;
+    [[nodiscard]] bool waits_at(std::uint32_t station) const noexcept;
+    [[nodiscard]] bool queue_is_full(std::uint32_t station);
     [[nodiscard]] PoolDead dead_one(std::uint32_t index, Participant& seen) const;
     [[nodiscard]] MailboxStation& station(std::uint32_t i) const noexcept;
     [[nodiscard]] Result<void> make_engines();
     [[nodiscard]] Result<void> make_pool_engines();
+    // The engine of a station's ring; null while there is none.
+    [[nodiscard]] Result<PoolEngine*> attach_pool(std::uint32_t i);
+    [[nodiscard]] Result<PoolEngine*> make_pool(std::uint32_t i);
+    [[nodiscard]] Result<void> take_station();
+    void note_orphans() noexcept;
     [[nodiscard]] Result<void> make_lane_engines();
-    [[nodiscard]] Result<std::uint32_t> take_door();
+    [[nodiscard]] Result<std::uint32_t> take_door(std::uint32_t station);
+    [[nodiscard]] Result<void> make_lane(std::uint32_t lane);
+    void open_door(std::uint32_t lane) noexcept;
+    [[nodiscard]] Result<LaneOut> lane_to(std::uint32_t lane, Atomic<std::uint32_t>* bell);
+    [[nodiscard]] Result<void> make_lane_in(std::uint32_t station);
     [[nodiscard]] std::uint64_t holder_word() const noexcept;
     [[nodiscard]] LaneDoor& door(std::uint32_t lane) const noexcept;
     [[nodiscard]] std::span<std::byte> lane_memory(std::uint32_t lane) const noexcept;
@@ -172,10 +204,12 @@ private:
     bool handle_ = true;
     bool joined_ = false;
     bool of_dead_letters_ = false;
-    std::optional<PoolEngine> pools_[2];
+    std::vector<std::unique_ptr<PoolEngine>> pools_;  // index: station; null: not attached yet
+    std::unique_ptr<Routes> routes_;                  // where a sender chooses among receivers
     PoolEngine* out_ = nullptr;
     PoolEngine* in_ = nullptr;
     std::optional<LaneOut> lane_out_;
+    LaneOut* loaned_lane_ = nullptr;  // routed: one of those of routes_
     std::optional<LaneIn> lane_in_;
 };
 

@@ -41,9 +41,12 @@
 //      256  1024 type_text         creator       canonical text of the type, zero-terminated
 //     1280     - stations          -             station_count of MailboxStation
 //        -     - doors             -             lane_count of LaneDoor
+//        -  8192 keys              anyone (CAS)  key_affine: 1024 words, seat | station << 16: who
+//                                                gets the keys that hash there
 //
 // MailboxStation, a receiver and what leads to it; without routing there is one, a pair has two
-//        0     8 seat              anyone (CAS)  who receives: index + 1 | incarnation << 32
+//        0     8 seat              anyone (CAS)  who receives: index + 1 | incarnation << 32;
+//                                                bit 15: who only hands its lanes over
 //        8     4 ready             anyone        1: the memory of its pool ring is there
 //       64   128 bells             anyone        PoolBells
 //
@@ -67,6 +70,8 @@ inline constexpr std::uint64_t kMailboxMagic = magic_of("STOAMBX1");
 inline constexpr std::uint32_t kMailboxVersion = 2;
 inline constexpr std::uint32_t kTypeTextBytes = 1024;
 inline constexpr std::uint32_t kMaxStations = 64;
+inline constexpr std::uint32_t kKeyBuckets = 1024;
+inline constexpr std::uint64_t kHandingOver = 1U << 15U;  // in a seat
 
 struct MailboxLayout {
     std::uint64_t magic;

@@ -25,13 +25,19 @@ bool dropping(const MailboxPlan& plan) noexcept {
 
 // Lanes carry what needs nothing but order: they are faster.
 bool carried_by_lanes(const MailboxPlan& plan) noexcept {
-    return plan.sharing != Sharing::any && plan.capacity.kind == Capacity::Kind::bounded &&
-           !plan.acknowledged && !dropping(plan) && plan.priorities == 1 && !plan.receipts &&
-           plan.time_to_live_ns == 0 && !plan.by_turns;
+    // Only a ring that all senders share knows for whom the fewest wait.
+    const bool knows_loads = plan.sharing == Sharing::least_loaded;
+    return plan.sharing != Sharing::any && !knows_loads &&
+           plan.capacity.kind == Capacity::Kind::bounded && !plan.acknowledged && !dropping(plan) &&
+           plan.priorities == 1 && !plan.receipts && plan.time_to_live_ns == 0 && !plan.by_turns;
 }
 
-std::uint64_t end_of_doors(const MailboxPlan& plan) noexcept {
-    return plan.door_offset(plan.lane_count);
+// Behind the doors, and the table of keys where there is one.
+std::uint64_t end_of_doors(MailboxPlan& plan) noexcept {
+    const std::uint64_t end = plan.door_offset(plan.lane_count);
+    if (plan.sharing != Sharing::key_affine) return end;
+    plan.keys_offset = end;
+    return end + kKeyBuckets * sizeof(std::uint64_t);
 }
 
 Result<void> plan_pools(MailboxPlan& plan) {

@@ -40,6 +40,7 @@ struct MailboxPlan {
     std::uint32_t station_count = 1;
     std::uint32_t pool_count = 0;  // a ring per station, or none: lanes carry it
     std::uint32_t lane_count = 0;
+    std::uint64_t keys_offset = 0;  // key_affine only
     std::uint64_t pools_offset = 0;
     std::uint64_t pool_stride = 0;
     std::uint64_t extras_offset = 0;

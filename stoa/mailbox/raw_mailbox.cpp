@@ -1,5 +1,7 @@
 #include "stoa/mailbox/raw_mailbox.hpp"
 
+#include "stoa/mailbox/routes.hpp"
+
 #include "stoa/sys/memfd.hpp"
 
 namespace stoa {
@@ -33,7 +35,7 @@ Result<void> RawMessage::ack() noexcept {
         release_in_lane();
         return {};
     }
-    const bool released = from_->in()->ack(pool_);
+    const bool released = from_->pool(pool_.station).ack(pool_);
     done();
     if (!released) return fail(Errc::not_owner, "ack");
     return {};
@@ -44,7 +46,7 @@ Result<void> RawMessage::nack(std::string_view error) noexcept {
     if (!from_->plan().acknowledged) return ack();
     const Result<void> mine = from_->check();
     if (!mine && mine.error().code == Errc::forked) return mine;
-    const bool returned = from_->in()->nack(pool_, error);
+    const bool returned = from_->nack(pool_, error);
     done();
     if (!returned) return fail(Errc::not_owner, "nack");
     return {};
@@ -52,7 +54,7 @@ Result<void> RawMessage::nack(std::string_view error) noexcept {
 
 MessageHistory RawMessage::history() const {
     if (from_ == nullptr || in_lane()) return {};
-    return from_->in()->history(pool_);
+    return from_->pool(pool_.station).history(pool_);
 }
 
 void RawMessage::drop_slowly() noexcept {
@@ -79,8 +81,7 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
     if (bytes > room_.size()) return fail(Errc::too_big, "commit");
     if (!to_->fits(bytes)) return fail(Errc::wrong_size, "commit");
     if (pool_.chunk == kNoChunk) return to_->refuse(options);
-    Result<void> sent =
-        to_->out()->commit(pool_, static_cast<std::uint32_t>(bytes), options, deadline);
+    Result<void> sent = to_->commit(pool_, static_cast<std::uint32_t>(bytes), options, deadline);
     if (!sent) return sent;
     to_->count_sent(1);
     done();
@@ -91,9 +92,9 @@ void RawLoan::drop_slowly() noexcept {
     const Result<void> mine = to_->check();
     if (mine || mine.error().code != Errc::forked) {
         if (pool_.chunk == kNoChunk) {
-            to_->lane_out()->abandon();
+            to_->loaned_lane()->abandon();
         } else {
-            to_->out()->release(pool_);
+            to_->pool(pool_.station).release(pool_);
         }
     }
     done();
@@ -114,14 +115,14 @@ Receipt& Receipt::operator=(Receipt&& other) noexcept {
 void Receipt::drop() noexcept {
     if (of_ == nullptr) return;
     const Result<void> mine = of_->check();
-    if (mine || mine.error().code != Errc::forked) of_->out()->free_receipt(ticket_);
+    if (mine || mine.error().code != Errc::forked) of_->pool(ticket_.station).free_receipt(ticket_);
     std::exchange(of_, nullptr)->receipt_closed();
 }
 
 Result<Answer> Receipt::wait_with(Deadline deadline) {
     if (told_.outcome != Outcome::none) return told_;
     if (of_ == nullptr) return fail(Errc::not_owner, "receipt");
-    Result<Answer> answer = of_->out()->answer(ticket_, deadline);
+    Result<Answer> answer = of_->pool(ticket_.station).answer(ticket_, deadline);
     if (!answer) return answer;
     if (answer->name.empty() && answer->pid != 0) answer->name = of_->name_of(answer->pid);
     told_ = *answer;
@@ -136,7 +137,7 @@ Result<Answer> Receipt::withdraw() {
         told_ = {.outcome = Outcome::mailbox_destroyed};
         return told_;
     }
-    Result<Answer> answer = of_->out()->withdraw(ticket_);
+    Result<Answer> answer = of_->pool(ticket_.station).withdraw(ticket_);
     if (answer && answer->outcome != Outcome::pending) told_ = *answer;
     return answer;
 }
@@ -241,7 +242,11 @@ Result<void> RawMailbox::send_with(Payload message, Deadline deadline, const Sen
         if (!options.is_plain()) return at_->refuse(options);
         sent = lane->send(message.bytes(), at_->overflow_deadline(deadline));
     } else if (has(at_->role(), Role::sends)) {
-        sent = at_->out()->send(message.bytes(), options, deadline);
+        if (at_->plan().pool_count == 0) {
+            if (!options.is_plain()) return at_->refuse(options);
+            deadline = at_->overflow_deadline(deadline);
+        }
+        sent = at_->send(message.bytes(), options, deadline);
     }
     if (sent) at_->count_sent(1);
     return sent;
@@ -256,11 +261,10 @@ Result<Receipt> RawMailbox::send_with_receipt(Payload message, const SendOptions
     if (!has(at_->role(), Role::sends)) {
         return fail(Errc::bad_argument, "send (this handle does not send)");
     }
-    if (at_->out() == nullptr) {
+    if (at_->plan().pool_count == 0) {
         return fail(Errc::not_supported, "send_with_receipt (create the mailbox with receipts)");
     }
-    const Result<PoolTicket> ticket =
-        at_->out()->send_with_receipt(message.bytes(), options, deadline);
+    const Result<PoolTicket> ticket = at_->send_with_receipt(message.bytes(), options, deadline);
     if (!ticket) return std::unexpected(ticket.error());
     at_->count_sent(1);
     return Receipt{at_, *ticket};
@@ -292,30 +296,34 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
     }
     if (!has(at_->role(), Role::sends))
         return fail(Errc::bad_argument, "loan (this handle does not send)");
-    const Result<PoolLoan> loan = at_->out()->reserve(bytes, deadline);
+    if (at_->plan().pool_count == 0) {
+        LaneOut* lane = nullptr;
+        const Result<std::span<std::byte>> room =
+            at_->routes()->reserve_in_lane(bytes, at_->overflow_deadline(deadline), lane);
+        if (!room) return std::unexpected(room.error());
+        at_->loan_lies_in(lane);
+        return RawLoan{at_, PoolLoan{}, room->first(bytes)};
+    }
+    const Result<PoolLoan> loan = at_->reserve(bytes, deadline);
     if (!loan) return std::unexpected(loan.error());
-    return RawLoan{at_, *loan, at_->out()->room(*loan).first(bytes)};
+    return RawLoan{at_, *loan, at_->pool(loan->station).room(*loan).first(bytes)};
 }
 
 Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
     if (Result<void> good = check_to_lend(); !good) return std::unexpected(good.error());
-    if (LaneIn* lanes = at_->lane_in()) {
-        const Result<LaneMessage> message = lanes->take(deadline);
+    if (at_->lane_in() != nullptr) {
+        const Result<LaneMessage> message = at_->take(deadline);
         if (!message) return std::unexpected(message.error());
         at_->count_received(1);
         return RawMessage{at_, *message};
     }
-    if (at_->of_dead_letters()) {
-        const Result<PoolLoan> letter = at_->in()->receive_dead_letter(deadline);
-        if (!letter) return std::unexpected(letter.error());
-        return RawMessage{at_, *letter, at_->in()->room(*letter)};
-    }
-    if (!has(at_->role(), Role::receives))
+    if (!has(at_->role(), Role::receives) && !at_->of_dead_letters()) {
         return fail(Errc::bad_argument, "receive (this handle does not receive)");
-    const Result<PoolLoan> loan = at_->in()->receive(deadline);
+    }
+    const Result<PoolLoan> loan = at_->receive(deadline);
     if (!loan) return std::unexpected(loan.error());
-    at_->count_received(1);
-    return RawMessage{at_, *loan, at_->in()->room(*loan)};
+    if (!at_->of_dead_letters()) at_->count_received(1);
+    return RawMessage{at_, *loan, at_->pool(loan->station).room(*loan)};
 }
 
 }  // namespace stoa

@@ -66,7 +66,10 @@ private:
         from_->lent();
     }
     RawMessage(Attachment* from, const LaneMessage& message) noexcept
-        : RawMessage{from, PoolLoan{.length = message.record.loan, .word = message.lane},
+        : RawMessage{from,
+                     PoolLoan{.length = message.record.loan,
+                              .redelivered = message.handed_over,
+                              .word = message.lane},
                      message.record.payload} {}
     void drop() noexcept {
         if (from_ == nullptr) return;
@@ -111,7 +114,7 @@ public:
             !to_->fits(bytes) || !to_->check_to_send() || !options.is_plain()) [[unlikely]] {
             return commit_slowly(bytes, deadline, options);
         }
-        to_->lane_out()->commit(bytes);
+        to_->loaned_lane()->commit(bytes);
         to_->count_sent(1);
         done();
         return {};

@@ -33,6 +33,7 @@ struct PoolLoan {
     bool redelivered = false;      // order is not promised for this one
     bool noted = false;            // its note holds a receipt or a time to live
     bool redriven = false;         // it was a dead letter: its time to live counts no more
+    std::uint8_t station = 0;      // whose ring it is; the caller's, where there are several
     std::uint64_t word = 0;
 };
 
@@ -164,6 +165,10 @@ public:
     void count_dropped_oldest() noexcept { layout_->dropped_oldest.fetch_add(1, kRelaxed); }
     void count_expired() noexcept { layout_->expired.fetch_add(1, kRelaxed); }
 
+    // Whether a receiver may find something: unlike !seems_empty(), not the end of a stream.
+    [[nodiscard]] bool has_messages() const noexcept {
+        return flag_is_up() || levels_with_messages() != 0;
+    }
     [[nodiscard]] bool flag_is_up() const noexcept {  // something may have to be delivered again
         return (layout_->flag.load(kSeqCst) & 1U) != 0;
     }

@@ -74,6 +74,7 @@ struct PoolTicket {
     ReceiptRef ref;
     std::uint32_t chunk = 0;
     std::uint32_t level = 0;
+    std::uint32_t station = 0;  // as in PoolLoan
     Position at;
     std::uint64_t expires_ns = 0;  // steady clock; 0: never
 };

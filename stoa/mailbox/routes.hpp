@@ -1,0 +1,91 @@
+// Routed sharings: which receiver gets a message, and what becomes of the messages of one that went.
+//
+// Start here: Routes::send(), receive(). One per handle of a routed mailbox.
+// Threads:    as its handle.
+// Processes:  any number; at most 64 receivers.
+// Death:      of a receiver: its untaken messages go to the others, marked as delivered again; of a
+//             sender behind a message for one that just went: the sweep tells the others.
+// Blocking:   until the deadline; a full queue is passed over where the sharing leaves a choice.
+// Lifetime:   a part of its Attachment.
+// Units:      stations: a receiver and what leads to it.
+// Source:     own.
+//
+// The orphan bit of a station says that messages may wait there for nobody. Order (seq_cst):
+//   receiver  G1 gives up its seat (or a sweep does)   G2 sets the bit, wakes all
+//   sender    T1 reads the seat   T2 sends there       T3 reads the seat again: changed, does G2
+//   heir      H1 reads the bit    H2 the seat is nobody's: takes what is there
+//             H3 nothing is left: clears the bit       H4 looks again, sets it when there is more
+// A sender that dies between T2 and T3 is swept, and every sweep does G2 for each free seat.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "stoa/mailbox/attachment.hpp"
+
+namespace stoa {
+
+class Routes {
+public:
+    explicit Routes(Attachment& at) noexcept : at_{at}, turn_{at.index_} {}
+
+    // Errors: as PoolEngine::send and LaneOut::send
+    [[nodiscard]] Result<void> send(Bytes message, const SendOptions& options, Deadline deadline);
+    [[nodiscard]] Result<PoolTicket> send_with_receipt(Bytes message, const SendOptions& options,
+                                                       Deadline deadline);
+    // Memory in the queue of the receiver whose turn it is. Errors: as PoolEngine::reserve
+    [[nodiscard]] Result<PoolLoan> reserve(std::uint64_t bytes, Deadline deadline);
+    [[nodiscard]] Result<void> commit(PoolLoan& loan, std::uint32_t bytes,
+                                      const SendOptions& options, Deadline deadline);
+    // The same in a lane. `out` is where it lies until it is committed or abandoned.
+    [[nodiscard]] Result<std::span<std::byte>> reserve_in_lane(std::uint64_t bytes,
+                                                               Deadline deadline, LaneOut*& out);
+    // Errors: as PoolEngine::receive and LaneIn::take
+    [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
+    [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
+    // After a nack: the message may lie where nobody looks.
+    void returned_to(std::uint32_t station) noexcept { check_seat(station, 0); }
+
+private:
+    struct OpenLane {  // of a sender to one station
+        std::uint32_t door = 0;
+        std::uint32_t station_word = 0;
+        LaneOut out;
+    };
+    static constexpr std::uint32_t kNone = UINT32_MAX;
+
+    [[nodiscard]] std::uint64_t seat(std::uint32_t station) const noexcept {
+        return at_.station(station).seat.load(kSeqCst);
+    }
+    [[nodiscard]] static bool receives(std::uint64_t seat) noexcept {
+        return seat != 0 && (seat & kHandingOver) == 0;
+    }
+    [[nodiscard]] std::uint32_t open_stations() const noexcept;
+    [[nodiscard]] std::uint32_t next_in_turn(std::uint32_t after) const noexcept;
+    [[nodiscard]] std::uint32_t least_loaded();
+    [[nodiscard]] std::uint32_t of_key(std::uint64_t key);
+    [[nodiscard]] std::uint32_t choose(const SendOptions& options);
+    [[nodiscard]] std::uint32_t another(std::uint32_t after, std::uint32_t first) const noexcept;
+    [[nodiscard]] bool has_choice() const noexcept {
+        return at_.plan_.sharing != Sharing::key_affine;
+    }
+    void check_seat(std::uint32_t station, std::uint64_t seen) noexcept;
+    template <typename Attempt>
+    [[nodiscard]] auto with_a_receiver(const SendOptions& options, Deadline deadline,
+                                       Attempt&& attempt) -> decltype(attempt(0U, deadline));
+    [[nodiscard]] Result<void> wait_for_any(std::uint32_t station, Deadline deadline);
+    [[nodiscard]] Result<void> look_if_due();
+    [[nodiscard]] Result<void> send_on_lane(std::uint32_t station, Bytes message,
+                                            Deadline deadline);
+    [[nodiscard]] Result<OpenLane*> lane_to(std::uint32_t station);
+    [[nodiscard]] Result<PoolLoan> take_orphan();
+    [[nodiscard]] bool all_drained();
+    bool adopt_lanes(std::uint32_t station) noexcept;
+
+    Attachment& at_;
+    std::uint32_t turn_;  // station that got the last message; begins elsewhere for each sender
+    std::vector<std::unique_ptr<OpenLane>> lanes_;  // index: station
+    std::chrono::nanoseconds looked_at_ = sys::coarse_now();
+};
+
+}  // namespace stoa
