@@ -64,10 +64,10 @@ private:
         return refused(message.size(), sent.error());
     }
 
-    // A mailbox of a program's own type takes nothing of another size.
+    // A mailbox of a program's own type takes nothing of another size, unless the size varies.
     bool fits_type(std::span<const std::byte> message) const {
         const MailboxPlan& plan = mailbox_.plan();
-        if (plan.fingerprint == 0 || message.size() == plan.type_size) return true;
+        if (plan.type_size == 0 || message.size() == plan.type_size) return true;
         complain(fmt::format("{} has {} bytes, the mailbox holds values of {} bytes: {}", what(),
                              message.size(), plan.type_size, printable(plan.type_text)));
         return false;

@@ -2,32 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <list>
 #include <map>
 #include <memory>
-#include <new>
 #include <random>
 #include <set>
 #include <unordered_map>
 #include <vector>
 
 #include "stoa/channel/codec_test_types.hpp"
-
-// The largest allocation since it was set to 0. Not inlined: g++ takes the halves for a mismatch.
-static thread_local std::size_t t_largest_bytes = 0;
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-    t_largest_bytes = std::max(t_largest_bytes, bytes);
-    if (void* memory = std::malloc(bytes > 0 ? bytes : 1)) return memory;
-    throw std::bad_alloc{};
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t /*bytes*/) noexcept {
-    std::free(memory);
-}
+#include "tests/kit/allocations.hpp"
 
 namespace stoa {
 namespace {
@@ -216,9 +202,9 @@ TEST(Codec, DamagedBytesAreAValueOrAnErrorAndAskForNoMoreMemoryThanTheyHold) {
         for (int i = 0; i < 1 + turn % 4; ++i) {
             bytes[random() % bytes.size()] = static_cast<std::byte>(random());
         }
-        t_largest_bytes = 0;
+        kit::forget_allocations();
         const Result<Everything> value = decode<Everything>(bytes);
-        ASSERT_LE(t_largest_bytes, 16 * bytes.size()) << turn;
+        ASSERT_LE(kit::largest_allocation(), 16 * bytes.size()) << turn;
         if (!value) continue;
         ++decoded;
         const std::vector<std::byte> again = bytes_of(*value);
@@ -232,22 +218,22 @@ TEST(Codec, DamagedBytesAreAValueOrAnErrorAndAskForNoMoreMemoryThanTheyHold) {
         std::vector<std::byte> bytes(random() % 200);
         const auto most = static_cast<std::uint32_t>(turn % 256 + 1);
         for (std::byte& byte : bytes) byte = static_cast<std::byte>(random() % most);
-        t_largest_bytes = 0;
+        kit::forget_allocations();
         static_cast<void>(decode<Everything>(bytes));
         static_cast<void>(decode<std::vector<Tree>>(bytes));
-        ASSERT_LE(t_largest_bytes, 16 * bytes.size() + 512) << turn;
+        ASSERT_LE(kit::largest_allocation(), 16 * bytes.size() + 512) << turn;
     }
 }
 
 TEST(Codec, ACountThatTheBytesCannotHoldAllocatesNothing) {
     const auto lying = bytes_in({255, 255, 255, 127, 1, 0, 0, 0});
-    t_largest_bytes = 0;
+    kit::forget_allocations();
     EXPECT_EQ(why_not<std::vector<double>>(lying), "decode (a count that its bytes cannot hold)");
     EXPECT_EQ(why_not<std::vector<bool>>(lying), "decode (a count that its bytes cannot hold)");
     EXPECT_EQ(why_not<std::vector<std::string>>(lying),
               "decode (a count that its bytes cannot hold)");
     EXPECT_EQ(why_not<std::tuple<std::string>>(lying), "decode (the message is cut off)");
-    EXPECT_LT(t_largest_bytes, 64U);
+    EXPECT_LT(kit::largest_allocation(), 64U);
     // One byte each in the message, thousands in memory: only what has come is made.
     struct Wide {
         std::optional<std::array<std::uint64_t, 1000>> numbers;
@@ -256,7 +242,7 @@ TEST(Codec, ACountThatTheBytesCannotHoldAllocatesNothing) {
     flags[0] = std::byte{100};
     flags[1] = flags[2] = flags[3] = std::byte{0};
     EXPECT_EQ(why_not<std::vector<Wide>>(flags), "decode (a bool that is neither 0 nor 1)");
-    EXPECT_LT(t_largest_bytes, 2 * sizeof(Wide));
+    EXPECT_LT(kit::largest_allocation(), 2 * sizeof(Wide));
 }
 
 TEST(Codec, WhatIsNoValueIsRefused) {
@@ -306,9 +292,9 @@ TEST(Codec, DecodingIntoAValueUsesItsMemoryAgain) {
     const std::vector<std::byte> bytes = bytes_of(track);
     const void* const name = track.name.data();
     const void* const points = track.points.data();
-    t_largest_bytes = 0;
+    kit::forget_allocations();
     ASSERT_TRUE(decode_into(bytes, track));
-    EXPECT_EQ(t_largest_bytes, 0U);
+    EXPECT_EQ(kit::largest_allocation(), 0U);
     EXPECT_EQ(track.name.data(), name);
     EXPECT_EQ(track.points.data(), points);
     std::vector<std::string> names{"a", "b", "c"};

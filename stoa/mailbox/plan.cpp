@@ -78,7 +78,7 @@ Result<MailboxPlan> MailboxPlan::make(const MailboxOptions& options, const TypeI
     plan.sharing = options.sharing;
     plan.acknowledged = options.acknowledged;
     plan.capacity = options.capacity.messages;
-    plan.max_bytes = type.is_bytes() ? options.max_bytes : type.size;
+    plan.max_bytes = type.size == 0 ? options.max_bytes : type.size;
     plan.loan_quota = options.loan_quota;
     plan.reserve_bytes = options.reserve_bytes;
     plan.fingerprint = type.fingerprint;
