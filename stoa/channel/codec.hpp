@@ -8,7 +8,8 @@
 // Blocking:   never.
 // Lifetime:   decoded values own what they hold.
 // Units:      bytes.
-// Source:     aggregates are taken apart by stoa/channel/fields.hpp; own format, docs/guide/values.md.
+// Source:     aggregates are taken apart by stoa/channel/fields.hpp; own format:
+//             docs/guide/values.md.
 //
 // Nothing has to be written for numbers, bool, enums with a fixed underlying type, std::string,
 // list-like, set-like and map-like containers, std::array, std::optional, std::variant, std::pair,
@@ -35,8 +36,10 @@
 #include <string>
 #include <string_view>
 
-#include "stoa/channel/codec_bytes.hpp"
+#include "stoa/channel/codec_decode.hpp"
+#include "stoa/channel/codec_encode.hpp"
 #include "stoa/channel/codec_kinds.hpp"
+#include "stoa/channel/codec_refusal.hpp"
 
 namespace stoa {
 

@@ -14,6 +14,8 @@
 
 #include "stoa/channel/codec_test_types.hpp"
 #include "tests/kit/allocations.hpp"
+#include "tests/kit/process.hpp"
+#include "tests/kit/temp.hpp"
 
 namespace stoa {
 namespace {
@@ -243,6 +245,30 @@ TEST(Codec, ACountThatTheBytesCannotHoldAllocatesNothing) {
     flags[1] = flags[2] = flags[3] = std::byte{0};
     EXPECT_EQ(why_not<std::vector<Wide>>(flags), "decode (a bool that is neither 0 nor 1)");
     EXPECT_LT(kit::largest_allocation(), 2 * sizeof(Wide));
+}
+
+TEST(Codec, APeerThatScribblesWhileItIsReadHarmsNothing) {
+    const std::vector<std::byte> whole = bytes_of(std::vector<Everything>(3, everything()));
+    const kit::TempRegion shared{whole.size()};
+    kit::Child peer{[&] {
+        for (std::mt19937 random{11};;) {
+            const std::size_t at = random() % whole.size();
+            shared.bytes()[at] = static_cast<std::byte>(random());
+            shared.bytes()[(at * 7) % whole.size()] = whole[(at * 7) % whole.size()];
+        }
+    }};
+    for (int refused = 0; refused < 5'000;) {
+        std::memcpy(shared.bytes().data(), whole.data(), whole.size());
+        kit::forget_allocations();
+        const auto value = decode<std::vector<Everything>>(shared.bytes().first(whole.size()));
+        ASSERT_LE(kit::largest_allocation(), 32 * whole.size());
+        if (value) {
+            static_cast<void>(bytes_of(*value));
+        } else {
+            ++refused;
+        }
+    }
+    peer.kill_and_wait();
 }
 
 TEST(Codec, WhatIsNoValueIsRefused) {

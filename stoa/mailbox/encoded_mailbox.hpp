@@ -9,11 +9,11 @@
 // Units:      encoded bytes, at most max_bytes of the mailbox.
 // Source:     stoa/channel/codec.hpp.
 //
-// A message that cannot be decoded (a program wrote bytes into the mailbox, or a Codec kept its name
-// and changed its bytes) is an error of the receive that met it, and stays with the handle until its
-// next receive: undecoded() shows it, to log it, keep it, ack() or nack() it. Left alone it goes the
-// way of every message that is not acknowledged: in plain mode it is gone, in acknowledged mode it
-// is delivered again, to anyone, and counts as one more delivery.
+// A message that cannot be decoded (a program wrote bytes into the mailbox, or a Codec kept its
+// name and changed its bytes) is an error of the receive that met it, and stays with the handle
+// until its next receive: undecoded() shows it, to log it, keep it, ack() or nack() it. Left alone
+// it goes the way of every message that is not acknowledged: in plain mode it is gone, in
+// acknowledged mode it is delivered again, to anyone, and counts as one more delivery.
 #pragma once
 
 #include <chrono>

@@ -8,7 +8,8 @@
 // Death:      as stoa/mailbox/raw_mailbox.hpp.
 // Blocking:   send and receive until done; try_ never; _for and _until until then (steady clock).
 // Lifetime:   messages and loans may outlive their handle and keep the memory mapped.
-// Units:      values of T: trivially copyable, no pointers, aligned to at most 64 bytes; or encoded.
+// Units:      values of T: trivially copyable, no pointers, aligned to at most 64 bytes, or
+//             encoded.
 // Source:     as stoa/mailbox/raw_mailbox.hpp.
 #pragma once
 
