@@ -242,6 +242,10 @@ TEST_P(EncodedMailbox, AHandleThatHoldsItsFullQuotaCanStillSend) {
     for (std::uint64_t i = 0; i < quota; ++i) held.push_back(box.receive().value());
     EXPECT_EQ(box.receive().error().code, Errc::too_many_loans);
     ASSERT_TRUE(box.send(order(9)));
+    const Order huge{.note = std::string(1 << 20, 'x')};
+    kit::forget_allocations();
+    EXPECT_EQ(box.send(huge).error().code, Errc::too_big);
+    EXPECT_EQ(kit::largest_allocation(), 0U);  // it is no reason to make a copy
     EXPECT_EQ(next(peer).id, 9U);
 }
 
