@@ -62,14 +62,13 @@ constexpr Refusal refusal_of_parts() {
         look.template operator()<ElementOf<T>>();
     } else if constexpr (kKind == Kind::duration) {
         look.template operator()<typename T::rep>();
-    } else if constexpr (kKind == Kind::optional) {
-        look.template operator()<typename T::value_type>();
     } else if constexpr (kKind == Kind::variant) {
+        if (std::variant_size_v<T> > 255) return Refusal::unknown;  // one byte says which
         for_each_alternative<T>(look);
     } else if constexpr (kKind == Kind::map) {
         look.template operator()<typename T::key_type>();
         look.template operator()<typename T::mapped_type>();
-    } else if constexpr (kKind == Kind::set || kKind == Kind::list) {
+    } else if constexpr (kKind == Kind::optional || kKind == Kind::set || kKind == Kind::list) {
         look.template operator()<typename T::value_type>();
     } else {
         for_each_part<T>(look);

@@ -221,8 +221,8 @@ TEST(Codec, DamagedBytesAreAValueOrAnErrorAndAskForNoMoreMemoryThanTheyHold) {
         const auto most = static_cast<std::uint32_t>(turn % 256 + 1);
         for (std::byte& byte : bytes) byte = static_cast<std::byte>(random() % most);
         kit::forget_allocations();
-        static_cast<void>(decode<Everything>(bytes));
-        static_cast<void>(decode<std::vector<Tree>>(bytes));
+        decoded += decode<Everything>(bytes).has_value() ? 1 : 0;
+        decoded += decode<std::vector<Tree>>(bytes).has_value() ? 1 : 0;
         ASSERT_LE(kit::largest_allocation(), 16 * bytes.size() + 512) << turn;
     }
 }

@@ -60,7 +60,7 @@ consteval bool fields_sendable(std::index_sequence<kI...>) {
 
 template <typename T>
 consteval bool sendable() {
-    if constexpr (OwnCodec<T>) {
+    if constexpr (OwnCodec<T>) {  // NOLINT(bugprone-branch-clone): the rest is not looked at
         return false;
     } else if constexpr (Named<T>) {
         return std::is_trivially_copyable_v<T>;
