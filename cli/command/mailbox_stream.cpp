@@ -21,7 +21,7 @@ Exit with_mailbox(const std::string& verb, const std::string& name,
 }
 
 Result<Exit> close(RawMailbox& mailbox) {
-    if (Result<void> closed = mailbox.close_stream(); !closed) {
+    if (Result<void> closed = mailbox.close(); !closed) {
         return std::unexpected(closed.error());
     }
     return Exit::done;

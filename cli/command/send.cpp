@@ -51,7 +51,7 @@ public:
         : options_{options}, mailbox_{std::move(mailbox)}, how_{options.how()} {}
 
     Exit close() {
-        const Result<void> closed = mailbox_.close_stream();
+        const Result<void> closed = mailbox_.close();
         return closed ? Exit::done : complain("send " + options_.name, closed.error());
     }
 
@@ -100,7 +100,7 @@ private:
         return refused(message.size(), sent.error());
     }
 
-    // A mailbox of a program's own type takes nothing of another size.
+    // A mailbox of a program's own type takes nothing of another size, unless the size varies.
     bool fits_type(std::span<const std::byte> message) const {
         const MailboxPlan& plan = mailbox_.plan();
         if (plan.type_size == 0 || message.size() == plan.type_size) return true;

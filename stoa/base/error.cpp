@@ -56,7 +56,8 @@ constexpr std::array kTexts{
     Text{Errc::wrong_version, "wrong_version",
          "another version of stoa made it; use that version, or remove it and create it again"},
     Text{Errc::corrupt, "corrupt",
-         "its shared memory is damaged; remove it with `stoa mailbox rm` and create it again"},
+         "the message is no value of the type, or the shared memory is damaged, as the text before "
+         "it says; remove a damaged mailbox with `stoa mailbox rm`"},
     Text{Errc::not_supported, "not_supported", "this kernel or file system cannot do it"},
     Text{Errc::os, "os", "the operating system refused; see the errno"},
     Text{Errc::owner_gone, "owner_gone",

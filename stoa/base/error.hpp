@@ -48,7 +48,7 @@ enum class Errc : std::uint8_t {
     wrong_size,      // the buffer or type has another size than the message
     bad_layout,      // the bytes are not a stoa object
     wrong_version,   // a stoa object of a format this library does not read
-    corrupt,         // an invariant of the shared memory is broken
+    corrupt,         // an invariant of the shared memory, or a message, is broken
     not_supported,   // this kernel or file system cannot do it
     os,              // any other error of the operating system; see os_errno
     owner_gone,      // the process that owned the object ended, and the object with it

@@ -8,7 +8,7 @@ namespace stoa {
 
 struct TypeInfo {
     std::uint64_t fingerprint = 0;  // hash of `text`; 0: bytes of any length
-    std::uint32_t size = 0;
+    std::uint32_t size = 0;         // 0: it varies, up to max_bytes of the mailbox
     std::uint32_t alignment = 16;
     std::string_view text = "bytes";
 

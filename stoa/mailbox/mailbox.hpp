@@ -2,29 +2,31 @@
 // from.
 //
 // Start here: Mailbox<Order>::create("orders"); send(order); receive(). Any size: Mailbox<Bytes>.
+//             Types with strings and containers: stoa/mailbox/encoded_mailbox.hpp.
 // Threads:    a handle, its messages and its loans serve one thread at a time; clone() for another.
 // Processes:  any number; T's layout is checked against the mailbox's when it is opened.
 // Death:      as stoa/mailbox/raw_mailbox.hpp.
 // Blocking:   send and receive until done; try_ never; _for and _until until then (steady clock).
 // Lifetime:   messages and loans may outlive their handle and keep the memory mapped.
-// Units:      values of T: trivially copyable, no pointers, aligned to at most 64 bytes.
+// Units:      values of T: trivially copyable, no pointers, aligned to at most 64 bytes, or
+//             encoded.
 // Source:     as stoa/mailbox/raw_mailbox.hpp.
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <cstring>
 #include <span>
 #include <string_view>
 
 #include "stoa/channel/fingerprint.hpp"
+#include "stoa/mailbox/encoded_mailbox.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
 
 namespace stoa {
 
 // A received value, in place.
-template <typename T>
-class Message {
+template <Sendable T>
+class Message<T> {
 public:
     explicit Message(RawMessage raw) noexcept : raw_{std::move(raw)} {}
 
@@ -66,9 +68,8 @@ private:
     T* value_;
 };
 
-template <typename T>
-    requires Sendable<T> || std::same_as<T, Bytes>
-class Mailbox {
+template <Sendable T>
+class Mailbox<T> {
 public:
     using Clock = Deadline::Clock;
 
@@ -168,8 +169,7 @@ private:
     RawMailbox raw_;
 };
 
-template <typename T>
-    requires Sendable<T> || std::same_as<T, Bytes>
+template <Sendable T>
 Result<void> Mailbox<T>::send_all(std::span<const T> values, Deadline deadline, std::size_t* sent) {
     std::size_t done = 0;
     Result<void> result;
@@ -186,8 +186,7 @@ Result<void> Mailbox<T>::send_all(std::span<const T> values, Deadline deadline, 
     return result;
 }
 
-template <typename T>
-    requires Sendable<T> || std::same_as<T, Bytes>
+template <Sendable T>
 Result<void> Mailbox<T>::receive_into_slowly(T& value, Deadline deadline) {
     Result<Message<T>> message = receive_with(deadline);
     if (!message) return std::unexpected(message.error());
@@ -195,8 +194,7 @@ Result<void> Mailbox<T>::receive_into_slowly(T& value, Deadline deadline) {
     return message->ack();
 }
 
-template <typename T>
-    requires Sendable<T> || std::same_as<T, Bytes>
+template <Sendable T>
 Result<std::size_t> Mailbox<T>::receive_some(std::span<T> values, Deadline deadline) {
     if (values.empty()) return 0;
     std::size_t count = raw_.receive_values_now<sizeof(T)>(values.data(), values.size());

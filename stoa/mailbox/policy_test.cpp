@@ -148,7 +148,7 @@ TEST_F(MailboxPolicy, ReceiversLearnTheEndAfterTheyGotAll) {
             RawMailbox out = open(Role::sends);
             ASSERT_TRUE(out.send("1"));
             ASSERT_TRUE(out.send("2"));
-            ASSERT_TRUE(out.close_stream());
+            ASSERT_TRUE(out.close());
             EXPECT_EQ(out.send("3").error().code, Errc::closed);
             EXPECT_EQ(out.loan(1).error().code, Errc::closed);
             for (int i = 0; i < 2; ++i) ASSERT_TRUE(in.receive().value().ack());
@@ -173,7 +173,7 @@ TEST_F(MailboxPolicy, CloseEndsTheWaitsOfSendersAndReceivers) {
         }
         return false;
     }));
-    ASSERT_TRUE(box.close_stream());
+    ASSERT_TRUE(box.close());
     EXPECT_TRUE(sender.wait().ok());
     EXPECT_EQ(next(box), "1");
     EXPECT_EQ(next(box), "end_of_stream");
@@ -184,7 +184,7 @@ TEST_F(MailboxPolicy, TheEndWaitsForLeasesThatMayComeBack) {
     ASSERT_TRUE(box.send("1"));
     kit::Child other = receiver(false);
     ASSERT_TRUE(kit::wait_until([&] { return facts().leased == 1; }));
-    ASSERT_TRUE(box.close_stream());
+    ASSERT_TRUE(box.close());
     EXPECT_EQ(box.receive_for(1ms).error().code, Errc::timed_out);
     other.kill_and_wait();
     Result<RawMessage> again = box.receive();

@@ -146,7 +146,7 @@ Result<Answer> Receipt::withdraw() {
 
 RawMailbox& RawMailbox::operator=(RawMailbox&& other) noexcept {
     if (this != &other) {
-        close();
+        drop();
         at_ = std::exchange(other.at_, nullptr);
     }
     return *this;
@@ -270,7 +270,7 @@ Result<Receipt> RawMailbox::send_with_receipt(Payload message, const SendOptions
     return Receipt{at_, *ticket};
 }
 
-Result<void> RawMailbox::close_stream() {
+Result<void> RawMailbox::close() {
     if (Result<void> good = at_->check(); !good) return good;
     at_->close_mailbox();
     return {};

@@ -210,7 +210,7 @@ public:
 
     RawMailbox(RawMailbox&& other) noexcept : at_{std::exchange(other.at_, nullptr)} {}
     RawMailbox& operator=(RawMailbox&& other) noexcept;
-    ~RawMailbox() { close(); }
+    ~RawMailbox() { drop(); }
 
     // A second endpoint of this process, for another thread; same role.
     [[nodiscard]] Result<RawMailbox> clone() const;
@@ -244,7 +244,7 @@ public:
     // Nothing more will come: sends of everyone say `closed` from now on, and whoever receives
     // learns end_of_stream when all is drained. A send in the same moment may still succeed.
     // Errors: gone, forked
-    Result<void> close_stream();
+    Result<void> close();
     // Dead letters go back to the receivers, at most `most`; how many. Errors: gone, forked
     Result<std::uint64_t> redrive(std::uint64_t most = UINT64_MAX);
     // Copies the message that waits `skip` places behind the next one without taking it; its whole
@@ -343,7 +343,7 @@ private:
     friend class RawMessage;
     friend class RawLoan;
     explicit RawMailbox(std::unique_ptr<Attachment> at) noexcept : at_{at.release()} {}
-    void close() noexcept {
+    void drop() noexcept {
         if (at_ != nullptr) std::exchange(at_, nullptr)->handle_closed();
     }
     [[nodiscard]] Result<void> check_to_lend() const noexcept;

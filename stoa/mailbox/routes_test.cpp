@@ -189,7 +189,7 @@ TEST_P(Routed, EveryReceiverLearnsTheEnd) {
     RawMailbox one = receiver();
     RawMailbox two = receiver();
     send(out, 0, 10);
-    ASSERT_TRUE(out.close_stream());
+    ASSERT_TRUE(out.close());
     EXPECT_EQ(out.send("x").error().code, Errc::closed);
     std::size_t got = 0;
     for (RawMailbox* in : {&one, &two}) {

@@ -260,6 +260,26 @@ struct Order {
     double price;
 };
 
+TEST_F(BadInputTest, AMailboxOfStringsTakesTextOfAnySize) {
+    const kit::Ending made = kit::fork_and_run([] {
+        kit::become_nobody();
+        EXPECT_TRUE(Mailbox<std::string>::create("texts", {.max_bytes = 16}));
+    });
+    ASSERT_TRUE(made.ok());
+    done({"send", "texts", "short", ""});
+    EXPECT_EQ(stoa({"send", "texts", "longer than it may be"}).status, 1);
+    const kit::Ending read = kit::fork_and_run([] {
+        kit::become_nobody();
+        auto texts = Mailbox<std::string>::open("texts").value();
+        EXPECT_EQ(texts.receive().value().value(), "short");
+        EXPECT_EQ(texts.receive().value().value(), "");
+        EXPECT_TRUE(texts.send("back"));
+    });
+    EXPECT_TRUE(read.ok());
+    EXPECT_EQ(done({"recv", "texts"}), "back\n");
+    EXPECT_EQ(info("texts")["type"], "encoded string");
+}
+
 TEST_F(BadInputTest, AMailboxOfAProgramsTypeTakesOnlyItsSize) {
     const kit::Ending made = kit::fork_and_run([] {
         kit::become_nobody();
