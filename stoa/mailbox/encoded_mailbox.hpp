@@ -66,7 +66,8 @@ public:
         return raw_.earlier_deliveries();
     }
     Result<void> ack() noexcept { return raw_.ack(); }
-    Result<void> nack() noexcept { return raw_.nack(); }
+    Result<void> nack(std::string_view error = {}) noexcept { return raw_.nack(error); }
+    [[nodiscard]] MessageHistory history() const { return raw_.history(); }
     void release() noexcept { raw_.release(); }
 
 private:
@@ -109,15 +110,26 @@ public:
     [[nodiscard]] RawMailbox& raw() noexcept { return raw_; }
 
     // Errors: as RawMailbox; too_big: it is longer than max_bytes; bad_argument: it has no encoding
-    Result<void> send(const T& value) { return send_with(value, Deadline::never()); }
-    Result<void> try_send(const T& value) { return send_with(value, Deadline::immediately()); }
-    Result<void> send_for(const T& value, std::chrono::nanoseconds wait) {
-        return send_with(value, Deadline::after(wait));
+    Result<void> send(const T& value, const SendOptions& options = {}) {
+        return send_with(value, Deadline::never(), options);
     }
-    Result<void> send_until(const T& value, Clock::time_point when) {
-        return send_with(value, Deadline::at(when));
+    Result<void> try_send(const T& value, const SendOptions& options = {}) {
+        return send_with(value, Deadline::immediately(), options);
     }
-    Result<void> send_with(const T& value, Deadline deadline);
+    Result<void> send_for(const T& value, std::chrono::nanoseconds wait,
+                          const SendOptions& options = {}) {
+        return send_with(value, Deadline::after(wait), options);
+    }
+    Result<void> send_until(const T& value, Clock::time_point when,
+                            const SendOptions& options = {}) {
+        return send_with(value, Deadline::at(when), options);
+    }
+    Result<void> send_with(const T& value, Deadline deadline, const SendOptions& options = {});
+    Result<Receipt> send_with_receipt(const T& value, const SendOptions& options = {},
+                                      Deadline deadline = Deadline::never());
+    // Nothing more will come; see RawMailbox::close.
+    Result<void> close() { return raw_.close(); }
+    Result<std::uint64_t> redrive(std::uint64_t most = UINT64_MAX) { return raw_.redrive(most); }
     // Sends all of them, in order. On an error `sent` says how many went out.
     Result<void> send_all(std::span<const T> values, Deadline deadline = Deadline::never(),
                           std::size_t* sent = nullptr);
@@ -148,6 +160,7 @@ private:
         if (!raw) return std::unexpected(raw.error());
         return Mailbox{std::move(*raw)};
     }
+    [[nodiscard]] Result<std::size_t> size_of(const T& value) const;
     Result<RawMessage> receive_and_decode(T& value, Deadline deadline);
 
     RawMailbox raw_;
@@ -156,21 +169,40 @@ private:
 };
 
 template <Encodable T>
-Result<void> Mailbox<T>::send_with(const T& value, Deadline deadline) {
+Result<std::size_t> Mailbox<T>::size_of(const T& value) const {
     const std::size_t bytes = encoded_size(value);
     if (bytes >= kNoSize) {
         return fail(Errc::bad_argument, "send (nested deeper than 64, or a variant without value)");
     }
     if (bytes > raw_.plan().max_bytes) return fail(Errc::too_big, "send");
-    Result<RawLoan> loan = raw_.loan(bytes, deadline);
-    if (loan) {
-        encode(value, loan->room());
-        return loan->commit(bytes, deadline);
+    return bytes;
+}
+
+template <Encodable T>
+Result<void> Mailbox<T>::send_with(const T& value, Deadline deadline, const SendOptions& options) {
+    const Result<std::size_t> bytes = size_of(value);
+    if (!bytes) return std::unexpected(bytes.error());
+    if (raw_.lends_for(options)) {
+        Result<RawLoan> loan = raw_.loan(*bytes, deadline);
+        if (loan) {
+            encode(value, loan->room());
+            return loan->commit(*bytes, deadline, options);
+        }
+        if (loan.error().code != Errc::too_many_loans) return std::unexpected(loan.error());
     }
-    if (loan.error().code != Errc::too_many_loans) return std::unexpected(loan.error());
-    std::vector<std::byte> copy(bytes);  // a send needs no loan
+    std::vector<std::byte> copy(*bytes);  // a send needs no loan
     encode(value, copy);
-    return raw_.send_with(Bytes{copy}, deadline);
+    return raw_.send_with(Bytes{copy}, deadline, options);
+}
+
+template <Encodable T>
+Result<Receipt> Mailbox<T>::send_with_receipt(const T& value, const SendOptions& options,
+                                              Deadline deadline) {
+    const Result<std::size_t> bytes = size_of(value);
+    if (!bytes) return std::unexpected(bytes.error());
+    std::vector<std::byte> copy(*bytes);
+    encode(value, copy);
+    return raw_.send_with_receipt(Bytes{copy}, options, deadline);
 }
 
 template <Encodable T>

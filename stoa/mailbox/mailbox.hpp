@@ -41,7 +41,8 @@ public:
         return raw_.earlier_deliveries();
     }
     Result<void> ack() noexcept { return raw_.ack(); }
-    Result<void> nack() noexcept { return raw_.nack(); }
+    Result<void> nack(std::string_view error = {}) noexcept { return raw_.nack(error); }
+    [[nodiscard]] MessageHistory history() const { return raw_.history(); }
     void release() noexcept { raw_.release(); }
 
 private:
@@ -58,8 +59,8 @@ public:
     [[nodiscard]] T& operator*() const noexcept { return *value_; }
     [[nodiscard]] T* operator->() const noexcept { return value_; }
 
-    Result<void> commit(Deadline deadline = Deadline::never()) {
-        return raw_.commit(sizeof(T), deadline);
+    Result<void> commit(Deadline deadline = Deadline::never(), const SendOptions& options = {}) {
+        return raw_.commit(sizeof(T), deadline, options);
     }
     void abandon() noexcept { raw_.abandon(); }
 
@@ -102,21 +103,34 @@ public:
     [[nodiscard]] Result<Mailbox> clone() const { return wrap(raw_.clone()); }
     [[nodiscard]] RawMailbox& raw() noexcept { return raw_; }
 
-    Result<void> send(const T& value) { return send_with(value, Deadline::never()); }
-    Result<void> try_send(const T& value) { return send_with(value, Deadline::immediately()); }
-    Result<void> send_for(const T& value, std::chrono::nanoseconds wait) {
-        if (raw_.send_value_now<sizeof(T), alignof(T)>(&value)) [[likely]]
+    Result<void> send(const T& value, const SendOptions& options = {}) {
+        return send_with(value, Deadline::never(), options);
+    }
+    Result<void> try_send(const T& value, const SendOptions& options = {}) {
+        return send_with(value, Deadline::immediately(), options);
+    }
+    Result<void> send_for(const T& value, std::chrono::nanoseconds wait,
+                          const SendOptions& options = {}) {
+        if (raw_.send_value_now<sizeof(T), alignof(T)>(&value, options)) [[likely]]
             return {};
-        return send_with(value, Deadline::after(wait));
+        return send_with(value, Deadline::after(wait), options);
     }
-    Result<void> send_until(const T& value, Clock::time_point when) {
-        return send_with(value, Deadline::at(when));
+    Result<void> send_until(const T& value, Clock::time_point when,
+                            const SendOptions& options = {}) {
+        return send_with(value, Deadline::at(when), options);
     }
-    Result<void> send_with(const T& value, Deadline deadline) {
-        if (raw_.send_value_now<sizeof(T), alignof(T)>(&value)) [[likely]]
+    Result<void> send_with(const T& value, Deadline deadline, const SendOptions& options = {}) {
+        if (raw_.send_value_now<sizeof(T), alignof(T)>(&value, options)) [[likely]]
             return {};
-        return raw_.send_with(std::as_bytes(std::span{&value, 1}), deadline);
+        return raw_.send_with(std::as_bytes(std::span{&value, 1}), deadline, options);
     }
+    Result<Receipt> send_with_receipt(const T& value, const SendOptions& options = {},
+                                      Deadline deadline = Deadline::never()) {
+        return raw_.send_with_receipt(std::as_bytes(std::span{&value, 1}), options, deadline);
+    }
+    // Nothing more will come; see RawMailbox::close.
+    Result<void> close() { return raw_.close(); }
+    Result<std::uint64_t> redrive(std::uint64_t most = UINT64_MAX) { return raw_.redrive(most); }
     // Sends all of them, in order; those that are published together are one wake-up. On an error
     // `sent` says how many went out.
     Result<void> send_all(std::span<const T> values, Deadline deadline = Deadline::never(),

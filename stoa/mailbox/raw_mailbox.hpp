@@ -293,10 +293,11 @@ public:
     // False or 0: nothing happened, take the long way, which also finds the errors and is the one
     // that places a payload on more than 16 bytes.
     template <std::size_t kBytes, std::size_t kAlignment>
-    [[nodiscard]] bool send_value_now(const void* value) noexcept {
+    [[nodiscard]] bool send_value_now(const void* value, const SendOptions& options) noexcept {
         if constexpr (kAlignment > 16) return false;
         LaneOut* lane = at_->lane_out();
-        if (lane == nullptr || !at_->check_to_send() || !lane->try_send_value<kBytes>(value)) {
+        if (lane == nullptr || !options.is_plain() || !at_->check_to_send() ||
+            !lane->try_send_value<kBytes>(value)) {
             return false;
         }
         at_->count_sent(1);
@@ -337,6 +338,13 @@ public:
         return received;
     }
 
+    // Whether a message may be written in place before it is known where it goes and whether it
+    // stays: not when a key decides, nor where a full mailbox drops.
+    [[nodiscard]] bool lends_for(const SendOptions& options) const noexcept {
+        const Overflow overflow = plan().overflow;
+        return options.key == 0 && plan().sharing != Sharing::key_affine &&
+               (overflow == Overflow::block || overflow == Overflow::reject);
+    }
     [[nodiscard]] Attachment& attachment() const noexcept { return *at_; }
 
 private:
