@@ -30,6 +30,7 @@ constexpr std::array kNumbers{
     NumberOption{"detaches", &PoolConfig::detaches, 0, 3},
     NumberOption{"k", &PoolConfig::k, 0, kNever},
     NumberOption{"max-takes", &PoolConfig::max_takes, 0, 3},
+    NumberOption{"receipts", &PoolConfig::receipts, 0, kMaxReceipts},
 };
 
 struct SwitchOption {
@@ -45,6 +46,9 @@ constexpr std::array kSwitches{
     SwitchOption{"nack", &PoolConfig::nack},
     SwitchOption{"hints", &PoolConfig::hints},
     SwitchOption{"drain", &PoolConfig::drain},
+    SwitchOption{"withdraw", &PoolConfig::withdraw},
+    SwitchOption{"at-take", &PoolConfig::at_take},
+    SwitchOption{"alone", &PoolConfig::alone},
 };
 
 template <typename Field>
@@ -99,6 +103,11 @@ bool set_option(PoolConfig& config, std::string_view name, std::string_view valu
 const char* refusal_of(const PoolConfig& config) {
     if (config.participants() > kMaxParticipants) return "more than 5 participants";
     if (config.all_messages() > kMaxMessages) return "more than 6 messages in all";
+    if (config.receipts > 0 && (config.hints || config.drain || config.detaches > 0 ||
+                                config.abandon || config.attach_role == Role::sender)) {
+        return "receipts together with hints, drain, detaches, abandon, or senders that attach";
+    }
+    if (config.alone && config.ack && !config.at_take) return "a lease can last: alone needs more";
     return nullptr;
 }
 

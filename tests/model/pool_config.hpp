@@ -47,6 +47,18 @@ enum class Mutant : std::uint8_t {
     claimed_not_swept,
     detach_announced,
     detach_without_sweep,
+    told_after_free,
+    tag_ignored,
+    outcome_stored,
+    recover_tells_nothing,
+    recover_tells_unread,
+    ack_without_done,
+    settle_looks_once,
+    settle_without_slot,
+    withdraw_stores,
+    withdraw_from_slot_only,
+    withdrawn_told_first,
+    receipts_not_swept,
 };
 
 inline constexpr int kNever = 3;  // a dead letter; the count stays here
@@ -74,6 +86,11 @@ struct PoolConfig {
     int max_takes = 3;   // the slot word's largest takes
     bool drain = false;  // receivers take dead letters out and free their chunks
     bool hints = false;
+    int receipts = 0;       // every send asks for one, if there are any
+    bool withdraw = false;  // senders may take their messages back
+    bool at_take = false;   // acknowledged: a receipt ends with the take, as in a rendezvous
+    // Only what senders do is progress: a receipt must end also when no receiver comes any more.
+    bool alone = false;
     Mutant mutant = Mutant::none;
 
     [[nodiscard]] int participants() const noexcept { return senders + receivers + spare; }

@@ -20,7 +20,7 @@ constexpr const char* kUsage =
     "       pool_model --list-mutants\n"
     "options: slots chunks senders receivers messages quota crashes freezes attaches\n"
     "         attach-role newcomers spare heirs detaches all-sweep abandon ack nack k\n"
-    "         max-takes drain hints; without a suite one search with these\n"
+    "         max-takes drain hints receipts withdraw at-take alone; without a suite one search\n"
     "--check-packing 1: also prove that a packed state forgets nothing that matters (slow)\n";
 
 struct Tally {

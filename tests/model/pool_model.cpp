@@ -59,21 +59,38 @@ void PoolModel::moves(const PoolState& state, Moves<PoolState>& out) const {
         } else {
             PoolStep step(config_, out.draft(state), who);
             const char* fault = step.run();
-            out.take_progress(who, PoolStep::name_of(my.pc), fault);
+            take(out, state, who, PoolStep::name_of(my.pc), fault);
         }
         crash_and_freeze(state, who, out);
     }
     attach_moves(state, out);
 }
 
+// Where receivers are no help, what they do is not what an end may depend on.
+void PoolModel::take(Moves<PoolState>& out, const PoolState& state, int who, const char* what,
+                     const char* fault) const {
+    const bool is_help = config_.alone && state.participants[at(who)].role == Role::receiver;
+    if (is_help && fault == nullptr) {
+        out.take_environment(who, what);
+    } else {
+        out.take_progress(who, what, fault);
+    }
+}
+
 void PoolModel::idle_moves(const PoolState& state, int who, Moves<PoolState>& out) const {
     const Participant& my = state.participants[at(who)];
     begin_or_end(state, who, out);
+    if (PoolStep(config_, out.draft(state), who).begin_settle()) {
+        take(out, state, who, "settles");
+    }
+    if (PoolStep(config_, out.draft(state), who).begin_withdraw()) {
+        take(out, state, who, "withdraws");
+    }
     for (int victim = 0; victim < state.table; ++victim) {
         if (my.role == Role::sender && !config_.all_sweep) break;
         if (state.participants[at(victim)].life != Life::dead) continue;
         if (PoolStep(config_, out.draft(state), who).begin_sweep(victim)) {
-            out.take_progress(who, "begins a sweep");
+            take(out, state, who, "begins a sweep");
         }
     }
     const bool may_leave = state.detaches < config_.detaches && has_sent_all(my);
@@ -89,28 +106,28 @@ void PoolModel::begin_or_end(const PoolState& state, int who, Moves<PoolState>& 
     const bool sends = state.participants[at(who)].role == Role::sender;
     {
         PoolStep step(config_, out.draft(state), who);
-        if (sends && step.begin_loan()) out.take_progress(who, "loans a chunk");
-        if (!sends && step.begin_receive()) out.take_progress(who, "reads the flag");
+        if (sends && step.begin_loan()) take(out, state, who, "loans a chunk");
+        if (!sends && step.begin_receive()) take(out, state, who, "reads the flag");
     }
     for (int chunk = 0; chunk < config_.chunks; ++chunk) {
         if (!sends && config_.drain &&
             PoolStep(config_, out.draft(state), who).begin_drain(chunk)) {
-            out.take_progress(who, "drains a dead letter");
+            take(out, state, who, "drains a dead letter");
         }
         if ((state.participants[at(who)].held >> chunk & 1) == 0) continue;
         if (sends) {
             PoolStep(config_, out.draft(state), who).begin_commit(chunk);
-            out.take_progress(who, "fills its loan");
+            take(out, state, who, "fills its loan");
         }
         if (!sends || config_.abandon) {
             PoolStep step(config_, out.draft(state), who);
             step.end_loan(chunk);
-            out.take_progress(who, "ends a loan", step.fault());
+            take(out, state, who, "ends a loan", step.fault());
         }
         if (!sends && config_.ack && config_.nack) {
             PoolStep step(config_, out.draft(state), who);
             step.nack(chunk);
-            out.take_progress(who, "nacks", step.fault());
+            take(out, state, who, "nacks", step.fault());
         }
     }
 }
@@ -134,10 +151,14 @@ void PoolModel::crash_and_freeze(const PoolState& state, int who, Moves<PoolStat
         PoolState& next = out.draft(state);
         next.participants[at(who)] = Participant{};
         next.participants[at(who)].life = Life::dead;
+        for (MessageStory& story : next.stories) {
+            if (story.taker == who) story.taker_died = true;
+        }
         ++next.crashes;
         out.take_environment(who, "DIES");
     }
-    const bool is_at_rest = my.pc == Pc::idle && has_sent_all(my) && my.role == Role::sender;
+    const bool is_at_rest =
+        my.pc == Pc::idle && has_sent_all(my) && my.role == Role::sender && !my.ticket.is_open;
     if (state.freezes < config_.freezes && !is_at_rest) {
         PoolState& next = out.draft(state);
         next.participants[at(who)].life = Life::frozen;
@@ -192,7 +213,10 @@ bool PoolModel::is_end(const PoolState& state) const {
         const Participant& my = state.participants[at(i)];
         if (my.life == Life::dead && state.records[at(i)].state != RecordState::free) return false;
         if (!is_live(my)) continue;
-        if (my.pc != Pc::idle || my.held != 0 || !has_sent_all(my)) return false;
+        if (my.pc != Pc::idle || my.held != 0) return false;
+        // A lease of one that stopped holds up whoever waits for its ack.
+        const bool waits = my.ticket.is_open && is_held_up(state, my.ticket.message);
+        if (!waits && (my.ticket.is_open || !has_sent_all(my))) return false;
         has_receiver = has_receiver || my.role == Role::receiver;
     }
     if (!has_receiver || state.flag.up || state.late_clears != 0) return false;
@@ -209,6 +233,7 @@ bool PoolModel::is_end(const PoolState& state) const {
 }
 
 Ending PoolModel::ending(const PoolState& state) const {
+    if (config_.alone) return {.is_clean = senders_rest(state), .fault = nullptr};
     if (!is_end(state)) return {};
     return {.is_clean = true, .fault = damage(state)};
 }
@@ -224,8 +249,9 @@ const char* PoolModel::damage(const PoolState& state) const {
     }
     for (int i = 0; i < config_.chunks; ++i) {
         const HeaderWord& header = state.headers[at(i)];
-        const bool is_owned =
-            header.state == ChunkState::loaned || header.state == ChunkState::borrowed;
+        const bool is_owned = header.state == ChunkState::loaned ||
+                              header.state == ChunkState::borrowed ||
+                              header.state == ChunkState::done;
         const bool has_stopped_owner =
             header.owner < state.table && state.participants[header.owner].life == Life::frozen;
         if (is_owned && !has_stopped_owner && !is_in_stopped_take(state, i)) {
@@ -236,12 +262,29 @@ const char* PoolModel::damage(const PoolState& state) const {
             return "the hint of a FREE chunk was lost";
         }
     }
+    for (int i = 0; i < config_.receipts; ++i) {
+        const ReceiptWords& words = state.receipts[at(i)];
+        if (!words.is_loaned) continue;
+        const Participant& owner = state.participants[words.owner];
+        const bool waits = is_live(owner) && owner.ticket.is_open && owner.ticket.ref.receipt == i;
+        if (owner.life != Life::frozen && !waits) return "a receipt leaked";
+    }
     for (int i = 0; i < state.table; ++i) {
         if (is_live(state.participants[at(i)]) && state.sweeping[at(i)].index != kNobody) {
             return "a participant at rest still announces a sweep";
         }
     }
     return nullptr;
+}
+
+// Where receivers are no help: every receipt has ended, or was never asked for.
+bool PoolModel::senders_rest(const PoolState& state) const {
+    for (int i = 0; i < state.table; ++i) {
+        const Participant& my = state.participants[at(i)];
+        if (!is_live(my) || my.role == Role::receiver) continue;
+        if (my.pc != Pc::idle || my.ticket.is_open) return false;
+    }
+    return true;
 }
 
 bool PoolModel::is_held_up(const PoolState& state, int message) const {
@@ -289,14 +332,22 @@ std::string PoolModel::text(const PoolState& state) const {
     out += "|";
     for (int i = 0; i < config_.chunks; ++i) {
         const HeaderWord& header = state.headers[at(i)];
-        static constexpr const char* kStates[] = {"FREE", "LOANED", "BORROWED", "REDELIVER",
-                                                  "DEAD_LETTER"};
+        static constexpr const char* kStates[] = {"FREE",      "LOANED",      "BORROWED",
+                                                  "REDELIVER", "DEAD_LETTER", "DONE"};
         out += std::string(" ") + kStates[static_cast<std::size_t>(header.state)];
         if (header.state == ChunkState::free) continue;
         out += "(" + number(header.owner) + " takes " + number(header.takes) + " count " +
                number(header.count) + " message " + number(state.payloads[at(i)]) + ")";
     }
     out += " | head " + number(state.head) + " tail " + number(state.tail);
+    for (int i = 0; i < config_.receipts; ++i) {
+        const ReceiptWords& words = state.receipts[at(i)];
+        static constexpr const char* kOutcomes[] = {
+            "none", "pending", "taken", "acked", "withdrawn", "receiver_died", "dead_letter"};
+        out += " | receipt " + std::string(words.is_loaned ? "LOANED" : "FREE") + " tag " +
+               number(words.tag) + " " + kOutcomes[static_cast<std::size_t>(words.outcome)] +
+               " tag " + number(words.outcome_tag);
+    }
     if (config_.hints) out += " hints " + number(state.hints);
     out += state.flag.up ? " flag up |" : " flag down |";
     for (int i = 0; i < state.table; ++i) {

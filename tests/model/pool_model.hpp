@@ -25,12 +25,15 @@ public:
     void visit(PoolState& state, Bits& bits) const;
 
 private:
+    void take(Moves<PoolState>& out, const PoolState& state, int who, const char* what,
+              const char* fault = nullptr) const;
     void idle_moves(const PoolState& state, int who, Moves<PoolState>& out) const;
     void begin_or_end(const PoolState& state, int who, Moves<PoolState>& out) const;
     void crash_and_freeze(const PoolState& state, int who, Moves<PoolState>& out) const;
     void attach_moves(const PoolState& state, Moves<PoolState>& out) const;
     [[nodiscard]] bool can_lose(const PoolState& state, int who) const;
     [[nodiscard]] bool is_end(const PoolState& state) const;
+    [[nodiscard]] bool senders_rest(const PoolState& state) const;
     [[nodiscard]] const char* damage(const PoolState& state) const;
     [[nodiscard]] bool has_hidden_redelivery(const PoolState& state) const;
     [[nodiscard]] bool is_in_stopped_take(const PoolState& state, int chunk) const;
@@ -48,6 +51,10 @@ private:
     template <typename Bits>
     void visit_listed(PoolState& state, Participant& my, Bits& bits) const;
     template <typename Bits>
+    void visit_receipts(PoolState& state, Bits& bits) const;
+    template <typename Bits>
+    void visit_ticket(Participant& my, Bits& bits) const;
+    template <typename Bits>
     void visit_story(PoolState& state, Bits& bits) const;
 
     const PoolConfig& config_;
@@ -63,6 +70,8 @@ struct Remembers {
     bool flag = false;
     bool victim = false;
     bool listed = false;
+    bool ref = false;
+    bool found = false;
 };
 
 constexpr Remembers remembers(Pc pc) noexcept {
@@ -70,12 +79,36 @@ constexpr Remembers remembers(Pc pc) noexcept {
         case Pc::idle:
         case Pc::attach_clear_sweeping:
         case Pc::attach_publish:
+        case Pc::settle_read_outcome:
+        case Pc::settle_read_slot:
+        case Pc::settle_look_again:
+        case Pc::settle_read_header:
+        case Pc::settle_told_again:
+        case Pc::withdraw_read_slot:
+        case Pc::withdraw_resolve:
+        case Pc::withdraw_free:
+        case Pc::withdraw_read_header:
         case Pc::receive_read_head:
         case Pc::nack_raise: return {};
         case Pc::loan_header:
         case Pc::loan_clear_hint:
         case Pc::give_hint:
+        case Pc::ask_claim_receipt:
+        case Pc::ask_store_pending:
+        case Pc::ask_write_note:
+        case Pc::tell_read_note:
+        case Pc::finish_read_note:
+        case Pc::finish_free:
         case Pc::send_read_tail: return {.chunk = true};
+        case Pc::settle_read_note:
+        case Pc::withdraw_read_note:
+        case Pc::withdraw_claim_header: return {.header = true};
+        case Pc::settle_reread_header: return {.header = true, .ref = true};
+        case Pc::settle_resolve: return {.found = true};
+        case Pc::withdraw_take: return {.position = true, .slot = true};
+        case Pc::tell_resolve:
+        case Pc::finish_done:
+        case Pc::finish_resolve: return {.chunk = true, .ref = true};
         case Pc::send_read_slot:
         case Pc::send_pass_tail:
         case Pc::send_advance_tail: return {.position = true, .chunk = true};
@@ -109,13 +142,19 @@ constexpr Remembers remembers(Pc pc) noexcept {
         case Pc::sweep_raise:
         case Pc::sweep_give_index_back:
         case Pc::sweep_clear_word: return {.victim = true};
+        case Pc::sweep_receipt:
         case Pc::sweep_read_slot: return {.index = true, .victim = true};
         case Pc::sweep_redeliver_slot: return {.index = true, .slot = true, .victim = true};
         case Pc::sweep_list_header:
         case Pc::sweep_hint_passed:
         case Pc::sweep_scan_slot:
         case Pc::sweep_settle_header:
+        case Pc::sweep_tell_read_note:
+        case Pc::sweep_free_header:
         case Pc::sweep_give_hint: return {.index = true, .victim = true, .listed = true};
+        case Pc::sweep_tell_reread_header:
+        case Pc::sweep_tell_resolve:
+            return {.index = true, .victim = true, .listed = true, .ref = true};
     }
     return {};
 }
@@ -126,8 +165,18 @@ constexpr std::size_t seen_chunk(const Participant& my) noexcept {
         case Pc::receive_claim_header: return my.index;
         case Pc::drain_scan_slot:
         case Pc::drain_free_header: return my.chunk;
+        case Pc::settle_read_note:
+        case Pc::settle_reread_header:
+        case Pc::withdraw_read_note:
+        case Pc::withdraw_claim_header: return my.ticket.chunk;
         default: return my.slot.chunk;
     }
+}
+
+template <typename Bits>
+void visit_ref(ReceiptRef& ref, Bits& bits) {
+    bits(ref.receipt, 1);
+    bits(ref.tag, 3);
 }
 
 template <typename Bits>
@@ -150,13 +199,17 @@ void PoolModel::visit_words(PoolState& state, Bits& bits) const {
         HeaderWord& header = state.headers[i];
         bits(header.state, 3);
         if (header.state == ChunkState::free) {
-            if constexpr (Bits::kReads) state.payloads[i] = kUnwritten;
+            if constexpr (Bits::kReads) {
+                state.payloads[i] = kUnwritten;
+                state.notes[i] = {};  // whoever is lent the chunk writes it anew
+            }
             continue;
         }
         bits(header.owner, 3);
         bits(header.takes, 2);
         bits(header.count, 2);
         bits(state.payloads[i], 3);
+        if (config_.receipts > 0) visit_ref(state.notes[i], bits);
     }
     bits(state.head, 4);
     bits(state.tail, 4);
@@ -170,6 +223,30 @@ void PoolModel::visit_words(PoolState& state, Bits& bits) const {
         if (state.sweeping[i].index != kNobody) bits(state.sweeping[i].incarnation, 2);
     }
     if (config_.mutant == Mutant::detach_announced) bits(state.late_clears, kMaxParticipants);
+}
+
+template <typename Bits>
+void PoolModel::visit_receipts(PoolState& state, Bits& bits) const {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(config_.receipts); ++i) {
+        ReceiptWords& words = state.receipts[i];
+        bits(words.is_loaned, 1);
+        bits(words.tag, 3);
+        bits(words.outcome, 3);
+        bits(words.outcome_tag, 3);
+        bits(words.message, 3);
+        if (words.is_loaned) bits(words.owner, 3);
+    }
+}
+
+template <typename Bits>
+void PoolModel::visit_ticket(Participant& my, Bits& bits) const {
+    bits(my.ticket.is_open, 1);
+    if (!my.ticket.is_open) return;
+    bits(my.ticket.was_sent, 1);
+    visit_ref(my.ticket.ref, bits);
+    bits(my.ticket.chunk, 3);
+    bits(my.ticket.message, 3);
+    if (my.ticket.was_sent) bits(my.ticket.position, 4);
 }
 
 // A remembered header needs no epoch, only whether it still is the header's.
@@ -209,11 +286,12 @@ void PoolModel::visit_participant(PoolState& state, Participant& my, Bits& bits)
     bits(my.life, 3);
     if (my.life != Life::running && my.life != Life::frozen) return;
     bits(my.role, 1);
-    bits(my.pc, 6);
+    bits(my.pc, 7);
     bits(my.held, static_cast<unsigned>(config_.chunks));
     if (my.role == Role::sender) {
         bits(my.next_message, 3);
         bits(my.end_message, 3);
+        if (config_.receipts > 0) visit_ticket(my, bits);
     }
     const Remembers keeps = remembers(my.pc);
     if (keeps.position) bits(my.position, 4);
@@ -233,6 +311,8 @@ void PoolModel::visit_participant(PoolState& state, Participant& my, Bits& bits)
         bits(my.victim.incarnation, 2);
     }
     if (keeps.listed) visit_listed(state, my, bits);
+    if (keeps.ref) visit_ref(my.ref, bits);
+    if (keeps.found) bits(my.found, 3);
 }
 
 // A settled message needs nothing but that it is: a second delivery is a fault of its own.
@@ -242,6 +322,12 @@ void PoolModel::visit_story(PoolState& state, Bits& bits) const {
         MessageStory& story = state.stories[i];
         bits(story.was_sent, 1);
         bits(story.was_settled, 1);
+        if (config_.receipts > 0) {
+            bits(story.told, 3);
+            bits(story.fate, 3);
+            bits(story.taker, 3);
+            bits(story.taker_died, 1);
+        }
         if (story.was_settled) continue;
         bits(story.was_put_back, 1);
         if (config_.ack) bits(story.deliveries, 3);
@@ -258,6 +344,7 @@ void PoolModel::visit_story(PoolState& state, Bits& bits) const {
 template <typename Bits>
 void PoolModel::visit(PoolState& state, Bits& bits) const {
     visit_words(state, bits);
+    visit_receipts(state, bits);
     for (std::size_t i = 0; i < static_cast<std::size_t>(config_.participants()); ++i) {
         visit_participant(state, state.participants[i], bits);
     }

@@ -74,7 +74,8 @@ void PoolStep::receive_claim_header() {
     }
     note_delivery(my_.index, me_);
     my_.held = byte(my_.held | 1 << my_.index);
-    finish();
+    my_.chunk = my_.index;
+    my_.pc = tells_at_take() && !broken(Mutant::told_after_free) ? Pc::tell_read_note : Pc::idle;
 }
 
 // Nothing found: CAS the generation that was read to down.
@@ -131,7 +132,9 @@ void PoolStep::adopt_read_header() {
 // The slot changed: a helper has done it all, the message is mine.
 void PoolStep::adopt_reread_slot() {
     const bool is_same = slot_at(my_.position) == my_.slot;
-    my_.pc = is_same ? Pc::adopt_header : Pc::receive_advance_head;
+    my_.pc = is_same               ? Pc::adopt_header
+             : my_.ticket.was_sent ? Pc::withdraw_resolve
+                                   : Pc::receive_advance_head;
 }
 
 void PoolStep::adopt_header() {
@@ -147,13 +150,16 @@ void PoolStep::empty_slot() {
     SlotWord next;
     next.lap = byte(my_.slot.lap + 1);
     if (swap_slot(slot_of(my_.position), my_.slot, next)) note_delivery(my_.slot.chunk, me_);
-    my_.pc = broken(Mutant::empty_before_adopt) ? Pc::adopt_read_header : Pc::receive_advance_head;
+    my_.pc = my_.ticket.was_sent                  ? Pc::withdraw_resolve
+             : broken(Mutant::empty_before_adopt) ? Pc::adopt_read_header
+                                                  : Pc::receive_advance_head;
 }
 
 void PoolStep::receive_advance_head() {
     if (state_.head == my_.position) ++state_.head;
     my_.held = byte(my_.held | 1 << my_.slot.chunk);
-    finish();
+    my_.chunk = my_.slot.chunk;
+    my_.pc = tells_at_take() && !broken(Mutant::told_after_free) ? Pc::tell_read_note : Pc::idle;
 }
 
 // ---- A message whose takes would wrap is a dead letter ------------------------------------------
@@ -229,14 +235,22 @@ bool PoolStep::end_loan(int chunk) {
         fault_ = "a loan ended that was no longer its holder's";
         return true;
     }
-    if (receives && config_.ack) note_settled(chunk);
+    if (receives && config_.ack && config_.receipts > 0 && !config_.at_take) {
+        my_.held = byte(my_.held & ~(1 << chunk));
+        my_.chunk = byte(chunk);
+        my_.pc = Pc::finish_read_note;
+        return true;
+    }
+    if (receives && config_.ack) note_settled(chunk, Fate::acked);
+    const bool tells_late = receives && tells_at_take() && broken(Mutant::told_after_free);
+    my_.ref = state_.notes[at(chunk)];
     HeaderWord next;
     next.state = ChunkState::free;
     swap_header(chunk, seen, next);
     state_.payloads[at(chunk)] = kUnwritten;
     my_.held = byte(my_.held & ~(1 << chunk));
     my_.chunk = byte(chunk);
-    my_.pc = config_.hints ? Pc::give_hint : Pc::idle;
+    my_.pc = config_.hints ? Pc::give_hint : tells_late ? Pc::tell_resolve : Pc::idle;
     return true;
 }
 

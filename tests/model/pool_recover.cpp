@@ -83,7 +83,8 @@ void PoolStep::sweep_list_header() {
         return;
     }
     const HeaderWord seen = state_.headers[my_.index];
-    const bool is_owned = seen.state == ChunkState::loaned || seen.state == ChunkState::borrowed;
+    const bool is_owned = seen.state == ChunkState::loaned || seen.state == ChunkState::borrowed ||
+                          seen.state == ChunkState::done;
     if (is_owned && seen.owner == my_.victim.index) {
         my_.is_listed[my_.index] = true;
         my_.listed[my_.index] = seen;
@@ -124,6 +125,17 @@ void PoolStep::sweep_settle_header() {
         sweep_next_pass();
         return;
     }
+    const HeaderWord& seen = my_.listed[my_.index];
+    const bool is_lease = config_.ack && seen.state == ChunkState::borrowed;
+    const bool tells = config_.receipts > 0 && seen.state != ChunkState::loaned && !is_lease;
+    if (tells && !broken(Mutant::recover_tells_nothing)) {
+        my_.pc = Pc::sweep_tell_read_note;
+    } else {
+        sweep_free_header();
+    }
+}
+
+void PoolStep::sweep_free_header() {
     my_.is_listed[my_.index] = false;
     my_.pc = Pc::sweep_settle_header;
     settle_listed(my_.listed[my_.index]);
@@ -134,7 +146,7 @@ void PoolStep::settle_listed(HeaderWord seen) {
     if (broken(Mutant::settle_by_store)) seen = state_.headers[my_.index];
     const bool is_lease = seen.state == ChunkState::borrowed || broken(Mutant::loaned_redelivered);
     if (config_.ack && is_lease) {
-        put_back(my_.index, seen);
+        put_back(my_.index, seen, true);
         return;
     }
     HeaderWord next;
@@ -153,7 +165,8 @@ void PoolStep::sweep_give_hint() {
 void PoolStep::sweep_next_pass() {
     my_.pc = broken(Mutant::headers_before_slots) ? Pc::sweep_read_slot
              : broken(Mutant::raise_only_before)  ? Pc::sweep_give_index_back
-                                                  : Pc::sweep_raise;
+             : config_.receipts == 0 || broken(Mutant::receipts_not_swept) ? Pc::sweep_raise
+                                                                           : Pc::sweep_receipt;
 }
 
 // (3) Raise the flag. (Bump and wake every bell: see bell_model.cpp.)

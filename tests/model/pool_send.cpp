@@ -9,6 +9,7 @@ namespace stoa::model {
 
 // Without the bitmap the search for a FREE chunk is one access: the hint is no part of the proof.
 bool PoolStep::begin_loan() {
+    if (my_.ticket.is_open) return false;  // it waits for its receipt first
     const int loans = std::popcount(my_.held);
     if (loans >= config_.quota || my_.next_message + loans >= my_.end_message) return false;
     for (int chunk = 0; chunk < config_.chunks; ++chunk) {
@@ -55,7 +56,7 @@ bool PoolStep::begin_commit(int chunk) {
     if ((my_.held >> chunk & 1) == 0) return false;
     my_.chunk = byte(chunk);
     if (!broken(Mutant::publish_before_fill)) state_.payloads[at(chunk)] = my_.next_message;
-    my_.pc = Pc::send_read_tail;
+    my_.pc = config_.receipts > 0 ? Pc::ask_claim_receipt : Pc::send_read_tail;
     return true;
 }
 
@@ -92,6 +93,8 @@ void PoolStep::send_publish() {
     state_.stories[my_.next_message].was_sent = true;
     my_.held = byte(my_.held & ~(1 << my_.chunk));
     ++my_.next_message;
+    my_.ticket.was_sent = my_.ticket.is_open;
+    if (my_.ticket.is_open) my_.ticket.position = my_.position;
     my_.pc = Pc::send_advance_tail;
 }
 
@@ -120,7 +123,8 @@ void PoolStep::help_read_header() {
 // The slot still says TAKEN(k): so the header that was read is of this very take, not of a later
 // use.
 void PoolStep::help_reread_slot() {
-    my_.pc = slot_at(my_.position) == my_.slot ? Pc::help_adopt : Pc::send_read_tail;
+    my_.pc = Pc::help_adopt;
+    if (slot_at(my_.position) != my_.slot) after_help();
 }
 
 void PoolStep::help_adopt() {
@@ -133,7 +137,7 @@ void PoolStep::help_empty_slot() {
     if (swap_slot(slot_of(my_.position), my_.slot, next)) {
         note_delivery(my_.slot.chunk, my_.slot.who);
     }
-    my_.pc = Pc::send_read_tail;
+    after_help();
 }
 
 }  // namespace stoa::model

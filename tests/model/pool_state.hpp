@@ -15,6 +15,7 @@ inline constexpr int kMaxMessages = 6;
 inline constexpr int kNobody = 7;     // no participant, in a field of three bits
 inline constexpr int kUnwritten = 7;  // a chunk whose payload is no message
 inline constexpr int kNoChunk = 7;
+inline constexpr int kMaxReceipts = 2;
 
 // ---- The shared words ------------------------------------------------------------------------
 
@@ -29,7 +30,7 @@ struct SlotWord {
     friend bool operator==(const SlotWord&, const SlotWord&) = default;
 };
 
-enum class ChunkState : std::uint8_t { free, loaned, borrowed, redeliver, dead_letter };
+enum class ChunkState : std::uint8_t { free, loaned, borrowed, redeliver, dead_letter, done };
 
 // Of epochs only equality is ever used, and an epoch never comes again. So a packed state keeps no
 // epoch, only whether a remembered header still is the current one (pool_model.cpp, visit).
@@ -46,6 +47,33 @@ struct FlagWord {
     std::uint8_t generation = 1;  // as with epochs, only equality matters
     bool up = false;
     friend bool operator==(const FlagWord&, const FlagWord&) = default;
+};
+
+enum class Outcome : std::uint8_t {
+    none,
+    pending,
+    taken,
+    acked,
+    withdrawn,
+    receiver_died,
+    dead_letter
+};
+
+// In a message's note: which receipt waits for it, lent for which time. Tag 0: nobody waits.
+struct ReceiptRef {
+    std::uint8_t receipt = 0;
+    std::uint8_t tag = 0;
+    friend bool operator==(const ReceiptRef&, const ReceiptRef&) = default;
+};
+
+// Its own word {FREE or LOANED to owner, tag}, and the outcome's {outcome, tag}.
+struct ReceiptWords {
+    bool is_loaned = false;
+    std::uint8_t owner = 0;
+    std::uint8_t tag = 0;  // how often it was lent
+    Outcome outcome = Outcome::none;
+    std::uint8_t outcome_tag = 0;
+    std::uint8_t message = kUnwritten;  // not shared: for which the observer saw it lent
 };
 
 enum class RecordState : std::uint8_t { free, claimed, live };
@@ -108,6 +136,34 @@ enum class Pc : std::uint8_t {
     // the end of a loan
     give_hint,
     nack_raise,
+    // a send with a receipt, before the tail is read
+    ask_claim_receipt,
+    ask_store_pending,
+    ask_write_note,
+    // settle: the sender looks what became of its message
+    settle_read_outcome,
+    settle_read_slot,
+    settle_look_again,
+    settle_read_header,
+    settle_read_note,
+    settle_reread_header,
+    settle_told_again,
+    settle_resolve,
+    // withdraw
+    withdraw_read_slot,
+    withdraw_take,
+    withdraw_resolve,
+    withdraw_free,
+    withdraw_read_header,
+    withdraw_read_note,
+    withdraw_claim_header,
+    // a receiver tells that it took or acked
+    tell_read_note,
+    tell_resolve,
+    finish_read_note,
+    finish_done,
+    finish_resolve,
+    finish_free,
     // recover
     sweep_announce,
     sweep_recheck,
@@ -118,6 +174,11 @@ enum class Pc : std::uint8_t {
     sweep_hint_passed,
     sweep_scan_slot,
     sweep_settle_header,
+    sweep_tell_read_note,
+    sweep_tell_reread_header,
+    sweep_tell_resolve,
+    sweep_free_header,
+    sweep_receipt,
     sweep_give_hint,
     sweep_raise,
     sweep_give_index_back,
@@ -126,6 +187,16 @@ enum class Pc : std::uint8_t {
 
 enum class Life : std::uint8_t { absent, running, frozen, dead, gone };  // gone: detached
 enum class Role : std::uint8_t { sender, receiver };
+
+// A sent message, as its sender remembers it.
+struct Ticket {
+    bool is_open = false;  // its receipt is claimed
+    bool was_sent = false;
+    ReceiptRef ref;
+    std::uint8_t chunk = 0;
+    std::uint8_t position = 0;
+    std::uint8_t message = 0;
+};
 
 struct Participant {
     Life life = Life::absent;
@@ -143,6 +214,9 @@ struct Participant {
     HeaderWord header;              // as it was read
     FlagWord flag;                  // as it was read
     SweepWord victim;               // who is swept
+    ReceiptRef ref;                 // as it was read in a note
+    Outcome found = Outcome::none;  // what is to be told
+    Ticket ticket;                  // of the message that it asked a receipt for
     std::array<bool, kMaxChunks> is_listed{};
     std::array<HeaderWord, kMaxChunks> listed;
 };
@@ -160,17 +234,26 @@ struct Newcomer {
 
 // ---- What an outside observer remembers, to judge ------------------------------------------
 
+// Where a message ended, or is for now.
+enum class Fate : std::uint8_t { none, delivered, acked, letter, taken_back };
+
 struct MessageStory {
     bool was_sent = false;
     bool was_settled = false;   // plain: delivered; acknowledged: acked or dead-lettered
     bool was_put_back = false;  // redelivered after a death or a nack: no longer in order
     std::uint8_t deliveries = 0;
+    Outcome told = Outcome::none;  // with receipts: what its sender learned
+    Fate fate = Fate::none;
+    std::uint8_t taker = kNobody;  // the last receiver that it was delivered to
+    bool taker_died = false;
 };
 
 struct PoolState {
     std::array<SlotWord, kMaxSlots> slots;
     std::array<HeaderWord, kMaxChunks> headers;
     std::array<std::uint8_t, kMaxChunks> payloads;  // which message a chunk carries
+    std::array<ReceiptRef, kMaxChunks> notes;
+    std::array<ReceiptWords, kMaxReceipts> receipts;
     std::uint8_t head = 0;
     std::uint8_t tail = 0;
     std::uint8_t hints = 0;  // the bitmap: one bit per chunk

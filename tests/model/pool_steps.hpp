@@ -5,6 +5,7 @@
 // line that follows. A crash or a freeze can come between any two of them.
 //   pool_send.cpp     send, and the help that it gives to a stopped receiver
 //   pool_receive.cpp  receive, dead letters, and the end of a loan
+//   pool_receipts.cpp what is told to a sender that asked, and withdrawal
 //   pool_recover.cpp  recovery of a dead participant, attach and detach
 //   pool_words.cpp    the changes of slot words and headers that they share
 #pragma once
@@ -33,6 +34,8 @@ public:
     bool end_loan(int chunk);  // abandon, release or ack
     bool nack(int chunk);
     bool begin_drain(int chunk);
+    bool begin_settle();
+    bool begin_withdraw();
 
     [[nodiscard]] const char* fault() const noexcept { return fault_; }
 
@@ -76,6 +79,31 @@ private:
     void drain_free_header();
     void give_hint();
     void nack_raise();
+    // receipts
+    void ask_claim_receipt();
+    void ask_store_pending();
+    void ask_write_note();
+    void settle_read_outcome();
+    void settle_read_slot();
+    void settle_look_again();
+    void settle_read_header();
+    void settle_read_note();
+    void settle_reread_header();
+    void settle_told_again();
+    void settle_resolve();
+    void withdraw_read_slot();
+    void withdraw_take();
+    void withdraw_resolve();
+    void withdraw_free();
+    void withdraw_read_header();
+    void withdraw_read_note();
+    void withdraw_claim_header();
+    void tell_read_note();
+    void tell_resolve();
+    void finish_read_note();
+    void finish_done();
+    void finish_resolve();
+    void finish_free();
     // recover, attach
     void sweep_announce();
     void sweep_recheck();
@@ -86,6 +114,11 @@ private:
     void sweep_hint_passed();
     void sweep_scan_slot();
     void sweep_settle_header();
+    void sweep_tell_read_note();
+    void sweep_tell_reread_header();
+    void sweep_tell_resolve();
+    void sweep_free_header();
+    void sweep_receipt();
     void sweep_give_hint();
     void sweep_raise();
     void sweep_give_index_back();
@@ -101,12 +134,27 @@ private:
     bool adopt(const SlotWord& taken);
     void raise();
     void take_hint(int chunk);
-    bool put_back(int chunk, const HeaderWord& seen);
+    bool put_back(int chunk, const HeaderWord& seen, bool died = false);
     void finish() { my_.pc = Pc::idle; }
+    bool resolve(const ReceiptRef& ref, Outcome outcome);
+    void close_ticket();
+    void free_chunk(int chunk);
+    [[nodiscard]] Outcome outcome_of(const HeaderWord& header) const;
+    [[nodiscard]] bool tells_at_take() const noexcept {
+        return config_.receipts > 0 && (!config_.ack || config_.at_take);
+    }
+    [[nodiscard]] SlotWord& ticket_slot() { return slot_at(my_.ticket.position); }
+    [[nodiscard]] bool still_holds_ticket(const SlotWord& word) const noexcept {
+        return word.kind != SlotKind::empty && word.chunk == my_.ticket.chunk &&
+               word.lap == lap_of(my_.ticket.position);
+    }
+    // A sender helps, or takes, for its ticket once it has sent: it sends nothing else meanwhile.
+    void after_help() { my_.pc = my_.ticket.was_sent ? Pc::settle_look_again : Pc::send_read_tail; }
 
     // What the observer notes.
     void note_delivery(int chunk, int receiver);
-    void note_settled(int chunk);
+    void note_settled(int chunk, Fate fate = Fate::letter);
+    void note_told(int message, Outcome outcome);
 
     [[nodiscard]] bool broken(Mutant mutant) const noexcept { return config_.mutant == mutant; }
     [[nodiscard]] int slot_of(int position) const noexcept { return position % config_.slots; }

@@ -18,6 +18,7 @@ bool PoolStep::swap_header(int chunk, const HeaderWord& seen, HeaderWord next) {
     if (word != seen) return false;
     next.epoch = byte(seen.epoch + 1);
     word = next;
+    if (next.state == ChunkState::free) state_.notes[at(chunk)] = {};  // nobody's, so never read
     return true;
 }
 
@@ -52,17 +53,19 @@ void PoolStep::raise() {
 }
 
 // The redelivery of a lease: {REDELIVER, count + 1}, or DEAD_LETTER past k.
-bool PoolStep::put_back(int chunk, const HeaderWord& seen) {
+bool PoolStep::put_back(int chunk, const HeaderWord& seen, bool died) {
     HeaderWord next = seen;
     next.owner = 0;
     next.takes = 0;
     if (!broken(Mutant::count_not_kept) && next.count < kNever) ++next.count;
     next.state = next.count > config_.k ? ChunkState::dead_letter : ChunkState::redeliver;
+    if (next.state == ChunkState::dead_letter && died) next.owner = 1;  // a letter's word says why
     if (!swap_header(chunk, seen, next)) return false;
     if (next.state == ChunkState::dead_letter) {
         note_settled(chunk);
     } else if (state_.payloads[at(chunk)] != kUnwritten) {
         state_.stories[state_.payloads[at(chunk)]].was_put_back = true;
+        state_.stories[state_.payloads[at(chunk)]].fate = Fate::none;
     }
     return true;
 }
@@ -77,6 +80,18 @@ void PoolStep::note_delivery(int chunk, int receiver) {
     }
     MessageStory& story = state_.stories[at(message)];
     if (story.was_settled) fault_ = "a message was delivered again after it was settled";
+    const int sender = message / config_.messages;
+    if (config_.receipts > 0 && receiver == sender) {  // it took it back
+        story.fate = Fate::taken_back;
+        if (!config_.ack) story.was_settled = true;
+        return;
+    }
+    if (story.told == Outcome::withdrawn && state_.participants[at(sender)].life != Life::dead) {
+        fault_ = "a message was delivered after its sender learned that it is withdrawn";
+    }
+    if (!config_.ack) story.fate = Fate::delivered;
+    story.taker = byte(receiver);
+    story.taker_died = state_.participants[at(receiver)].life == Life::dead;
     if (!config_.ack) story.was_settled = true;
     if (config_.ack && config_.k != kNever && ++story.deliveries > config_.k + 1) {
         fault_ = "a message was delivered past its limit";
@@ -89,7 +104,7 @@ void PoolStep::note_delivery(int chunk, int receiver) {
     newest = order;
 }
 
-void PoolStep::note_settled(int chunk) {
+void PoolStep::note_settled(int chunk, Fate fate) {
     const int message = state_.payloads[at(chunk)];
     if (message == kUnwritten) {
         fault_ = "a payload was settled that nobody had written";
@@ -97,6 +112,33 @@ void PoolStep::note_settled(int chunk) {
     }
     if (state_.stories[at(message)].was_settled) fault_ = "a message was settled twice";
     state_.stories[at(message)].was_settled = true;
+    state_.stories[at(message)].fate = fate;
+}
+
+// What a sender learns must be what happened, and once.
+void PoolStep::note_told(int message, Outcome outcome) {
+    MessageStory& story = state_.stories[at(message)];
+    if (story.told != Outcome::none) fault_ = "a receipt ended twice";
+    story.told = outcome;
+    const bool was_delivered = story.taker != kNobody;
+    bool is_true = false;
+    switch (outcome) {
+        case Outcome::taken:
+            is_true = config_.ack ? was_delivered : story.fate == Fate::delivered;
+            break;
+        case Outcome::acked: is_true = story.fate == Fate::acked; break;
+        case Outcome::withdrawn: is_true = story.fate == Fate::taken_back; break;
+        case Outcome::receiver_died:
+            is_true = was_delivered && story.taker_died &&
+                      story.fate == (config_.ack ? Fate::letter : Fate::delivered);
+            break;
+        case Outcome::dead_letter: is_true = story.fate == Fate::letter; break;
+        case Outcome::none:
+        case Outcome::pending: break;
+    }
+    const Life sender = state_.participants[at(message / config_.messages)].life;
+    if (sender == Life::dead || is_true) return;  // the dead learn nothing
+    fault_ = "a receipt told what did not happen";
 }
 
 }  // namespace stoa::model
