@@ -58,6 +58,7 @@ enum class Mutant : std::uint8_t {
     withdraw_stores,
     withdraw_from_slot_only,
     withdrawn_told_first,
+    withdraw_after_end,
     receipts_not_swept,
 };
 

@@ -74,41 +74,40 @@ struct Remembers {
     bool found = false;
 };
 
-constexpr Remembers remembers(Pc pc) noexcept {
+constexpr Remembers remembers_of_receipts(Pc pc) noexcept {
     switch (pc) {
-        case Pc::idle:
-        case Pc::attach_clear_sweeping:
-        case Pc::attach_publish:
-        case Pc::settle_read_outcome:
-        case Pc::settle_read_slot:
-        case Pc::settle_look_again:
-        case Pc::settle_read_header:
-        case Pc::settle_told_again:
-        case Pc::withdraw_read_slot:
-        case Pc::withdraw_resolve:
-        case Pc::withdraw_free:
-        case Pc::withdraw_read_header:
-        case Pc::receive_read_head:
-        case Pc::nack_raise: return {};
-        case Pc::loan_header:
-        case Pc::loan_clear_hint:
-        case Pc::give_hint:
         case Pc::ask_claim_receipt:
         case Pc::ask_store_pending:
         case Pc::ask_write_note:
         case Pc::tell_read_note:
         case Pc::finish_read_note:
-        case Pc::finish_free:
-        case Pc::send_read_tail: return {.chunk = true};
+        case Pc::finish_free: return {.chunk = true};
+        case Pc::tell_resolve:
+        case Pc::finish_done:
+        case Pc::finish_resolve: return {.chunk = true, .ref = true};
         case Pc::settle_read_note:
         case Pc::withdraw_read_note:
+        case Pc::withdraw_read_outcome:
         case Pc::withdraw_claim_header: return {.header = true};
         case Pc::settle_reread_header: return {.header = true, .ref = true};
         case Pc::settle_resolve: return {.found = true};
         case Pc::withdraw_take: return {.position = true, .slot = true};
-        case Pc::tell_resolve:
-        case Pc::finish_done:
-        case Pc::finish_resolve: return {.chunk = true, .ref = true};
+        default: return {};
+    }
+}
+
+constexpr Remembers remembers(Pc pc) noexcept {
+    if (pc >= Pc::ask_claim_receipt && pc <= Pc::finish_free) return remembers_of_receipts(pc);
+    switch (pc) {
+        case Pc::idle:
+        case Pc::attach_clear_sweeping:
+        case Pc::attach_publish:
+        case Pc::receive_read_head:
+        case Pc::nack_raise: return {};
+        case Pc::loan_header:
+        case Pc::loan_clear_hint:
+        case Pc::give_hint:
+        case Pc::send_read_tail: return {.chunk = true};
         case Pc::send_read_slot:
         case Pc::send_pass_tail:
         case Pc::send_advance_tail: return {.position = true, .chunk = true};
@@ -155,8 +154,8 @@ constexpr Remembers remembers(Pc pc) noexcept {
         case Pc::sweep_tell_reread_header:
         case Pc::sweep_tell_resolve:
             return {.index = true, .victim = true, .listed = true, .ref = true};
+        default: return {};
     }
-    return {};
 }
 
 // The chunk whose header an operation remembers.
@@ -168,6 +167,7 @@ constexpr std::size_t seen_chunk(const Participant& my) noexcept {
         case Pc::settle_read_note:
         case Pc::settle_reread_header:
         case Pc::withdraw_read_note:
+        case Pc::withdraw_read_outcome:
         case Pc::withdraw_claim_header: return my.ticket.chunk;
         default: return my.slot.chunk;
     }

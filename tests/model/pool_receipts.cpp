@@ -219,7 +219,14 @@ void PoolStep::withdraw_read_header() {
 
 void PoolStep::withdraw_read_note() {
     const bool is_mine = state_.notes[my_.ticket.chunk] == my_.ticket.ref;
-    my_.pc = is_mine ? Pc::withdraw_claim_header : Pc::idle;
+    my_.pc = is_mine ? Pc::withdraw_read_outcome : Pc::idle;
+}
+
+// Its receipt ended with the take: it is not to be withdrawn after that.
+void PoolStep::withdraw_read_outcome() {
+    const Outcome told = state_.receipts[my_.ticket.ref.receipt].outcome;
+    const bool is_open = told == Outcome::pending || broken(Mutant::withdraw_after_end);
+    my_.pc = is_open ? Pc::withdraw_claim_header : Pc::idle;
 }
 
 // CAS the header that was read: so the note was of this message.

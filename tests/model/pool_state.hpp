@@ -156,6 +156,7 @@ enum class Pc : std::uint8_t {
     withdraw_free,
     withdraw_read_header,
     withdraw_read_note,
+    withdraw_read_outcome,
     withdraw_claim_header,
     // a receiver tells that it took or acked
     tell_read_note,

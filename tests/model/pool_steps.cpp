@@ -12,7 +12,7 @@ struct PoolStep::Line {
     void (PoolStep::*access)();
 };
 
-const PoolStep::Line& PoolStep::line_of(Pc pc) {
+struct PoolStep::Table {
     static constexpr std::array kLines{
         Line{Pc::idle, "idle", &PoolStep::idle},
         Line{Pc::attach_clear_sweeping, "attach_clear_sweeping", &PoolStep::attach_clear_sweeping},
@@ -67,6 +67,7 @@ const PoolStep::Line& PoolStep::line_of(Pc pc) {
         Line{Pc::withdraw_free, "withdraw_free", &PoolStep::withdraw_free},
         Line{Pc::withdraw_read_header, "withdraw_read_header", &PoolStep::withdraw_read_header},
         Line{Pc::withdraw_read_note, "withdraw_read_note", &PoolStep::withdraw_read_note},
+        Line{Pc::withdraw_read_outcome, "withdraw_read_outcome", &PoolStep::withdraw_read_outcome},
         Line{Pc::withdraw_claim_header, "withdraw_claim_header", &PoolStep::withdraw_claim_header},
         Line{Pc::tell_read_note, "tell_read_note", &PoolStep::tell_read_note},
         Line{Pc::tell_resolve, "tell_resolve", &PoolStep::tell_resolve},
@@ -94,6 +95,10 @@ const PoolStep::Line& PoolStep::line_of(Pc pc) {
         Line{Pc::sweep_give_index_back, "sweep_give_index_back", &PoolStep::sweep_give_index_back},
         Line{Pc::sweep_clear_word, "sweep_clear_word", &PoolStep::sweep_clear_word},
     };
+};
+
+const PoolStep::Line& PoolStep::line_of(Pc pc) {
+    constexpr auto& kLines = Table::kLines;
     static_assert(
         [] {
             for (std::size_t i = 0; i < kLines.size(); ++i) {

@@ -41,6 +41,7 @@ public:
 
 private:
     struct Line;
+    struct Table;
     static const Line& line_of(Pc pc);
     void idle();
 
@@ -97,6 +98,7 @@ private:
     void withdraw_free();
     void withdraw_read_header();
     void withdraw_read_note();
+    void withdraw_read_outcome();
     void withdraw_claim_header();
     void tell_read_note();
     void tell_resolve();

@@ -83,6 +83,7 @@ void PoolStep::note_delivery(int chunk, int receiver) {
     const int sender = message / config_.messages;
     if (config_.receipts > 0 && receiver == sender) {  // it took it back
         story.fate = Fate::taken_back;
+        if (story.told != Outcome::none) fault_ = "a message was withdrawn after its receipt ended";
         if (!config_.ack) story.was_settled = true;
         return;
     }
