@@ -67,7 +67,7 @@ bool PoolEngine::arrived(const PoolLoan& loan) noexcept {
     if (expires_ns != 0 && !loan.redriven && sys::steady_ns() >= expires_ns) {
         ring_.count_expired();
         ring_.note_return(loan.chunk, Cause::expired, 0, {}, "its time to live was over");
-        const bool kept = policy_.keep_expired && ring_.bury_loan(loan);
+        const bool kept = policy_.keep_expired && ring_.bury_loan(loan, Cause::expired);
         if (asked) tell(ref, Outcome::expired);
         if (!kept) release(loan);
         return false;
@@ -258,7 +258,8 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
         if (expires_ns != 0) {
             const std::uint64_t now_ns = sys::steady_ns();
             const std::uint64_t left_ns = expires_ns > now_ns ? expires_ns - now_ns : 0;
-            longest = std::min(longest, std::chrono::nanoseconds{left_ns + 1});
+            // Over, and yet not withdrawn: a receiver has it, and may have it for long.
+            if (left_ns > 0) longest = std::min(longest, std::chrono::nanoseconds{left_ns + 1});
         }
         if (waiting_ == Waiting::spin) {
             for (int i = 0; i < kAdaptiveSpins && !ended(); ++i) cpu_pause();

@@ -298,6 +298,18 @@ TEST_F(MailboxPolicy, AWithdrawnMessageIsReceivedByNobody) {
     EXPECT_EQ(facts().free_chunks, box.plan().pool.chunk_count);
 }
 
+TEST_F(MailboxPolicy, AMessageThatWasGivenBackCanBeWithdrawn) {
+    RawMailbox box = create({.acknowledged = true});
+    Receipt receipt = box.send_with_receipt("1").value();
+    Result<RawMessage> message = box.try_receive();
+    ASSERT_TRUE(message);
+    EXPECT_EQ(receipt.withdraw().value().outcome, Outcome::pending);  // somebody has it
+    ASSERT_TRUE(message->nack());
+    EXPECT_EQ(receipt.withdraw().value().outcome, Outcome::withdrawn);
+    EXPECT_EQ(next(box, 1), "empty");
+    EXPECT_EQ(facts().withdrawn, 1U);
+}
+
 TEST_F(MailboxPolicy, AReceiptSaysThatTheReceiverDiedBeforeItSaidAnything) {
     RawMailbox out = create({.role = Role::sends});
     Receipt receipt = out.send_with_receipt("x").value();
@@ -420,7 +432,9 @@ TEST_F(MailboxPolicy, AMessageGivenBackTooOftenBecomesADeadLetterWithItsHistory)
     Receipt receipt = box.send_with_receipt("poison").value();
     for (int i = 0; i < 2; ++i) ASSERT_TRUE(box.receive().value().nack("it is bad"));
     EXPECT_EQ(next(box), "empty");
-    EXPECT_EQ(receipt.wait().value().outcome, Outcome::dead_letter);
+    const Answer answer = receipt.wait().value();
+    EXPECT_EQ(answer.outcome, Outcome::dead_letter);
+    EXPECT_EQ(answer.pid, 0U);  // nobody took it for good
     {
         RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::receives}).value();
         Result<RawMessage> letter = letters.receive();

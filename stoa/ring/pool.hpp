@@ -119,8 +119,9 @@ public:
     // sleeps on the receipt of `ref`.
     bool finish(const PoolLoan& loan, const ReceiptRef& ref, std::uint32_t pid,
                 bool& wake) noexcept;
-    // Keeps a message that this endpoint took as a dead letter, if the quota allows; else frees it.
-    bool bury_loan(const PoolLoan& loan) noexcept;
+    // Keeps a message that this endpoint took as a dead letter. False: the quota does not allow it,
+    // or it is not this endpoint's loan; nothing was changed.
+    bool bury_loan(const PoolLoan& loan, Cause cause) noexcept;
 
     // Nothing is sent any more once what waits is taken: seals each queue that is empty. True: all
     // are sealed now.
@@ -224,7 +225,10 @@ private:
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;
     [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket,
                                            std::uint32_t& who) const noexcept;
-    [[nodiscard]] Outcome outcome_when_buried(std::uint32_t chunk) const noexcept;
+    [[nodiscard]] bool take_back(std::uint32_t me, const PoolTicket& ticket,
+                                 PoolLoan& loan) noexcept;
+    [[nodiscard]] bool take_back_marked(std::uint32_t me, const PoolTicket& ticket,
+                                        PoolLoan& loan) noexcept;
     void note_death(std::uint32_t chunk, const PoolDead& dead) noexcept;
     void tell_before_freeing(std::uint32_t chunk, std::uint64_t seen,
                              const PoolDead& dead) noexcept;

@@ -13,6 +13,7 @@
 //   plain, rendezvous   R3 the message is delivered    O1 outcome = taken      R4 chunk = FREE
 //   acknowledged        A1 chunk = DONE(me): acked     O1 outcome = acked      A2 chunk = FREE
 //   withdrawn           W1 slot FULL -> TAKEN(sender)  W2 as a take            O1, R4
+//                       W1 chunk REDELIVER -> BORROWED(sender)                 O1, R4
 // Death: between the first step and O1 the chunk still names the dead one and its note the receipt:
 // recover() does O1 (DONE: acked; else receiver_died) before it frees the chunk. A receiver that
 // stopped there leaves the same: the waiting sender reads the chunk word and does O1 for it.
@@ -20,6 +21,8 @@
 // a later lender writes it.
 namespace stoa {
 namespace {
+
+constexpr std::uint32_t kNobody = UINT32_MAX;  // no endpoint
 
 template <std::size_t kWords>
 void store_text(Atomic<std::uint64_t> (&words)[kWords], std::string_view text) noexcept {
@@ -175,22 +178,17 @@ Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint32_t& who)
             return geometry_.acknowledged && !ticket.ref.at_take ? Outcome::pending
                                                                  : Outcome::taken;
         case ChunkState::done: return Outcome::acked;
-        case ChunkState::dead_letter: return outcome_when_buried(ticket.chunk);
+        case ChunkState::dead_letter: {
+            const auto cause = static_cast<Cause>(now.owner);
+            who = kNobody;
+            if (cause == Cause::receiver_died) return Outcome::receiver_died;
+            return cause == Cause::expired ? Outcome::expired : Outcome::dead_letter;
+        }
         case ChunkState::free: return Outcome::none;
         case ChunkState::loaned:
         case ChunkState::redeliver: return Outcome::pending;
     }
     return Outcome::pending;
-}
-
-Outcome PoolRing::outcome_when_buried(std::uint32_t index) const noexcept {
-    switch (static_cast<Cause>(note(index).cause.load(kRelaxed))) {
-        case Cause::receiver_died: return Outcome::receiver_died;
-        case Cause::expired: return Outcome::expired;
-        case Cause::returned:
-        case Cause::none: break;
-    }
-    return Outcome::dead_letter;
 }
 
 OutcomeWord PoolRing::settle(const PoolTicket& ticket,
@@ -203,11 +201,17 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
     if (now.outcome != Outcome::pending) return now;
     const std::uint32_t index = first_slot(ticket.level) + ticket.at.index;
     const std::uint64_t seen = slot(index).load(kSeqCst);
+    const auto lies_in = [&](const Slot& there) {
+        return there.kind != SlotKind::empty && there.lap == ticket.at.lap &&
+               there.chunk == ticket.chunk;
+    };
     const Slot there = codec_.unpack(seen);
-    if (there.lap == ticket.at.lap && there.chunk == ticket.chunk &&
-        there.kind != SlotKind::empty) {
+    if (lies_in(there)) {
         if (there.kind != SlotKind::taken) return now;  // it waits
         static_cast<void>(help_taken(index, seen));     // a receiver stopped, or is at it
+        // Still there: its taker died, and whoever recovers put it back before we could help. The
+        // chunk names the dead one all the same.
+        if (lies_in(codec_.unpack(slot(index).load(kSeqCst)))) return now;
     }
     std::uint32_t who = 0;
     const Outcome found = outcome_in_chunk(ticket, who);
@@ -220,12 +224,18 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
         }
         return told();
     }
-    static_cast<void>(resolve(ticket.ref, found, pid_of(context, who)));
+    std::uint32_t pid = 0;
+    if (who != kNobody) {
+        pid = pid_of(context, who);
+    } else if (found == Outcome::receiver_died) {
+        pid = note(ticket.chunk).last_pid.load(kRelaxed);
+    }
+    static_cast<void>(resolve(ticket.ref, found, pid));
     return told();
 }
 
-bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
-                        PoolLoan* keep) noexcept {
+// Of its slot, as a receiver would.
+bool PoolRing::take_back(std::uint32_t me, const PoolTicket& ticket, PoolLoan& loan) noexcept {
     const std::uint32_t index = first_slot(ticket.level) + ticket.at.index;
     std::uint64_t seen = slot(index).load(kSeqCst);
     Slot there = codec_.unpack(seen);
@@ -238,8 +248,33 @@ bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outc
     const std::uint64_t taken = codec_.pack(there);
     if (!slot(index).compare_exchange_strong(seen, taken, kSeqCst)) return false;  // W1
     STOA_CRASH_POINT("pool.withdraw.taken");
+    return finish_take(me, index, taken, loan) == PoolStatus::ok;  // W2
+}
+
+// Acknowledged mode: it was given back, lies in no slot and waits in its chunk word. Of a chunk
+// whose word did not change meanwhile, the note is of that message and its receipt has not ended.
+bool PoolRing::take_back_marked(std::uint32_t me, const PoolTicket& ticket,
+                                PoolLoan& loan) noexcept {
+    Atomic<std::uint64_t>& word = chunk(ticket.chunk).word;
+    std::uint64_t seen = word.load(kSeqCst);
+    ChunkWord now = unpack_chunk(seen);
+    if (now.state != ChunkState::redeliver) return false;
+    if (note(ticket.chunk).receipt.load(kSeqCst) != ticket.ref.word()) return false;
+    const std::uint64_t told = receipts_[ticket.ref.index].outcome.load(kSeqCst);
+    if (OutcomeWord::of(told).outcome != Outcome::pending) return false;
+    now.epoch += 1;
+    now.owner = me;
+    now.state = ChunkState::borrowed;
+    if (!word.compare_exchange_strong(seen, pack(now), kSeqCst)) return false;  // W1
+    STOA_CRASH_POINT("pool.withdraw.claimed");
+    fill(loan, ticket.chunk, pack(now));
+    return true;
+}
+
+bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
+                        PoolLoan* keep) noexcept {
     PoolLoan loan;
-    if (finish_take(me, index, taken, loan) != PoolStatus::ok) return false;  // W2
+    if (!take_back(me, ticket, loan) && !take_back_marked(me, ticket, loan)) return false;
     static_cast<void>(resolve(ticket.ref, outcome, 0));
     if (outcome == Outcome::withdrawn) layout_->withdrawn.fetch_add(1, kRelaxed);
     if (keep == nullptr) return release(loan);
@@ -261,12 +296,15 @@ std::uint64_t PoolRing::dead_letters() const noexcept {
     return count;
 }
 
-bool PoolRing::bury_loan(const PoolLoan& loan) noexcept {
+bool PoolRing::bury_loan(const PoolLoan& loan, Cause cause) noexcept {
     Atomic<std::uint64_t>& word = chunk(loan.chunk).word;
     if (word.load(kRelaxed) != loan.word) return false;
     if (dead_letters() >= geometry_.dead_letter_quota) return false;
     ChunkWord now = unpack_chunk(loan.word);
-    now = {.epoch = now.epoch + 1, .count = now.count, .state = ChunkState::dead_letter};
+    now = {.epoch = now.epoch + 1,
+           .owner = static_cast<std::uint32_t>(cause),
+           .count = now.count,
+           .state = ChunkState::dead_letter};
     word.store(pack(now), kSeqCst);
     STOA_CRASH_POINT("pool.bury_loan.done");
     return true;

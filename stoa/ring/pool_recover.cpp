@@ -47,6 +47,10 @@ void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen, const PoolDea
                           ? ChunkState::dead_letter
                           : ChunkState::redeliver;
         after.takes = now.takes == kRedriven ? kRedriven : 0;
+        if (after.state == ChunkState::dead_letter) {  // its word says why, in place of an owner
+            const Cause cause = dead != nullptr ? Cause::receiver_died : Cause::returned;
+            after.owner = static_cast<std::uint32_t>(cause);
+        }
         if (dead != nullptr) note_death(index, *dead);
     } else if (dead != nullptr) {
         tell_before_freeing(index, seen, *dead);

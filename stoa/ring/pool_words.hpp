@@ -83,7 +83,7 @@ inline constexpr std::uint64_t kEpochMask = (1ULL << 33U) - 1;
 
 struct ChunkWord {
     std::uint64_t epoch = 0;  // every transition makes a new one; 33 bits
-    std::uint32_t owner = 0;
+    std::uint32_t owner = 0;  // of a dead letter: the Cause, why it became one
     std::uint32_t takes = 0;  // of the slot word that it was adopted for, or kRedriven
     std::uint32_t count = 0;  // deliveries that ended without ack; stays at 255
     ChunkState state = ChunkState::free;
