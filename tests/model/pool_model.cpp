@@ -151,8 +151,11 @@ void PoolModel::crash_and_freeze(const PoolState& state, int who, Moves<PoolStat
         PoolState& next = out.draft(state);
         next.participants[at(who)] = Participant{};
         next.participants[at(who)].life = Life::dead;
-        for (MessageStory& story : next.stories) {
+        for (std::size_t i = 0; i < next.stories.size(); ++i) {
+            MessageStory& story = next.stories[i];
             if (story.taker == who) story.taker_died = true;
+            const bool sends = my.role == Role::sender && my.end_message > i;
+            if (sends && i + at(config_.messages) >= my.end_message) story.sender_died = true;
         }
         ++next.crashes;
         out.take_environment(who, "DIES");

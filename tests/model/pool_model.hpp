@@ -327,6 +327,7 @@ void PoolModel::visit_story(PoolState& state, Bits& bits) const {
             bits(story.fate, 3);
             bits(story.taker, 3);
             bits(story.taker_died, 1);
+            bits(story.sender_died, 1);
         }
         if (story.was_settled) continue;
         bits(story.was_put_back, 1);

@@ -247,6 +247,7 @@ struct MessageStory {
     Fate fate = Fate::none;
     std::uint8_t taker = kNobody;  // the last receiver that it was delivered to
     bool taker_died = false;
+    bool sender_died = false;  // the dead learn nothing
 };
 
 struct PoolState {

@@ -81,13 +81,13 @@ void PoolStep::note_delivery(int chunk, int receiver) {
     MessageStory& story = state_.stories[at(message)];
     if (story.was_settled) fault_ = "a message was delivered again after it was settled";
     const int sender = message / config_.messages;
-    if (config_.receipts > 0 && receiver == sender) {  // it took it back
+    if (config_.receipts > 0 && receiver == sender && !story.sender_died) {  // it took it back
         story.fate = Fate::taken_back;
         if (story.told != Outcome::none) fault_ = "a message was withdrawn after its receipt ended";
         if (!config_.ack) story.was_settled = true;
         return;
     }
-    if (story.told == Outcome::withdrawn && state_.participants[at(sender)].life != Life::dead) {
+    if (story.told == Outcome::withdrawn && !story.sender_died) {
         fault_ = "a message was delivered after its sender learned that it is withdrawn";
     }
     if (!config_.ack) story.fate = Fate::delivered;
@@ -137,9 +137,7 @@ void PoolStep::note_told(int message, Outcome outcome) {
         case Outcome::none:
         case Outcome::pending: break;
     }
-    const Life sender = state_.participants[at(message / config_.messages)].life;
-    if (sender == Life::dead || is_true) return;  // the dead learn nothing
-    fault_ = "a receipt told what did not happen";
+    if (!is_true && !story.sender_died) fault_ = "a receipt told what did not happen";
 }
 
 }  // namespace stoa::model
