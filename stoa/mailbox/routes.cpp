@@ -308,9 +308,12 @@ bool Routes::all_drained() {
         if (at_.plan_.pool_count == 0) break;
         const Result<PoolEngine*> pool = at_.attach_pool(i);
         if (!pool || *pool == nullptr) continue;
-        const PoolRing& ring = (*pool)->ring();
-        if (ring.has_messages()) return false;
-        if (at_.plan_.acknowledged && ring.anything_lent_to_others(at_.index_)) return false;
+        PoolRing& ring = (*pool)->ring();
+        if (!ring.seal()) return false;  // or a send that began before the close ends behind us
+        if (ring.may_come_back(at_.index_)) {
+            if (seat(i) == 0) at_.layout_->orphans.fetch_or(1ULL << i, kSeqCst);
+            return false;
+        }
     }
     const std::uint32_t lanes =
         std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);

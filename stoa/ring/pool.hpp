@@ -126,6 +126,9 @@ public:
     // Nothing is sent any more once what waits is taken: seals each queue that is empty. True: all
     // are sealed now.
     bool seal() noexcept;
+    // Sealed: whether something may yet be delivered to `me`: what was given back, or in acknowledged
+    // mode the leases of others. False once means never again, but for dead letters.
+    [[nodiscard]] bool may_come_back(std::uint32_t me) noexcept;
 
     // Brings back what endpoint `dead` held. The caller has proven its death and announced the
     // sweep (life/participants.hpp), so that its index is not reused meanwhile.
@@ -175,7 +178,6 @@ public:
     }
     [[nodiscard]] bool seems_empty() const noexcept;     // a hint for waiting: take() decides
     [[nodiscard]] std::uint64_t depth() const noexcept;  // of the queues, cheaply; a hint
-    [[nodiscard]] bool anything_lent_to_others(std::uint32_t me) const noexcept;
     [[nodiscard]] PoolCounts counts() const noexcept;
     // Copies the message that waits `skip` places behind the next one, without taking it: what it
     // had when it was looked at. Errors: empty, corrupt
@@ -216,10 +218,9 @@ private:
     [[nodiscard]] std::uint64_t all_levels() const noexcept {
         return (1ULL << geometry_.level_count) - 1;
     }
-    [[nodiscard]] std::uint64_t depth_of(std::uint64_t levels) const noexcept;
     [[nodiscard]] std::uint32_t best_level(std::uint64_t levels,
                                            std::uint64_t now_ns) const noexcept;
-    [[nodiscard]] bool all_full(std::uint32_t level) noexcept;
+    [[nodiscard]] bool all_full() noexcept;
     void move_head_on(std::uint32_t level) noexcept;
     void lower(std::uint32_t level) noexcept;
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;

@@ -343,12 +343,4 @@ std::uint64_t PoolRing::redrive(std::uint64_t most) noexcept {
     return done;
 }
 
-bool PoolRing::anything_lent_to_others(std::uint32_t me) const noexcept {
-    for (std::uint32_t i = 0; i < geometry_.chunk_count; ++i) {
-        const ChunkWord now = unpack_chunk(chunk(i).word.load(kSeqCst));
-        if (now.state == ChunkState::borrowed && now.owner != me) return true;
-    }
-    return false;
-}
-
 }  // namespace stoa
