@@ -99,7 +99,8 @@ Result<std::unique_ptr<Attachment>> Attachment::open(std::string_view name,
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
-    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting,
+                 options.stand_by);
 }
 
 // As a participant without a role, so that it is in nobody's way.
@@ -130,13 +131,15 @@ Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenO
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
-    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting,
+                 options.stand_by);
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan plan, Role role,
-                                                      Waiting waiting) {
+                                                      Waiting waiting, bool stands_by) {
     std::unique_ptr<Attachment> entered{
         new Attachment{std::move(region), std::move(plan), role, waiting}};
+    entered->stands_by_ = stands_by;
     if (Result<void> joined = entered->join(); !joined) return std::unexpected(joined.error());
     return entered;
 }
@@ -180,71 +183,6 @@ Result<void> Attachment::join() {
 
 std::uint64_t Attachment::holder_word() const noexcept {
     return holder_of(index_, unpack_place(record_->word.load(kRelaxed)).incarnation);
-}
-
-// False: somebody else holds it.
-bool Attachment::take_seat(Atomic<std::uint64_t>& seat) noexcept {
-    std::uint64_t nobody = 0;
-    return seat.compare_exchange_strong(nobody, holder_word(), kSeqCst);
-}
-
-// Whether the holder of that seat does one thing only, and the same as we: what the one sends the
-// other never reads.
-bool Attachment::faces_its_like(std::uint32_t seat) const noexcept {
-    const std::uint64_t holder = station(seat).seat.load(kSeqCst);
-    const auto index = static_cast<std::uint32_t>(holder) - 1;
-    if (role_ == Role::both || holder == 0 || index >= region_.participants().places())
-        return false;
-    const ParticipantRecord& other = region_.participants().record(index);
-    return other.role.load(kRelaxed) == static_cast<std::uint32_t>(role_);
-}
-
-Result<void> Attachment::take_pair_seat() {
-    // One that only receives sits opposite to one that only sends, also when they come and go.
-    const std::uint32_t first = role_ == Role::receives ? 1 : 0;
-    for (const std::uint32_t seat : {first, 1 - first}) {
-        if (seat != first && faces_its_like(first)) {
-            return fail(Errc::in_use, "open (two that only send, or only receive, are no pair)");
-        }
-        if (!take_seat(station(seat).seat)) continue;
-        seat_ = seat;
-        record_->seat.store(seat, kRelaxed);
-        return {};
-    }
-    return fail(Errc::in_use, "open (a pair has two)");
-}
-
-Result<void> Attachment::take_roles() {
-    if (role_ == Role::none) return {};
-    if (plan_.sharing == Sharing::pair) return take_pair_seat();
-    if (plan_.routed()) return has(role_, Role::receives) ? take_station() : Result<void>{};
-    if (plan_.sharing == Sharing::single_receiver && has(role_, Role::receives)) {
-        if (!take_seat(station(0).seat)) {
-            // A handle that may do both goes on as a sender; one that only receives is refused.
-            if (role_ == Role::receives) return fail(Errc::in_use, "open (single receiver)");
-            role_ = Role::sends;
-            record_->role.store(static_cast<std::uint32_t>(role_), kRelaxed);
-        }
-    }
-    return {};
-}
-
-// A place for one more receiver, with what may still wait there.
-Result<void> Attachment::take_station() {
-    for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
-        if (!take_seat(station(i).seat)) continue;
-        STOA_CRASH_POINT("mailbox.station.taken");
-        seat_ = i;
-        record_->seat.store(i, kRelaxed);
-        std::uint32_t open = layout_->stations_open.load(kSeqCst);
-        while (open <= i && !layout_->stations_open.compare_exchange_weak(open, i + 1, kSeqCst)) {
-        }
-        if (plan_.pool_count == 0) return {};
-        const Result<PoolEngine*> made = make_pool(i);
-        if (!made) return std::unexpected(made.error());
-        return {};
-    }
-    return fail(Errc::no_free_place, "open (64 receivers)");
 }
 
 Result<PoolEngine*> Attachment::attach_pool(std::uint32_t i) {
@@ -390,7 +328,7 @@ Result<void> Attachment::make_lane_engines() {
         if (!out) return std::unexpected(out.error());
         lane_out_.emplace(std::move(*out));
     }
-    return has(role_, Role::receives) ? make_lane_in(0) : Result<void>{};
+    return has(role_, Role::receives) && !waits_for_seat_ ? make_lane_in(0) : Result<void>{};
 }
 
 // The receiving end of all lanes that lead to a station.
@@ -481,10 +419,17 @@ Result<void> Attachment::commit(PoolLoan& loan, std::uint32_t bytes, const SendO
 
 Result<PoolLoan> Attachment::receive(Deadline deadline) {
     if (of_dead_letters_) return in_->receive_dead_letter(deadline);
+    if (waits_for_seat_) {
+        if (Result<void> mine = take_over(deadline); !mine) return std::unexpected(mine.error());
+    }
+    if (plan_.by_turns) return receive_in_turn(deadline);
     return routes_ ? routes_->receive(deadline) : in_->receive(deadline);
 }
 
 Result<LaneMessage> Attachment::take(Deadline deadline) {
+    if (waits_for_seat_) {
+        if (Result<void> mine = take_over(deadline); !mine) return std::unexpected(mine.error());
+    }
     return routes_ ? routes_->take(deadline) : lane_in_->take(deadline);
 }
 
@@ -649,6 +594,8 @@ void Attachment::leave() noexcept {
         note_orphans();
         wake_all();
     }
+    // Somebody may stand by.
+    if (plan_.sharing == Sharing::single_receiver) ring_bell_for_all(station(0).bells.space);
     keep_totals(index_);
     region_.participants().leave(index_);
 }

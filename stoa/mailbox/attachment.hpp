@@ -115,6 +115,9 @@ public:
     PoolEngine& pool(std::uint32_t station) noexcept { return *pools_[station]; }
     Routes* routes() noexcept { return routes_.get(); }
     LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
+    [[nodiscard]] bool receives_from_lanes() const noexcept {
+        return plan_.lane_count > 0 && has(role_, Role::receives);
+    }
     // The lane in which a loan lies.
     LaneOut* loaned_lane() noexcept { return lane_out_ ? &*lane_out_ : loaned_lane_; }
     void loan_lies_in(LaneOut* lane) noexcept { loaned_lane_ = lane; }
@@ -148,7 +151,7 @@ private:
     friend class Routes;
     Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
     static Result<std::unique_ptr<Attachment>> enter(Region region, MailboxPlan plan, Role role,
-                                                     Waiting waiting);
+                                                     Waiting waiting, bool stands_by = false);
     static Result<std::unique_ptr<Attachment>> open_dead_letters(const Domain& domain,
                                                                  std::string_view name,
                                                                  const OpenOptions& options,
@@ -156,6 +159,14 @@ private:
     [[nodiscard]] Result<void> join();
     [[nodiscard]] Result<void> take_roles();
     [[nodiscard]] Result<void> take_pair_seat();
+    [[nodiscard]] Result<void> take_one_way_seat();
+    void sit_down(std::uint32_t seat, Role role) noexcept;
+    [[nodiscard]] std::string holder_of_seat(std::uint32_t seat) const;
+    [[nodiscard]] Error seat_is_taken(const char* format) const;
+    [[nodiscard]] Result<void> wait_for_seat(Deadline deadline);
+    [[nodiscard]] Result<void> take_over(Deadline deadline);
+    void leave_seat() noexcept;
+    [[nodiscard]] Result<PoolLoan> receive_in_turn(Deadline deadline);
     [[nodiscard]] bool faces_its_like(std::uint32_t seat) const noexcept;
     [[nodiscard]] bool take_seat(Atomic<std::uint64_t>& seat) noexcept;
     void take_place(std::uint32_t index) noexcept;
@@ -204,6 +215,8 @@ private:
     bool handle_ = true;
     bool joined_ = false;
     bool of_dead_letters_ = false;
+    bool stands_by_ = false;                          // was asked for
+    bool waits_for_seat_ = false;                     // and is so
     std::vector<std::unique_ptr<PoolEngine>> pools_;  // index: station; null: not attached yet
     std::unique_ptr<Routes> routes_;                  // where a sender chooses among receivers
     PoolEngine* out_ = nullptr;

@@ -311,7 +311,7 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
 
 Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
     if (Result<void> good = check_to_lend(); !good) return std::unexpected(good.error());
-    if (at_->lane_in() != nullptr) {
+    if (at_->receives_from_lanes()) {
         const Result<LaneMessage> message = at_->take(deadline);
         if (!message) return std::unexpected(message.error());
         at_->count_received(1);
