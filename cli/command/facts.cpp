@@ -30,6 +30,14 @@ std::string_view name_of(Sharing sharing) noexcept {
     return "unknown";
 }
 
+std::string_view name_of(Owner owner) noexcept {
+    switch (owner) {
+        case Owner::system: return "system";
+        case Owner::process: return "process";
+    }
+    return "unknown";
+}
+
 std::string_view name_of(Role role) noexcept {
     switch (role) {
         case Role::none: return "none";
@@ -117,6 +125,7 @@ Json json_of(const MailboxFacts& facts) {
               {"capacity", plan.capacity},
               {"max_bytes", plan.max_bytes},
               {"loan_quota", plan.loan_quota},
+              {"owner", name_of(facts.owner)},
               {"mode", fmt::format("{:04o}", facts.mode)},
               {"created", created_text(plan.created_ns)},
               {"depth", facts.depth},
@@ -129,6 +138,10 @@ Json json_of(const MailboxFacts& facts) {
               {"dead_letters", facts.dead_letters},
               {"carried_by", lanes_carry(plan) ? "lanes" : "pool"},
               {"reserve", reserve_json(plan, facts.memory_bytes)}};
+    if (facts.owner == Owner::process) {
+        json["owner_pid"] = facts.creator.pid;
+        json["owner_process"] = printable(sys::process_name(facts.creator.pid));
+    }
     json["participants"] = Json::array();
     for (const Participant& seen : facts.participants) {
         json["participants"].push_back(json_of(seen));

@@ -1,10 +1,14 @@
 // stoa mailbox create NAME
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
+
 #include "cli/command/command.hpp"
 #include "cli/command/facts.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/stop.hpp"
 #include "cli/units.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
 
@@ -18,12 +22,10 @@ struct Options {
     bool json = false;
 };
 
-Exit create(const Options& options) {
-    if (!can_print()) return Exit::failed;
-    const Result<RawMailbox> made = RawMailbox::create(options.name, options.mailbox);
-    if (!made) return complain("mailbox create " + options.name, made.error());
-    const MailboxPlan& plan = made->plan();
-    const std::uint64_t memory_bytes = made->attachment().region().allocated_bytes();
+Exit tell(const Options& options, const RawMailbox& made) {
+    const MailboxPlan& plan = made.plan();
+    const std::uint64_t memory_bytes = made.attachment().region().allocated_bytes();
+    const bool ends = options.mailbox.owner == Owner::process;
     if (options.json) {
         return print_json(Json{{"name", options.name},
                                {"sharing", name_of(plan.sharing)},
@@ -31,12 +33,37 @@ Exit create(const Options& options) {
                                {"capacity", plan.capacity},
                                {"max_bytes", plan.max_bytes},
                                {"loan_quota", plan.loan_quota},
+                               {"owner", name_of(options.mailbox.owner)},
                                {"mode", fmt::format("{:04o}", options.mailbox.mode)},
                                {"reserve", reserve_json(plan, memory_bytes)}});
     }
-    return print(fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}", options.name,
-                             name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
-                             capacity_text(plan), reserve_text(plan, memory_bytes)));
+    return print(
+        fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}{}", options.name,
+                    name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
+                    capacity_text(plan), reserve_text(plan, memory_bytes),
+                    ends ? "owner      this command: end it (Ctrl-C) to end the mailbox\n" : ""));
+}
+
+// The mailbox is there as long as this process. Meanwhile what the dead held is brought back.
+Exit stay(const Options& options, RawMailbox& made) {
+    constexpr std::chrono::milliseconds kSlice{100};
+    while (!stop_requested()) {
+        if (const Result<void> looked = made.attachment().look_around(); !looked) {
+            return complain("mailbox create " + options.name, looked.error());
+        }
+        std::this_thread::sleep_for(kSlice);
+    }
+    return Exit::done;
+}
+
+Exit create(const Options& options) {
+    if (!can_print()) return Exit::failed;
+    const bool ends = options.mailbox.owner == Owner::process;
+    if (ends) catch_stop_signals();
+    Result<RawMailbox> made = RawMailbox::create(options.name, options.mailbox);
+    if (!made) return complain("mailbox create " + options.name, made.error());
+    const Exit told = tell(options, *made);
+    return ends && told == Exit::done ? stay(options, *made) : told;
 }
 
 std::uint32_t parse_mode(const std::string& text) {
@@ -56,6 +83,13 @@ Sharing parse_sharing(const std::string& text) {
         if (text == name_of(sharing)) return sharing;
     }
     throw CLI::ValidationError("--sharing", text + " is not any, single_receiver or pair");
+}
+
+Owner parse_owner(const std::string& text) {
+    for (const Owner owner : {Owner::system, Owner::process}) {
+        if (text == name_of(owner)) return owner;
+    }
+    throw CLI::ValidationError("--owner", text + " is not system or process");
 }
 
 void check_max_bytes(Options& options) {
@@ -86,6 +120,12 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
             [options](const std::string& text) { options->mailbox.mode = parse_mode(text); },
             "Permissions of its file [0600]")
         ->type_name("OCTAL");
+    verb.add_option_function<std::string>(
+            "--owner",
+            [options](const std::string& text) { options->mailbox.owner = parse_owner(text); },
+            "system: it stays until it is removed; process: it ends with this command, which stays "
+            "until a signal [system]")
+        ->type_name("WHO");
     verb.add_flag("--json", options->json, "Print JSON");
 }
 

@@ -38,8 +38,8 @@ constexpr std::array kTexts{
     Text{Errc::not_owner, "not_owner", "this message or loan is no longer yours; drop it"},
     Text{Errc::denied, "denied", "no permission; ask its owner for the right or run as its owner"},
     Text{Errc::unsafe_folder, "unsafe_folder",
-         "the domain folder must be yours, with mode 0700, in a folder that exists; name another "
-         "with STOA_DOMAIN"},
+         "the domain folder must be yours, with mode 0700, or made for a group of yours (`stoa "
+         "domain create --group`), in a folder that exists; name another with STOA_DOMAIN"},
     Text{Errc::bad_name, "bad_name",
          "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and begins with no dot or dash"},
     Text{Errc::bad_argument, "bad_argument",
@@ -59,6 +59,8 @@ constexpr std::array kTexts{
          "its shared memory is damaged; remove it with `stoa mailbox rm` and create it again"},
     Text{Errc::not_supported, "not_supported", "this kernel or file system cannot do it"},
     Text{Errc::os, "os", "the operating system refused; see the errno"},
+    Text{Errc::owner_gone, "owner_gone",
+         "its owner closed it or died, and it ended with it; open again when it is created again"},
 };
 
 const Text* find(Errc code) noexcept {

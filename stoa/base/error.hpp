@@ -5,8 +5,8 @@
 // Processes:  an Errc may be stored in shared memory as its number; numbers never change meaning.
 // Death:      nothing here outlives a call.
 // Blocking:   never.
-// Lifetime:   `step` points to a string literal; with wrong_type to a text of this thread, until
-//             its next such error.
+// Lifetime:   `step` points to a string literal; with wrong_type, denied and unsafe_folder to a
+//             text of this thread, until its next such error.
 // Units:      none.
 // Source:     remedies after kj's exception types; std::expected, ISO C++23 22.8.
 #pragma once
@@ -51,6 +51,7 @@ enum class Errc : std::uint8_t {
     corrupt,         // an invariant of the shared memory is broken
     not_supported,   // this kernel or file system cannot do it
     os,              // any other error of the operating system; see os_errno
+    owner_gone,      // the process or handle that the object belonged to ended
 };
 
 // What the caller does next. Callers branch on this; logs print the Errc.
@@ -75,6 +76,7 @@ enum class Remedy : std::uint8_t {
         case Errc::peer_died:
         case Errc::gone:
         case Errc::end_of_stream:
+        case Errc::owner_gone:
         case Errc::forked: return Remedy::reopen;
         case Errc::not_found:
         case Errc::exists:

@@ -85,6 +85,8 @@ public:
     [[nodiscard]] bool look(std::uint32_t index, Participant& seen) const noexcept;
 
     [[nodiscard]] std::uint32_t places() const noexcept;
+    // The process that made the table.
+    [[nodiscard]] const sys::Identity& creator() const noexcept { return creator_; }
     [[nodiscard]] ParticipantRecord& record(std::uint32_t index) const noexcept {
         return records_[index];
     }

@@ -16,6 +16,7 @@
 
 #include "stoa/channel/lane_engine.hpp"
 #include "stoa/channel/pool_engine.hpp"
+#include "stoa/mailbox/owner_watch.hpp"
 #include "stoa/mailbox/plan.hpp"
 #include "stoa/shm/region.hpp"
 #include "stoa/sys/fork_guard.hpp"
@@ -42,20 +43,23 @@ public:
     Attachment& operator=(const Attachment&) = delete;
     ~Attachment();
 
-    // ok, or why this handle must not act: forked, gone. One load each.
+    // ok, or why this handle must not act: forked, gone, owner_gone. One load each; of another
+    // process's mailbox sometimes a system call.
     [[nodiscard]] Result<void> check() const noexcept {
         if (sys::current_generation() != generation_) [[unlikely]] {
             return fail(Errc::forked, "mailbox");
         }
         if (region_.condemned()) [[unlikely]]
-            return fail(Errc::gone, "mailbox");
+            return fail(region_.owner_gone() ? Errc::owner_gone : Errc::gone, "mailbox");
+        if (watch_ != nullptr && watch_->gone()) [[unlikely]]
+            return bury();
         return {};
     }
     // Between the slices of a wait: recovers the dead, notices a destroyed mailbox.
     [[nodiscard]] Result<void> look_around();
     // Recovers every dead participant; how many.
     std::uint32_t sweep();
-    void wake_all() noexcept;
+    void wake_all() const noexcept;
 
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return plan_; }
     [[nodiscard]] Region& region() noexcept { return region_; }
@@ -85,6 +89,8 @@ public:
             delete this;
     }
     void handle_closed() noexcept {
+        if (owns_) [[unlikely]]
+            let_go();
         handle_ = false;
         if (loans_ == 0) delete this;
     }
@@ -113,6 +119,8 @@ private:
     [[nodiscard]] std::uint64_t holder_word() const noexcept;
     [[nodiscard]] LaneDoor& door(std::uint32_t lane) const noexcept;
     [[nodiscard]] std::span<std::byte> lane_memory(std::uint32_t lane) const noexcept;
+    [[nodiscard]] Result<void> bury() const noexcept;
+    void let_go() noexcept;
     void recover(std::uint32_t dead) noexcept;
     void give_up_seats(std::uint32_t index) noexcept;
     void keep_totals(std::uint32_t index) noexcept;
@@ -130,6 +138,8 @@ private:
     std::uint32_t loans_ = 0;  // messages and loans that keep this alive beside its handle
     bool handle_ = true;
     bool joined_ = false;
+    bool owns_ = false;                  // the mailbox ends with this handle
+    std::unique_ptr<OwnerWatch> watch_;  // of another process's mailbox
     std::optional<PoolEngine> pools_[2];
     PoolEngine* out_ = nullptr;
     PoolEngine* in_ = nullptr;

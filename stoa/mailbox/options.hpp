@@ -5,6 +5,7 @@
 #include <string>
 
 #include "stoa/life/participants.hpp"
+#include "stoa/shm/region_layout.hpp"
 #include "stoa/sync/bell.hpp"
 
 namespace stoa {
@@ -35,6 +36,10 @@ struct MailboxOptions {
     // Loans and messages that one handle may hold, 1 to 64. Memory for those of 32 handles lies
     // beside the capacity; what more handles hold is taken from it.
     std::uint32_t loan_quota = 4;
+    // process: it ends with the handle that create returns (clones do not prolong it), or with the
+    // process, also by SIGKILL; nothing of it is ever in a folder, and the name is free at once.
+    // Others then get `owner_gone`. For processes of the same user and namespaces.
+    Owner owner = Owner::system;
     std::uint32_t mode = 0600;
     Role role = Role::both;  // of the handle that create returns
     Waiting waiting = Waiting::adaptive;
