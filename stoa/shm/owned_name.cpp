@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -28,11 +27,11 @@ std::uint64_t hash_of(std::string_view text) noexcept {
     return hash;
 }
 
-std::string hex(std::uint64_t value, int digits = 1) {
-    std::array<char, 20> text;
-    (void)std::snprintf(text.data(), text.size(), "%0*llx", digits,
-                        static_cast<unsigned long long>(value));
-    return text.data();
+std::string hex(std::uint64_t value, std::size_t digits = 1) {
+    std::array<char, 16> text;
+    const char* const end = std::to_chars(text.data(), text.data() + text.size(), value, 16).ptr;
+    const auto length = static_cast<std::size_t>(end - text.data());
+    return std::string(digits > length ? digits - length : 0, '0').append(text.data(), length);
 }
 
 Result<std::string> prefix_of(const Domain& domain) {
