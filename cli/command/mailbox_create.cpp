@@ -6,11 +6,13 @@
 
 #include "cli/command/command.hpp"
 #include "cli/command/facts.hpp"
+#include "cli/command/rights.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
 #include "cli/stop.hpp"
 #include "cli/units.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "stoa/sys/file.hpp"
 
 namespace stoa::cli {
 namespace {
@@ -19,6 +21,7 @@ struct Options {
     std::string name;
     MailboxOptions mailbox{.role = Role::none};
     std::uint64_t max_bytes = 64 * 1024;
+    SeparateRights rights;
     bool json = false;
 };
 
@@ -26,6 +29,8 @@ Exit tell(const Options& options, const RawMailbox& made) {
     const MailboxPlan& plan = made.plan();
     const std::uint64_t memory_bytes = made.attachment().region().allocated_bytes();
     const bool ends = options.mailbox.owner == Owner::process;
+    const Result<sys::FileInfo> file = sys::info(made.file());
+    if (!file) return complain("mailbox create " + options.name, file.error());
     if (options.json) {
         return print_json(Json{{"name", options.name},
                                {"sharing", name_of(plan.sharing)},
@@ -34,7 +39,7 @@ Exit tell(const Options& options, const RawMailbox& made) {
                                {"max_bytes", plan.max_bytes},
                                {"loan_quota", plan.loan_quota},
                                {"owner", name_of(options.mailbox.owner)},
-                               {"mode", fmt::format("{:04o}", options.mailbox.mode)},
+                               {"mode", fmt::format("{:04o}", file->mode)},
                                {"reserve", reserve_json(plan, memory_bytes)}});
     }
     return print(
@@ -58,6 +63,7 @@ Exit stay(const Options& options, RawMailbox& made) {
 
 Exit create(const Options& options) {
     if (!can_print()) return Exit::failed;
+    if (options.rights.any()) return refuse_separate_rights("mailbox create " + options.name);
     const bool ends = options.mailbox.owner == Owner::process;
     if (ends) catch_stop_signals();
     Result<RawMailbox> made = RawMailbox::create(options.name, options.mailbox);
@@ -118,7 +124,7 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
     verb.add_option_function<std::string>(
             "--mode",
             [options](const std::string& text) { options->mailbox.mode = parse_mode(text); },
-            "Permissions of its file [0600]")
+            "Permissions of its file [0600, in a shared domain 0660]")
         ->type_name("OCTAL");
     verb.add_option_function<std::string>(
             "--owner",
@@ -126,6 +132,7 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
             "system: it stays until it is removed; process: it ends with this command, which stays "
             "until a signal [system]")
         ->type_name("WHO");
+    add_separate_rights(verb, options->rights);
     verb.add_flag("--json", options->json, "Print JSON");
 }
 

@@ -49,7 +49,7 @@ enum class Errc : std::uint8_t {
     bad_layout,      // the bytes are not a stoa object
     wrong_version,   // a stoa object of a format this library does not read
     corrupt,         // an invariant of the shared memory is broken
-    not_supported,   // this kernel or file system cannot do it
+    not_supported,   // this kernel, file system, setting or version cannot do it
     os,              // any other error of the operating system; see os_errno
     owner_gone,      // the process or handle that the object belonged to ended
 };

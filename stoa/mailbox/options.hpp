@@ -40,8 +40,8 @@ struct MailboxOptions {
     // process, also by SIGKILL; nothing of it is ever in a folder, and the name is free at once.
     // Others then get `owner_gone`. For processes of the same user and namespaces.
     Owner owner = Owner::system;
-    std::uint32_t mode = 0600;
-    Role role = Role::both;  // of the handle that create returns
+    std::uint32_t mode = 0600;  // of its file; in a domain of a group 0060 is added
+    Role role = Role::both;     // of the handle that create returns
     Waiting waiting = Waiting::adaptive;
     std::string domain{};  // empty: STOA_DOMAIN, else /dev/shm/stoa-UID
 };

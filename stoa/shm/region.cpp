@@ -189,6 +189,11 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
 
 Result<Region> Region::create_unnamed(const Domain& domain, const RegionPlan& plan,
                                       InitContent init, void* context) {
+    if (plan.owner == Owner::process && domain.shared()) {
+        return fail(Errc::not_supported,
+                    "create (what a process owns opens to its own user alone, and this domain is "
+                    "shared by a group)");
+    }
     Result<sys::Fd> file = plan.owner == Owner::process
                                ? sys::make_memory("stoa")
                                : sys::make_unnamed(domain.folder(), plan.mode);
