@@ -114,7 +114,7 @@ TEST_P(OwnedOfAny, WaitingCallsEndWithTheOwner) {
         kit::Child creator = owner(
             [&](RawMailbox& box) {
                 if (!orderly) pause_forever();
-                while (board_.code.load(kSeqCst) == 0) ::usleep(100);
+                EXPECT_TRUE(kit::wait_until([&] { return board_.code.load(kSeqCst) != 0; }));
                 RawMailbox ends = std::move(box);
             },
             kind(Role::none));
@@ -255,7 +255,7 @@ TEST_F(OwnedMailbox, AForkedChildThatDropsItsCopyEndsNothing) {
 
 TEST_F(OwnedMailbox, AnOwnerThatExecsGivesTheNameUp) {
     kit::Child creator = owner([&](RawMailbox&) {
-        while (board_.code.load(kSeqCst) == 0) ::usleep(100);
+        (void)kit::wait_until([&] { return board_.code.load(kSeqCst) != 0; });
         ::execl("/bin/sleep", "sleep", "100", nullptr);
     });
     RawMailbox box = open().value();

@@ -2,7 +2,7 @@
 //
 // Start here: lacking(); user_name(), group_name(), in_group().
 // Threads:    safe; a text belongs to the thread that asked for it.
-// Processes:  names are those of /etc/passwd and /etc/group; who is in neither is shown as a number.
+// Processes:  names are those of /etc/passwd and /etc/group; who is in neither is a number.
 // Death:      not applicable.
 // Blocking:   reads two small files. lacking() allocates nothing that must succeed.
 // Lifetime:   a text of lacking() is valid until the thread's next one.

@@ -187,7 +187,7 @@ std::string CreateScenario::verify(const Case& now) {
     return is_free();
 }
 
-// --- close by the owner ---------------------------------------------------------------------------
+// --- close by the owner --------------------------------------------------------------------------
 
 class CloseScenario final : public OwnedScenario {
 public:
