@@ -132,14 +132,14 @@ private:
     Role role_;
     Waiting waiting_;
     std::uint64_t generation_ = 0;
+    std::unique_ptr<OwnerWatch> watch_;  // of another process's mailbox
+    bool owns_ = false;                  // the mailbox ends with this handle
     std::uint32_t index_ = 0;
     std::uint32_t seat_ = 0;
     ParticipantRecord* record_ = nullptr;
     std::uint32_t loans_ = 0;  // messages and loans that keep this alive beside its handle
     bool handle_ = true;
     bool joined_ = false;
-    bool owns_ = false;                  // the mailbox ends with this handle
-    std::unique_ptr<OwnerWatch> watch_;  // of another process's mailbox
     std::optional<PoolEngine> pools_[2];
     PoolEngine* out_ = nullptr;
     PoolEngine* in_ = nullptr;

@@ -18,6 +18,7 @@ Result<std::unique_ptr<OwnerWatch>> OwnerWatch::of(const sys::Identity& owner) {
     Result<sys::Fd> process = sys::open_process(owner);
     if (!process) {
         if (process.error().code == Errc::peer_died) return fail(Errc::not_found, "open");
+        if (process.error().code == Errc::bad_argument) return fail(Errc::bad_layout, "open");
         if (process.error().code == Errc::not_supported) {
             return fail(Errc::not_supported,
                         "open (its owner lives in another pid namespace, so nobody here would "

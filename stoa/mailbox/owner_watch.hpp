@@ -22,7 +22,7 @@ namespace stoa {
 class OwnerWatch {
 public:
     // Nothing when the caller is that process. Errors: not_found: it is dead; not_supported: its
-    // death could not be seen from here; limit_reached
+    // death could not be seen from here; bad_layout; limit_reached
     [[nodiscard]] static Result<std::unique_ptr<OwnerWatch>> of(const sys::Identity& owner);
 
     // True: it is proven dead. A death less than 20 us ago may be missed.

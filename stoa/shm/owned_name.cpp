@@ -130,12 +130,14 @@ Result<OwnedName> OwnedName::claim(const Domain& domain, std::string_view file_n
 }
 
 Result<bool> owned_name_taken(const Domain& domain, std::string_view file_name) {
+    if (domain.shared()) return false;
     const Result<std::string> lock = lock_of(domain, file_name);
     if (!lock) return std::unexpected(lock.error());
     return sys::is_held(*lock);
 }
 
 Result<sys::Fd> find_owned(const Domain& domain, std::string_view file_name, sys::Access access) {
+    if (domain.shared()) return fail(Errc::not_found, "open");
     const Result<std::string> lock = lock_of(domain, file_name);
     if (!lock) return std::unexpected(lock.error());
     for (int look = 0; look < kLooks; ++look) {
@@ -156,6 +158,7 @@ Result<sys::Fd> find_owned(const Domain& domain, std::string_view file_name, sys
 }
 
 Result<std::vector<sys::Fd>> list_owned(const Domain& domain) {
+    if (domain.shared()) return std::vector<sys::Fd>{};
     const Result<std::string> prefix = prefix_of(domain);
     if (!prefix) return std::unexpected(prefix.error());
     const Result<sys::Identity> own = sys::self();

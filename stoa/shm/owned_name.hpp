@@ -3,7 +3,8 @@
 // Start here: OwnedName::claim() by the owner; owned_name_taken(), find_owned(), list_owned().
 // Threads:    an OwnedName is a value, one thread at a time; the functions are safe.
 // Processes:  a name means the same to all processes of one network namespace; the memory opens to
-//             those of the same user, user namespace and pid namespace.
+//             those of the same user, user namespace and pid namespace. A domain that a group
+//             shares has none.
 // Death:      at any instruction: the names vanish with their process. A child that it made with
 //             fork(3) has none of them; one made with clone(2) directly keeps them busy.
 // Blocking:   never waits for the owner, which may be stopped.

@@ -39,15 +39,8 @@ using namespace std::chrono_literals;
 constexpr auto kRemovalPatience = 1s;
 constexpr int kTurns = 100;  // of calls that meet a name which comes and goes
 
-// All that never changes: everything but the checksum and the line of the state.
 std::uint64_t checksum_of(const RegionLayout& layout) noexcept {
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&layout);
-    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bit
-    for (std::size_t i = 0; i < sizeof layout; ++i) {
-        if (i >= offsetof(RegionLayout, checksum) && i < offsetof(RegionLayout, owner)) continue;
-        hash = (hash ^ bytes[i]) * 1099511628211ULL;
-    }
-    return hash;
+    return region_checksum(std::as_bytes(std::span<const RegionLayout, 1>{&layout, 1}));
 }
 
 // Opens `file` anew by its name. No descriptor: the name leads elsewhere, or nowhere.

@@ -25,6 +25,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 
 #include "stoa/base/atomic.hpp"
@@ -78,5 +79,16 @@ static_assert(offsetof(RegionLayout, owner) == 128 && offsetof(RegionLayout, nam
 static_assert(offsetof(RegionLayout, domain_device) == 136);
 static_assert(offsetof(RegionLayout, domain_inode) == 144 && offsetof(RegionLayout, name) == 152);
 static_assert(sizeof(RegionLayout) == 384 && std::is_standard_layout_v<RegionLayout>);
+
+// Over all that never changes: everything but itself and the cache line of the state.
+[[nodiscard]] inline std::uint64_t region_checksum(
+    std::span<const std::byte, sizeof(RegionLayout)> bytes) noexcept {
+    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bit
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        if (i == offsetof(RegionLayout, checksum)) i = offsetof(RegionLayout, owner);
+        hash = (hash ^ static_cast<std::uint8_t>(bytes[i])) * 1099511628211ULL;
+    }
+    return hash;
+}
 
 }  // namespace stoa

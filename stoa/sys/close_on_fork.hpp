@@ -2,6 +2,7 @@
 //
 // Start here: NoFork while it is made, then ForkFd{std::move(fd)}.
 // Threads:    a ForkFd is a value, one thread at a time; fork waits while another holds a NoFork.
+//             Not for signal handlers, and fork(3) in one may hang (call _Fork there).
 // Processes:  a handler closes the child's copy before fork returns there; the child's copy of the
 //             ForkFd then closes nothing. clone(2) and vfork(2) run no handlers: such a child keeps
 //             it until it ends or calls exec.

@@ -212,10 +212,10 @@ MUTANTS = (
         "name_published_before_content",
         "a name is published when everything behind it is complete",
         "stoa/mailbox/attachment.cpp",
-        "Region::create_unnamed(*domain, region_plan(*plan, options.mode), write_content, &*plan);"
+        "Region::create_unnamed(*domain, region_plan(*plan, options, file), write_content, &*plan);"
         "\n    if (!region) return std::unexpected(region.error());\n",
         "Region::create(*domain, mailbox_file(name),\n"
-        "                                           region_plan(*plan, options.mode),\n"
+        "                                           region_plan(*plan, options, file),\n"
         "                                           [](void*, std::span<std::byte>) {\n"
         "                                               return Result<void>{};\n"
         "                                           }, nullptr);\n"
