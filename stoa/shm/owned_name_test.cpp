@@ -139,6 +139,7 @@ TEST_F(OwnedNames, ACreatorThatIsStoppedBeforeItHasTheNameBlocksNobody) {
     kit::Child slow = stopped_at("owned_name.claim.before_lock", "a", Owner::process, Errc::exists);
     EXPECT_EQ(code_of(open("a")), Errc::not_found);
     const Region mine = create("a").value();
+    EXPECT_EQ(sys::info(open("a")->file())->inode, sys::info(mine.file())->inode);
     finish(slow);
     EXPECT_TRUE(owned(open("a")));
 }
@@ -318,6 +319,13 @@ TEST_F(ForgedAddress, OfMemoryWithAnotherNameOrNoMemoryIsNotBelieved) {
         parts[2] = hex(self.start_ticks);
         parts[3] = hex(self.pidfs_id);
     };
+    forge([&](std::vector<std::string>& parts) {
+        as_ours(parts, decoy.file().get());
+        parts[6] = hex(sys::info(address_)->inode);  // of one that lost the lock
+    });
+    EXPECT_EQ(find_owned(domain(), "a", sys::Access::read_only).error().code, Errc::not_found);
+    lock_ = sys::Fd{};
+    address_ = sys::Fd{};
     forge([&](std::vector<std::string>& parts) { as_ours(parts, decoy.file().get()); });
     EXPECT_TRUE(find_owned(domain(), "a", sys::Access::read_only));  // it is ours, but not "a"
     EXPECT_EQ(code_of(open("a")), Errc::not_found);

@@ -38,7 +38,7 @@ Name find_name(const char* list, std::uint32_t id) noexcept {
             std::from_chars(text.data() + second + 1, text.data() + text.size(), found);
         if (end.ec != std::errc{} || found != id) continue;
         name = {};
-        std::copy_n(text.data(), first, name.data());
+        std::ranges::copy(text.substr(0, first), name.begin());
         return name;
     }
     return name;
