@@ -21,11 +21,14 @@ Result<void> write_content(void* context, std::span<std::byte> content) {
     return static_cast<const MailboxPlan*>(context)->write(content);
 }
 
-RegionPlan region_plan(const MailboxPlan& plan, std::uint32_t mode) noexcept {
+RegionPlan region_plan(const MailboxPlan& plan, const MailboxOptions& options,
+                       std::string_view file_name = {}) noexcept {
     return {.kind = RegionKind::mailbox,
             .content_bytes = plan.content_bytes,
             .reserved_bytes = plan.reserved_bytes,
-            .mode = mode};
+            .mode = options.mode,
+            .owner = options.owner,
+            .owned_name = file_name};
 }
 
 Result<void> check_type(const MailboxPlan& plan, const TypeInfo* type) noexcept {
@@ -63,24 +66,29 @@ Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
     if (!plan) return std::unexpected(plan.error());
     const Result<Domain> domain = Domain::open(options.domain);
     if (!domain) return std::unexpected(domain.error());
+    const std::string file = mailbox_file(name);
     Result<Region> region =
-        Region::create_unnamed(*domain, region_plan(*plan, options.mode), write_content, &*plan);
+        Region::create_unnamed(*domain, region_plan(*plan, options, file), write_content, &*plan);
     if (!region) return std::unexpected(region.error());
     // The creator has its roles before anybody else can find the mailbox.
     Result<std::unique_ptr<Attachment>> entered =
         enter(std::move(*region), std::move(*plan), options.role, options.waiting);
     if (!entered) return entered;
-    const Result<void> published = (*entered)->region_.publish(*domain, mailbox_file(name));
+    const Result<void> published = (*entered)->region_.publish(*domain, file);
     if (!published) return std::unexpected(published.error());
+    (*entered)->owns_ = options.owner == Owner::process;
     return entered;
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::create_anonymous(const MailboxOptions& options,
                                                                  const TypeInfo& type) {
+    if (options.owner != Owner::system) {
+        return fail(Errc::bad_argument, "owner (without a name it ends with all who have it)");
+    }
     Result<MailboxPlan> plan = MailboxPlan::make(options, type);
     if (!plan) return std::unexpected(plan.error());
     Result<Region> region =
-        Region::create_anonymous(region_plan(*plan, options.mode), write_content, &*plan);
+        Region::create_anonymous(region_plan(*plan, options), write_content, &*plan);
     if (!region) return std::unexpected(region.error());
     return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
 }
@@ -140,6 +148,12 @@ Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan
     std::unique_ptr<Attachment> entered{
         new Attachment{std::move(region), std::move(plan), role, waiting}};
     entered->stands_by_ = stands_by;
+    if (entered->region_.owner() == Owner::process) {
+        const sys::Identity& owner = entered->region_.participants().creator();
+        Result<std::unique_ptr<OwnerWatch>> watch = OwnerWatch::of(owner);
+        if (!watch) return std::unexpected(watch.error());
+        entered->watch_ = std::move(*watch);
+    }
     if (Result<void> joined = entered->join(); !joined) return std::unexpected(joined.error());
     return entered;
 }
@@ -508,7 +522,24 @@ void Attachment::recover(std::uint32_t dead) noexcept {
     if (plan_.lane_count > 0 || plan_.routed()) wake_all();
 }
 
-void Attachment::wake_all() noexcept {
+// The owner is proven dead: whoever comes or sleeps here learns it from one word.
+Result<void> Attachment::bury() const noexcept {
+    region_.end_ownership();
+    wake_all();
+    return fail(Errc::owner_gone, "mailbox");
+}
+
+// The owner's handle closes. First the word, then the names: who finds it still sees that it ended.
+void Attachment::let_go() noexcept {
+    if (sys::current_generation() != generation_) return;  // the parent's, not ours
+    owns_ = false;
+    region_.end_ownership();
+    STOA_CRASH_POINT("mailbox.let_go.ended");
+    region_.drop_name();
+    wake_all();
+}
+
+void Attachment::wake_all() const noexcept {
     for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
         ring_bell_for_all(station(i).bells.messages);
         ring_bell_for_all(station(i).bells.space);

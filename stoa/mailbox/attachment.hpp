@@ -17,6 +17,7 @@
 
 #include "stoa/channel/lane_engine.hpp"
 #include "stoa/channel/pool_engine.hpp"
+#include "stoa/mailbox/owner_watch.hpp"
 #include "stoa/mailbox/plan.hpp"
 #include "stoa/shm/region.hpp"
 #include "stoa/sys/fork_guard.hpp"
@@ -59,20 +60,24 @@ public:
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
     [[nodiscard]] bool nack(const PoolLoan& loan, std::string_view error) noexcept;
 
-    // ok, or why this handle must not act: forked, gone. One load each.
+    // ok, or why this handle must not act: forked, gone, owner_gone. One load each; of another
+    // process's mailbox sometimes a system call.
     [[nodiscard]] Result<void> check() const noexcept {
         if (sys::current_generation() != generation_) [[unlikely]] {
             return fail(Errc::forked, "mailbox");
         }
         if (region_.condemned()) [[unlikely]]
-            return fail(Errc::gone, "mailbox");
+            return fail(region_.owner_gone() ? Errc::owner_gone : Errc::gone, "mailbox");
+        if (watch_ != nullptr && watch_->gone()) [[unlikely]]
+            return bury();
         return {};
     }
     // The same for a send: also closed.
     [[nodiscard]] Result<void> check_to_send() const noexcept {
-        if (sys::current_generation() != generation_ || !region_.live()) [[unlikely]] {
+        if (sys::current_generation() != generation_ || !region_.live() || watch_ != nullptr)
+            [[unlikely]] {
             if (Result<void> good = check(); !good) return good;
-            return fail(Errc::closed, "send");
+            if (region_.closed()) return fail(Errc::closed, "send");
         }
         return {};
     }
@@ -91,7 +96,7 @@ public:
     [[nodiscard]] Result<void> look_around();
     // Recovers every dead participant; how many.
     std::uint32_t sweep();
-    void wake_all() noexcept;
+    void wake_all() const noexcept;
 
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return plan_; }
     [[nodiscard]] Region& region() noexcept { return region_; }
@@ -133,6 +138,8 @@ public:
             delete this;
     }
     void handle_closed() noexcept {
+        if (owns_) [[unlikely]]
+            let_go();
         handle_ = false;
         if (loans_ == 0 && receipts_ == 0) delete this;
     }
@@ -196,6 +203,8 @@ private:
     [[nodiscard]] std::uint64_t holder_word() const noexcept;
     [[nodiscard]] LaneDoor& door(std::uint32_t lane) const noexcept;
     [[nodiscard]] std::span<std::byte> lane_memory(std::uint32_t lane) const noexcept;
+    [[nodiscard]] Result<void> bury() const noexcept;
+    void let_go() noexcept;
     void recover(std::uint32_t dead) noexcept;
     void give_up_seats(std::uint32_t index) noexcept;
     void keep_totals(std::uint32_t index) noexcept;
@@ -207,6 +216,8 @@ private:
     Role role_;
     Waiting waiting_;
     std::uint64_t generation_ = 0;
+    std::unique_ptr<OwnerWatch> watch_;  // of another process's mailbox
+    bool owns_ = false;                  // the mailbox ends with this handle
     std::uint32_t index_ = 0;
     std::uint32_t seat_ = 0;
     ParticipantRecord* record_ = nullptr;

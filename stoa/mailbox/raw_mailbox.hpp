@@ -9,7 +9,8 @@
 //             whose receiver died before ack() is delivered again, marked. Loans of the dead return
 //             within 100 ms to whoever waits for them.
 // Blocking:   send and receive until done; try_ never; _for and _until until then (steady clock).
-// Lifetime:   messages and loans may outlive their handle and keep the memory mapped.
+// Lifetime:   messages and loans may outlive their handle and keep the memory mapped. A mailbox
+//             with owner process ends with the handle that created it; clones do not prolong it.
 // Units:      bytes.
 // Source:     docs/guide; the algorithms are named in stoa/ring.
 #pragma once
@@ -184,13 +185,15 @@ class RawMailbox {
 public:
     using Clock = Deadline::Clock;
 
-    // Errors: exists, bad_name, bad_argument, out_of_space, unsafe_folder, denied, limit_reached
+    // Errors: exists, bad_name, bad_argument, out_of_space, unsafe_folder, denied, limit_reached,
+    //         not_supported (owner process: no sockets, or a domain of a group)
     [[nodiscard]] static Result<RawMailbox> create(std::string_view name,
                                                    const MailboxOptions& options = {},
                                                    const TypeInfo& type = {});
     // Errors: not_found, bad_name, denied, unsafe_folder, bad_layout, wrong_version, wrong_type,
     //         in_use (the role is taken), no_free_place, limit_reached, exists (it is condemned,
-    //         and whoever removes its name has stopped: after 1 s)
+    //         and whoever removes its name has stopped: after 1 s), not_supported (a process owns
+    //         it that does not show it to us)
     [[nodiscard]] static Result<RawMailbox> open(std::string_view name,
                                                  const OpenOptions& options = {},
                                                  const TypeInfo* type = nullptr);
@@ -204,8 +207,8 @@ public:
                                                              const TypeInfo& type = {});
     [[nodiscard]] static Result<RawMailbox> attach(sys::Fd file, const OpenOptions& options = {},
                                                    const TypeInfo* type = nullptr);
-    // Destroys it: its name is free, waiting calls of others return `gone`, within 100 ms. Errors:
-    // as open
+    // Destroys it: its name is free, waiting calls of others return `gone`, within 100 ms. The name
+    // of a mailbox that a process owns is free when that closes its handle. Errors: as open
     static Result<void> destroy(std::string_view name, std::string_view domain = {});
 
     RawMailbox(RawMailbox&& other) noexcept : at_{std::exchange(other.at_, nullptr)} {}
@@ -218,9 +221,9 @@ public:
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return at_->plan(); }
     [[nodiscard]] Role role() const noexcept { return at_->role(); }
 
-    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, closed, forked,
-    // bad_argument (the handle only receives; no such priority; a time to live where lanes carry
-    // the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until: timed_out
+    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, owner_gone, closed,
+    // forked, bad_argument (the handle only receives; no such priority; a time to live where lanes
+    // carry the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until: timed_out
     Result<void> send(Payload message, const SendOptions& options = {}) {
         return send_with(message, Deadline::never(), options);
     }
@@ -263,8 +266,8 @@ public:
         return RawLoan{at_, PoolLoan{}, room};
     }
 
-    // Errors: gone, forked, too_many_loans, bad_argument (it only sends), corrupt; try_: empty;
-    // _for and _until: timed_out
+    // Errors: gone, owner_gone, forked, too_many_loans, bad_argument (it only sends), corrupt;
+    // try_: empty; _for and _until: timed_out
     Result<RawMessage> receive() { return receive_with(Deadline::never()); }
     Result<RawMessage> try_receive() { return receive_with(Deadline::immediately()); }
     Result<RawMessage> receive_for(std::chrono::nanoseconds wait) {

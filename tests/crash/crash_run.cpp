@@ -8,8 +8,10 @@ int main(int argc, char** argv) {
     stoa::crash::add_pool_scenarios(suite.scenarios);
     stoa::crash::add_mailbox_scenarios(suite.scenarios);
     stoa::crash::add_name_scenarios(suite.scenarios);
-    suite.covered = {"stoa::Lane",           "stoa::PoolRing::", "stoa::PoolGeometry::",
-                     "stoa::Participants::", "stoa::Region::",   "stoa::Attachment::"};
+    stoa::crash::add_owned_scenarios(suite.scenarios);
+    suite.covered = {
+        "stoa::Lane",     "stoa::PoolRing::",   "stoa::PoolGeometry::", "stoa::Participants::",
+        "stoa::Region::", "stoa::Attachment::", "stoa::OwnedName::"};
     suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_"};
     return stoa::crash::crash_main(argc, argv, suite);
 }

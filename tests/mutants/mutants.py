@@ -212,10 +212,10 @@ MUTANTS = (
         "name_published_before_content",
         "a name is published when everything behind it is complete",
         "stoa/mailbox/attachment.cpp",
-        "Region::create_unnamed(*domain, region_plan(*plan, options.mode), write_content, &*plan);"
+        "Region::create_unnamed(*domain, region_plan(*plan, options, file), write_content, &*plan);"
         "\n    if (!region) return std::unexpected(region.error());\n",
         "Region::create(*domain, mailbox_file(name),\n"
-        "                                           region_plan(*plan, options.mode),\n"
+        "                                           region_plan(*plan, options, file),\n"
         "                                           [](void*, std::span<std::byte>) {\n"
         "                                               return Result<void>{};\n"
         "                                           }, nullptr);\n"
@@ -233,5 +233,53 @@ MUTANTS = (
         "    if (!*again) return {};\n",
         "",
         "crash_run", crash("name.destroy"),
+    ),
+    Mutant(
+        "owned_file_ignores_lock",
+        "a file that is published looks whether a process has taken the name meanwhile",
+        "stoa/shm/region.cpp",
+        "const std::uint64_t decided = *taken ? kRegionCondemned : kRegionLive;",
+        "const std::uint64_t decided = kRegionLive;",
+        "owned_name_test", ("stoa/shm/owned_name_test",),
+    ),
+    Mutant(
+        "owned_lock_ignores_file",
+        "a process that has taken a name looks whether a file has it",
+        "stoa/shm/region.cpp",
+        "const std::uint64_t decided = code == Errc::not_found ? kRegionLive : kRegionCondemned;",
+        "const std::uint64_t decided = kRegionLive;",
+        "owned_name_test", ("stoa/shm/owned_name_test",),
+    ),
+    Mutant(
+        "owned_reused_pid_believed",
+        "an address is believed only of the process that wrote it",
+        "stoa/sys/process.cpp",
+        "case Life::dead: return fail(Errc::peer_died, \"open process\");",
+        "case Life::dead: return process;",
+        "owned_name_test", ("stoa/shm/owned_name_test",),
+    ),
+    Mutant(
+        "owned_names_live_in_children",
+        "a forked child keeps no name of its parent",
+        "stoa/sys/close_on_fork.cpp",
+        "for (const Entry& entry : mine.entries) (void)::close(entry.number);",
+        "",
+        "owned_mailbox_test", ("stoa/mailbox/owned_mailbox_test", "--gtest_filter=*OwnersChild*"),
+    ),
+    Mutant(
+        "owner_death_not_looked_for",
+        "each call on another process's mailbox asks whether its owner lives",
+        "stoa/mailbox/owner_watch.cpp",
+        "    return dead;\n",
+        "    return false;\n",
+        "owned_mailbox_test", ("stoa/mailbox/owned_mailbox_test", "--gtest_filter=*EveryCall*"),
+    ),
+    Mutant(
+        "owner_closes_silently",
+        "an owner that closes its handle says so in a word",
+        "stoa/mailbox/attachment.cpp",
+        "    region_.end_ownership();\n    STOA_CRASH_POINT",
+        "    STOA_CRASH_POINT",
+        "owned_mailbox_test", ("stoa/mailbox/owned_mailbox_test", "--gtest_filter=*EndsWith*"),
     ),
 )
