@@ -28,8 +28,8 @@
 //       80     8 missed                   subscriber  messages that it skipped, for display
 //
 // LogHead, at each record's position (a multiple of 16); the payload follows it
-//        0     8 sequence                 writer      of the next record at or behind this place
-//        8     8 ready                    writer      LaneWord: record or pad; 0 while not published
+//        0     8 sequence                 writer      of the next record at or behind it
+//        8     8 ready                    writer      LaneWord; 0 while it is not published
 //
 // LogState
 //      bit  0-1 mode                          0 idle, 1 reliable, 2 latest
