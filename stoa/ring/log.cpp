@@ -73,15 +73,17 @@ std::uint64_t LogSeats::holder(std::uint32_t index) const noexcept {
     return index < count_ ? layout_->cursors[index].seat.load(kSeqCst) : 0;
 }
 
-bool LogSeats::claim(std::uint32_t index, std::uint64_t holder) noexcept {
-    if (index >= count_ || holder == 0) return false;
+LogClaim LogSeats::claim(std::uint32_t index, std::uint64_t holder) noexcept {
+    if (index >= count_ || holder == 0) return LogClaim::busy;
     std::uint64_t seen = 0;
-    return layout_->cursors[index].seat.compare_exchange_strong(seen, holder, kSeqCst) ||
-           seen == holder;
+    if (layout_->cursors[index].seat.compare_exchange_strong(seen, holder, kSeqCst)) {
+        return LogClaim::claimed;
+    }
+    return seen == holder ? LogClaim::ours : LogClaim::busy;
 }
 
 bool LogSeats::enroll(std::uint32_t index, std::uint64_t holder, LogMode mode) noexcept {
-    if (!claim(index, holder)) return false;
+    if (claim(index, holder) == LogClaim::busy) return false;
     STOA_CRASH_POINT("log.enroll.claimed");
     LogCursor& cursor = layout_->cursors[index];
     std::uint64_t seen = LogState::make(LogMode::idle, 0);

@@ -14,7 +14,7 @@
 // A `reliable` subscriber reads in place and holds the writer back; a `latest` one copies, holds
 // nobody back, finds out when the writer overtook it, and is told how many messages it missed.
 // The writer asks the cursors only when what it was granted is used up: in strides of the ring and
-// of the bound. In a log that may drop, force() moves the reliable ones on instead of waiting; a take
+// of the bound. In a log that may drop, force() moves reliable ones on instead of waiting; a take
 // claims its record by a CAS there, and the bound is exact for what is dropped as well.
 #pragma once
 
@@ -30,6 +30,10 @@ namespace stoa {
 [[nodiscard]] Result<void> create_log(std::span<std::byte> memory,
                                       const LogGeometry& geometry) noexcept;
 
+// busy: another one holds it, or there is no such cursor. ours: it was this holder's before, by an
+// enrolment or an earlier claim.
+enum class LogClaim : std::uint8_t { busy, claimed, ours };
+
 // Who holds which cursor. A holder is named by a word that the layer above makes: index + 1 |
 // incarnation << 32, never twice for two lives. Any number of threads and processes at once.
 class LogSeats {
@@ -39,12 +43,12 @@ public:
 
     [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
     [[nodiscard]] std::uint64_t holder(std::uint32_t index) const noexcept;
-    // Makes `holder` the holder of a free cursor. True as well when it is that already. False:
-    // another one is, or there is no such cursor.
-    [[nodiscard]] bool claim(std::uint32_t index, std::uint64_t holder) noexcept;
+    // Makes `holder` the holder of a free cursor.
+    [[nodiscard]] LogClaim claim(std::uint32_t index, std::uint64_t holder) noexcept;
     // Claims and subscribes for somebody else, before the first record of a log: so that a new
-    // sender's first messages wait for those who subscribed to its mailbox before. The holder takes
-    // over with LogReader::resume.
+    // sender's first messages wait for those who subscribed to its mailbox before. The holder finds
+    // the cursor `ours` and takes over with LogReader::resume. False: another one holds it, or the
+    // holder was dropped meanwhile.
     [[nodiscard]] bool enroll(std::uint32_t index, std::uint64_t holder, LogMode mode) noexcept;
     // Gives the cursor up; it must be unsubscribed.
     void give_up(std::uint32_t index, std::uint64_t holder) noexcept;

@@ -402,10 +402,10 @@ TEST(Log, ASeatHasOneHolderAndOnlyItsDeathFreesIt) {
     TestLog log{bounded(4)};
     LogSeats seats = log.seats();
     LogWriter writer = log.writer();
-    EXPECT_TRUE(seats.claim(1, 7));
-    EXPECT_TRUE(seats.claim(1, 7));
-    EXPECT_FALSE(seats.claim(1, 8));
-    EXPECT_FALSE(seats.claim(4, 8));
+    EXPECT_EQ(seats.claim(1, 7), LogClaim::claimed);
+    EXPECT_EQ(seats.claim(1, 7), LogClaim::ours);
+    EXPECT_EQ(seats.claim(1, 8), LogClaim::busy);
+    EXPECT_EQ(seats.claim(4, 8), LogClaim::busy);
     EXPECT_EQ(seats.holder(1), 7U);
     EXPECT_TRUE(LogReader::subscribe(log.memory, 1, LogMode::reliable, LogStart::now));
     EXPECT_EQ(send_until_full(writer), 4U);
@@ -414,7 +414,7 @@ TEST(Log, ASeatHasOneHolderAndOnlyItsDeathFreesIt) {
     EXPECT_TRUE(seats.drop(1, 7));
     EXPECT_FALSE(seats.drop(1, 7));
     EXPECT_TRUE(writer.has_room(1));
-    EXPECT_TRUE(seats.claim(1, 8));
+    EXPECT_EQ(seats.claim(1, 8), LogClaim::claimed);
 }
 
 TEST(Log, WhoWasEnrolledBeforeTheFirstRecordMissesNone) {
@@ -438,7 +438,7 @@ TEST(Log, ALateSweeperDoesNotTouchTheNextHolder) {
     TestLog log{bounded(4)};
     LogSeats seats = log.seats();
     LogWriter writer = log.writer();
-    EXPECT_TRUE(seats.claim(0, 7));
+    EXPECT_EQ(seats.claim(0, 7), LogClaim::claimed);
     static_cast<void>(LogReader::subscribe(log.memory, 0, LogMode::reliable, LogStart::now));
     std::uint64_t looked = log.layout().cursors[0].state.load();  // D1
     EXPECT_TRUE(seats.drop(0, 7));

@@ -24,7 +24,7 @@ struct TestLog {
     }
     LogWriter writer() { return LogWriter::attach(memory).value(); }
     LogReader join(std::uint32_t index, LogMode mode, LogStart start = LogStart::now) {
-        EXPECT_TRUE(seats().claim(index, 100 + index));
+        EXPECT_EQ(seats().claim(index, 100 + index), LogClaim::claimed);
         return LogReader::subscribe(memory, index, mode, start).value();
     }
     void leave(LogReader& reader, std::uint32_t index) {
