@@ -79,7 +79,6 @@ LogSend LogWriter::make_place(std::uint64_t bytes, std::uint64_t alignment) noex
     }
 }
 
-// The place behind a pad that was cleared early was given the sequence for a place behind a record.
 void LogWriter::publish_pad(std::uint64_t stride) noexcept {
     const std::uint64_t next = tail_ + stride;
     head_at(next)->sequence.store(sequence_, kRelaxed);
@@ -87,7 +86,6 @@ void LogWriter::publish_pad(std::uint64_t stride) noexcept {
     STOA_CRASH_POINT("log.pad.cleared");
     head_at(tail_)->ready.store(LaneWord::make(LaneKind::pad, stride, 0), kRelease);  // W4
     tail_ = next;
-    cleared_ = kNoPlace;
 }
 
 // Candidates for the floor: the ends of records, one for each stride of the ring or of the bound.
@@ -264,7 +262,6 @@ void LogWriter::mark_awake() noexcept {
 LogBatch::LogBatch(LogWriter& writer) noexcept
     : writer_{writer}, end_{writer.tail_}, sequence_{writer.sequence_} {
     writer_.abandon();
-    writer_.cleared_ = LogWriter::kNoPlace;  // the batch will write over it
 }
 
 LogSend LogBatch::make_place(std::uint64_t bytes, std::uint64_t alignment) noexcept {

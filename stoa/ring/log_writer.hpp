@@ -107,7 +107,6 @@ public:
 
 private:
     friend class LogBatch;
-    static constexpr std::uint64_t kNoPlace = UINT64_MAX;
     static constexpr std::uint64_t kNoLoan = UINT64_MAX;
     static constexpr std::uint32_t kMaxMarks = 64;
     static constexpr std::uint64_t kStrides = 16;  // of the ring, between two looks at the cursors
@@ -163,11 +162,10 @@ private:
 
     std::byte* ring_;
     std::uint64_t mask_;
-    std::uint64_t tail_ = 0;            // where the next record goes; the word there is 0
-    std::uint64_t sequence_ = 0;        // of the next record
-    std::uint64_t room_end_ = 0;        // the place behind a record may be here at most
-    std::uint64_t granted_ = 0;         // sequences below may go without a look at the cursors
-    std::uint64_t cleared_ = kNoPlace;  // this place beyond tail_ is not-ready; known to us only
+    std::uint64_t tail_ = 0;      // where the next record goes; the word there is 0
+    std::uint64_t sequence_ = 0;  // of the next record
+    std::uint64_t room_end_ = 0;  // the place behind a record may be here at most
+    std::uint64_t granted_ = 0;   // sequences below may go without a look at the cursors
     std::uint64_t cpu_bits_ = LaneWord::kCpuMask;
     std::uint64_t max_record_bytes_;
     std::uint64_t loan_bytes_ = kNoLoan;
@@ -224,24 +222,20 @@ inline void LogWriter::publish(std::uint64_t word, std::uint64_t stride) noexcep
     const std::uint64_t sequence = sequence_;
     const std::uint64_t next = tail + stride;
     STOA_CRASH_POINT("log.publish.written");
-    if (next != cleared_) {
-        // relaxed: W4 carries them. Without the 0 an old payload would be read as a ready word.
-        head_at(next)->sequence.store(sequence + 1, kRelaxed);
-        head_at(next)->ready.store(0, kRelaxed);
-    }
+    // relaxed: W4 carries them. Without the 0 an old payload would be read as a ready word.
+    head_at(next)->sequence.store(sequence + 1, kRelaxed);
+    head_at(next)->ready.store(0, kRelaxed);
     STOA_CRASH_POINT("log.publish.cleared");
     // W4. Weaker would show the record before its payload.
     head_at(tail)->ready.store(word, kRelease);
     STOA_CRASH_POINT("log.publish.done");
     tail_ = next;
     sequence_ = sequence + 1;
-    // If the next record is as long as this one, then its commit finds the place behind it cleared
-    // and need not wait for that line. Only where that is a line which this record did not touch.
+    // If the next record is as long as this one, then its commit finds the line of the place behind
+    // it here and need not wait for it. Only where that is a line which this record did not touch.
     const std::uint64_t ahead = next + stride;
     if ((stride >= kCacheLine || ahead % kCacheLine < stride) && ahead <= room_end_) {
-        head_at(ahead)->sequence.store(sequence + 2, kRelaxed);
         head_at(ahead)->ready.store(0, kRelaxed);
-        cleared_ = ahead;
     }
 }
 
@@ -281,8 +275,6 @@ inline LogSend LogWriter::try_reserve(std::uint64_t bytes, std::span<std::byte>&
         const LogSend placed = make_place(bytes, alignment);
         if (placed != LogSend::ok) return placed;
     }
-    // The loan may write over a place that was cleared early, and then be committed shorter.
-    if (tail_ + stride != cleared_) cleared_ = kNoPlace;
     loan = {ring_ + (tail_ & mask_) + kLogHeadBytes, bytes};
     loan_bytes_ = bytes;
     return LogSend::ok;
