@@ -280,7 +280,7 @@ TEST_P(LogStress, EachSubscriberGetsItsDueAlsoOverHeirsAndLateJoins) {
 }
 
 TEST_P(LogStress, CarriesRandomRecordsBetweenThreads) {
-    const std::uint64_t records = from_environment("STOA_LOG_RECORDS", 100'000);
+    const std::uint64_t records = from_environment("STOA_LOG_RECORDS", 30'000);
     kit::TempRegion region{log_of(GetParam()).bytes_needed()};
     ASSERT_TRUE(create_log(region.bytes(), log_of(GetParam())));
     LogWriter writer = LogWriter::attach(region.bytes()).value();
@@ -365,7 +365,7 @@ void eat_until_told(std::span<std::byte> memory, Ledger& ledger, std::uint32_t i
 }
 
 TEST_P(LogStress, SurvivesRandomKillsOfWritersAndSubscribers) {
-    const std::uint64_t kills = from_environment("STOA_LOG_KILLS", 800);
+    const std::uint64_t kills = from_environment("STOA_LOG_KILLS", 400);
     kit::TempRegion region{log_of(GetParam()).bytes_needed()};
     kit::TempRegion ledger_region{sizeof(Ledger)};
     ASSERT_TRUE(create_log(region.bytes(), log_of(GetParam())));
