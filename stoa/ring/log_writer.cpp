@@ -152,9 +152,10 @@ bool LogWriter::look_at(std::uint32_t index, Seen& seen) const noexcept {
     if (cursor.seat.load(kSeqCst) == 0) return false;
     seen.hold = cursor.hold.load(kAcquire);    // W3
     seen.taken = cursor.taken.load(kAcquire);  // W3
-    // One that was moved on and has not noticed yet. Below intact_ stands one that will notice.
+    // One that was moved on may not have stored taken since. Below intact_ stands one that joins
+    // and will find out.
     const std::uint64_t position = LogHold::position(seen.hold);
-    if (may_drop_ && !LogHold::lent(seen.hold) && position >= intact_ && position <= tail_) {
+    if (may_drop_ && position >= intact_ && position <= tail_) {
         seen.taken = std::max(seen.taken, head_at(position)->sequence.load(kRelaxed));
     }
     return true;
