@@ -55,7 +55,9 @@ Result<void> LogOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
         const LaneSleep place = writer_.mark_asleep();
         const std::chrono::nanoseconds limit = sleep_limit(wanted);
-        if (!ready()) (void)sys::futex_wait(*place.word, place.expected, limit);
+        if (!ready() && writer_.still_lacks()) {
+            (void)sys::futex_wait(*place.word, place.expected, limit);
+        }
         writer_.mark_awake();
     };
     return wait_in_slices(deadline, waiting_, pauses_for(waiting_, kLaneUnknownCpu, bytes), around_,

@@ -252,8 +252,11 @@ bool LogReader::ready() const noexcept {
     return may_drop_ && !LogHold::lent(freed_) && cursor_->hold.load(kAcquire) != head_;
 }
 
+// A writer that lacks a place is rung at each delivery, one that lacks room when room came back:
+// in strides, or it would wake for each record.
 const Atomic<std::uint32_t>* LogReader::look_at_mark(std::uint32_t mark) noexcept {
-    free_now();
+    if ((mark & LaneMark::kForPlace) == 0 && told_ == freed_ && !is_left_) return nullptr;
+    told_ = freed_;
     woken_mark_ = mark;
     layout_->bell.rung.fetch_add(1, kSeqCst);
     return &layout_->bell.rung;

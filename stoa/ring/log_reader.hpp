@@ -153,7 +153,8 @@ private:
     std::uint64_t missed_ = 0;
     std::uint64_t missed_now_ = 0;  // to be told with the next message
     std::uint64_t max_record_bytes_;
-    std::uint32_t woken_mark_ = 0;  // the sleep of the writer that we ended
+    std::uint32_t woken_mark_ = 0;     // the sleep of the writer that we ended
+    std::uint64_t told_ = UINT64_MAX;  // what we had freed when we rang last
     LogMode mode_;
     LaneFence fence_;
     bool may_drop_;

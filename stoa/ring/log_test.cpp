@@ -644,17 +644,26 @@ TEST(LogSleeps, AWriterThatSleepsForRoomIsRungOncePerSleepByEachThatMoves) {
     }
 }
 
-TEST(LogSleeps, AReaderGivesAllItsRoomBackToAWriterThatSleeps) {
-    TestLog log{kSmallLog};
+TEST(LogSleeps, AWriterThatSleepsForBytesIsRungWhenAStrideOfThemCameBack) {
+    TestLog log{kSmallLog};  // returns 128 bytes at a time
     LogWriter writer = log.writer();
     LogReader reader = log.join(0, LogMode::reliable);
     send_until_full(writer);
     const LaneSleep sleep = writer.mark_asleep();
     EXPECT_EQ(take(reader), "0");
-    EXPECT_EQ(log.layout().cursors[0].hold.load(), 0U);  // less than a stride
-    EXPECT_EQ(reader.sleeper_to_wake(), sleep.word);
-    EXPECT_EQ(log.layout().cursors[0].hold.load(), 32U);
+    EXPECT_EQ(reader.sleeper_to_wake(), sleep.word);  // new here, it cannot know
+    writer.mark_awake();
+    const LaneSleep again = writer.mark_asleep();
+    for (int i = 1; i < 4; ++i) {
+        EXPECT_EQ(reader.sleeper_to_wake(), nullptr);
+        EXPECT_EQ(take(reader), std::to_string(i));
+    }
+    EXPECT_EQ(reader.sleeper_to_wake(), again.word);
     EXPECT_TRUE(writer.has_room(8));
+    reader.unsubscribe();
+    writer.mark_awake();
+    static_cast<void>(writer.mark_asleep());
+    EXPECT_EQ(reader.sleeper_to_wake(), again.word);
 }
 
 TEST(LogSleeps, ADropCountsOnSoThatASleepEnds) {

@@ -190,6 +190,7 @@ LogSend LogWriter::look_for_room(const Want& want) noexcept {
         granted_ = std::min(behind + max_waiting_, want.sequence + stride_messages_);
     }
     const bool has_place = !want.is_message || want.sequence < granted_;
+    lacks_place_ = want.end <= room && !has_place;
     return want.end <= room && has_place ? LogSend::ok : LogSend::full;
 }
 
@@ -244,13 +245,20 @@ LogSend LogWriter::force(std::uint64_t bytes, std::uint64_t alignment) noexcept 
 
 // --- sleeping ---------------------------------------------------------------------------------
 
-// The number first: who sees the mark counts on, so a sleep on the old number ends at once.
+// The number first: who sees the mark counts on, so a sleep on the old number ends at once. What
+// the mark says is missing may change until we sleep; the look after the mark tells.
 LaneSleep LogWriter::mark_asleep() noexcept {
     const std::uint32_t rung = layout_->bell.rung.load(kSeqCst);
     Atomic<std::uint32_t>& mark = layout_->writer.mark;
-    mark.store(LaneMark::next(mark.load(kRelaxed), LaneMark::kAsleep), kRelease);
+    const std::uint32_t what = lacks_place_ ? LaneMark::kForPlace : 0;
+    mark.store(LaneMark::next(mark.load(kRelaxed), LaneMark::kAsleep | what), kRelease);
     if (fence_ == LaneFence::full) full_fence();
     return {&layout_->bell.rung, rung};
+}
+
+bool LogWriter::still_lacks() const noexcept {
+    const std::uint32_t mark = layout_->writer.mark.load(kRelaxed);
+    return ((mark & LaneMark::kForPlace) != 0) == lacks_place_;
 }
 
 void LogWriter::mark_awake() noexcept {

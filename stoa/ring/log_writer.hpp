@@ -88,10 +88,12 @@ public:
     // --- for the layer that waits -----------------------------------------------------------
     // Whether a try_reserve or try_send of that size is worth another try. Asks all cursors again.
     [[nodiscard]] bool has_room(std::uint64_t bytes, std::uint64_t alignment = 16) noexcept;
-    // To sleep until there is room: mark_asleep(), a barrier for all (see LaneFence), has_room()
-    // again, sleep on what mark_asleep said, mark_awake().
+    // To sleep until there is room: has_room(), mark_asleep(), a barrier for all (see LaneFence),
+    // has_room() and still_lacks() again, sleep on what mark_asleep said, mark_awake().
     [[nodiscard]] LaneSleep mark_asleep() noexcept;
     void mark_awake() noexcept;
+    // Whether what is missing is what the mark says; if not, mark again.
+    [[nodiscard]] bool still_lacks() const noexcept;
     // Where this side runs: travels with the records as a hint.
     void set_cpu(std::uint32_t cpu) noexcept { cpu_bits_ = LaneWord::cpu_bits(cpu); }
     // Between a publish and the look at a bell: see LaneFence.
@@ -176,6 +178,7 @@ private:
     std::uint32_t subscribers_;
     bool may_drop_;
     LaneFence fence_;
+    bool lacks_place_ = false;  // when we looked last, the bound alone was in the way
     std::uint64_t intact_ = 0;  // nothing from here on was overwritten
     std::uint64_t dropped_ = 0;
     std::uint64_t dropped_to_ = 0;  // sequence up to which dropped_ has counted
