@@ -116,8 +116,8 @@ MUTANTS = (
         "crash_run", crash("log.copy"),
     ),
     Mutant(
-        "log_force_takes_loans",
-        "a loan is not dropped",
+        "log_force_in_vain",
+        "nobody loses a message while a loan keeps the log full",
         "stoa/ring/log_writer.cpp",
         "if (look_at(i, seen) && LogHold::lent(seen.hold) && holds_back(seen, want)) return room;",
         "static_cast<void>(seen);",
