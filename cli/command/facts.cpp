@@ -134,6 +134,9 @@ std::string capacity_text(const MailboxPlan& plan) {
     }
     if (plan.sharing == Sharing::pair && !plan.one_way) {
         text += " in each direction";
+    } else if (plan.sharing == Sharing::broadcast) {
+        text +=
+            plan.logged() ? " of each sender, for the slowest subscriber" : " for each subscriber";
     } else if (plan.routed()) {
         text += lanes_carry(plan) ? " from each sender to each receiver" : " for each receiver";
     } else if (lanes_carry(plan) && plan.sharing != Sharing::pair) {

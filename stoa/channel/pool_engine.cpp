@@ -209,25 +209,13 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
     return loan;
 }
 
-Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
-    if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
+Result<PoolLoan> PoolEngine::receive_dead_letter() {
     PoolLoan loan;
-    for (;;) {
-        if (ring_.take_dead_letter(me_, loan) == PoolStatus::ok) {
-            loan.station = static_cast<std::uint8_t>(station_);
-            return loan;
-        }
-        if (deadline.passed()) {
-            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
-        }
-        bool slept = false;
-        const auto ready = [&] { return ring_.dead_letters() > 0; };
-        const Result<void> waited = wait(*messages_, deadline.sooner(g_wait_slice), slept, ready);
-        if (!waited && waited.error().code != Errc::timed_out) {
-            return std::unexpected(waited.error());
-        }
-        if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
+    if (ring_.take_dead_letter(me_, loan) != PoolStatus::ok) {
+        return fail(Errc::empty, "receive (dead letters)");
     }
+    loan.station = static_cast<std::uint8_t>(station_);
+    return loan;
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {

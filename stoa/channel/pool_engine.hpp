@@ -108,10 +108,15 @@ public:
                                       const SendOptions& options, Deadline deadline);
     // Errors: empty (immediately), timed_out, end_of_stream, corrupt, what looking around says
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
-    // The same for dead letters.
-    [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
+    // The next dead letter. Never waits. Errors: empty
+    [[nodiscard]] Result<PoolLoan> receive_dead_letter();
     [[nodiscard]] MessageHistory history(const PoolLoan& loan) const;
 
+    // For the sends that follow.
+    void set_overflow(Overflow overflow) noexcept {
+        policy_.overflow = overflow;
+        plain_ = plain_ && overflow == Overflow::block;
+    }
     // Whether a message is likely to find room: a hint, where a sender has a choice.
     [[nodiscard]] bool seems_full() const noexcept {
         return ring_.depth() >= ring_.geometry().slot_count;

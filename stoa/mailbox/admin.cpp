@@ -38,10 +38,19 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
 }
 
 Result<void> add_lanes(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
+    facts.dropped_oldest = layout.dropped_oldest.load(kRelaxed);
+    facts.dropped_newest = layout.dropped_newest.load(kRelaxed);
     facts.lanes_open = std::min(layout.lanes_open.load(kSeqCst), facts.plan.lane_count);
     for (std::uint32_t i = 0; i < facts.lanes_open; ++i) {
         const LaneDoor* door = layout_at<LaneDoor>(region.content(), facts.plan.door_offset(i));
         if (door->ready.load(kSeqCst) == 0) continue;  // no memory is behind it yet
+        if (facts.plan.logged()) {
+            const Result<LogCounts> log = count_log(region.content().subspan(
+                facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
+            if (!log) return std::unexpected(log.error());
+            facts.depth += log->waiting;
+            continue;
+        }
         const Result<LaneCounts> counts = count_lane(region.content().subspan(
             facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
         if (!counts) return std::unexpected(counts.error());

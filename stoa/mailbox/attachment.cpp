@@ -107,8 +107,7 @@ Result<std::unique_ptr<Attachment>> Attachment::open(std::string_view name,
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
-    return enter(std::move(*region), std::move(*plan), options.role, options.waiting,
-                 options.stand_by);
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting, options);
 }
 
 // As a participant without a role, so that it is in nobody's way.
@@ -139,15 +138,16 @@ Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenO
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
-    return enter(std::move(*region), std::move(*plan), options.role, options.waiting,
-                 options.stand_by);
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting, options);
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan plan, Role role,
-                                                      Waiting waiting, bool stands_by) {
+                                                      Waiting waiting, const OpenOptions& how) {
     std::unique_ptr<Attachment> entered{
         new Attachment{std::move(region), std::move(plan), role, waiting}};
-    entered->stands_by_ = stands_by;
+    entered->stands_by_ = how.stand_by;
+    entered->latest_ = how.latest;
+    entered->from_oldest_ = how.from_oldest;
     if (entered->region_.owner() == Owner::process) {
         const sys::Identity& owner = entered->region_.participants().creator();
         Result<std::unique_ptr<OwnerWatch>> watch = OwnerWatch::of(owner);
@@ -245,6 +245,7 @@ Result<void> Attachment::make_pool_engines() {
 }
 
 Result<void> Attachment::make_engines() {
+    if (plan_.sharing == Sharing::broadcast) return make_broadcast_engines();
     if (plan_.routed() && role_ != Role::none) {
         routes_ = std::make_unique<Routes>(*this);
         return plan_.pool_count > 0 || !has(role_, Role::receives) ? Result<void>{}
@@ -278,6 +279,11 @@ std::span<std::byte> Attachment::lane_memory(std::uint32_t lane) const noexcept 
 Result<void> Attachment::make_lane(std::uint32_t lane) {
     LaneDoor& here = door(lane);
     if (here.ready.load(kSeqCst) != 0) return {};
+    if (plan_.logged()) {
+        Result<void> made = make_log(lane);
+        if (!made) here.sender.store(0, kSeqCst);
+        return made;
+    }
     const std::uint64_t offset = plan_.lanes_offset + lane * plan_.lane_stride;
     Result<void> made = region_.reserve(offset, plan_.lane_stride);
     if (made) made = create_lane(lane_memory(lane), plan_.lane);
@@ -408,9 +414,10 @@ std::string Attachment::name_of(std::uint32_t pid) const {
     return sys::process_name(pid);
 }
 
-// --- what a handle does ---------------------------------------------------------------------------
+// --- what a handle does -------------------------------------------------------------------------
 
 Result<void> Attachment::send(Bytes message, const SendOptions& options, Deadline deadline) {
+    if (plan_.sharing == Sharing::broadcast) return broadcast(message, options, deadline);
     return routes_ ? routes_->send(message, options, deadline)
                    : out_->send(message, options, deadline);
 }
@@ -432,12 +439,36 @@ Result<void> Attachment::commit(PoolLoan& loan, std::uint32_t bytes, const SendO
 }
 
 Result<PoolLoan> Attachment::receive(Deadline deadline) {
-    if (of_dead_letters_) return in_->receive_dead_letter(deadline);
+    if (of_dead_letters_) return receive_dead_letter(deadline);
     if (waits_for_seat_) {
         if (Result<void> mine = take_over(deadline); !mine) return std::unexpected(mine.error());
     }
     if (plan_.by_turns) return receive_in_turn(deadline);
     return routes_ ? routes_->receive(deadline) : in_->receive(deadline);
+}
+
+// From whichever ring has one.
+Result<PoolLoan> Attachment::receive_dead_letter(Deadline deadline) {
+    const Result<PoolEngine*> first = make_pool(0);
+    if (!first) return std::unexpected(first.error());
+    for (;;) {
+        for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
+            const Result<PoolEngine*> ring = attach_pool(i);
+            if (!ring) return std::unexpected(ring.error());
+            if (*ring == nullptr) continue;
+            Result<PoolLoan> loan = (*ring)->receive_dead_letter();
+            if (loan || loan.error().code != Errc::empty) return loan;
+        }
+        if (deadline.passed()) {
+            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
+        }
+        const Result<void> waited =
+            (*first)->wait_for_message(deadline.sooner(g_wait_slice), [] { return false; });
+        if (!waited && waited.error().code != Errc::timed_out) {
+            return std::unexpected(waited.error());
+        }
+        if (Result<void> looked = look_around(); !looked) return std::unexpected(looked.error());
+    }
 }
 
 Result<LaneMessage> Attachment::take(Deadline deadline) {
@@ -485,8 +516,8 @@ void Attachment::give_up_seats(std::uint32_t index) noexcept {
         unpack_place(region_.participants().record(index).word.load(kSeqCst)).incarnation;
     const std::uint64_t holder = holder_of(index, incarnation);
     const auto give_up = [&](Atomic<std::uint64_t>& word) {
-        std::uint64_t seen = holder;
-        if (!word.compare_exchange_strong(seen, 0, kSeqCst) && seen == (holder | kHandingOver)) {
+        std::uint64_t seen = word.load(kSeqCst);
+        if ((seen & ~(kHandingOver | kLatest)) == holder) {
             word.compare_exchange_strong(seen, 0, kSeqCst);
         }
     };
@@ -516,6 +547,7 @@ void Attachment::recover(std::uint32_t dead) noexcept {
     }
     STOA_CRASH_POINT("mailbox.recover.before_seats");
     give_up_seats(dead);
+    drop_cursors(dead);
     keep_totals(dead);
     note_orphans();
     // It may have died between its first message in a new lane and the bell.
@@ -611,7 +643,7 @@ PoolHost Attachment::host() noexcept {
 
 // Routed: what waits for a receiver that is gone is the others' now. They look when they are woken.
 void Attachment::note_orphans() noexcept {
-    if (!plan_.routed()) return;
+    if (!plan_.routed() || plan_.sharing == Sharing::broadcast) return;
     const std::uint32_t open = std::min(layout_->stations_open.load(kSeqCst), plan_.station_count);
     for (std::uint32_t i = 0; i < open; ++i) {
         if (station(i).seat.load(kSeqCst) == 0) layout_->orphans.fetch_or(1ULL << i, kSeqCst);
@@ -621,6 +653,7 @@ void Attachment::note_orphans() noexcept {
 void Attachment::leave() noexcept {
     give_up_seats(index_);
     STOA_CRASH_POINT("mailbox.leave.seats");
+    if (log_in_ != nullptr) log_in_->leave();
     if (plan_.routed() && has(role_, Role::receives)) {
         note_orphans();
         wake_all();

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "stoa/channel/lane_engine.hpp"
+#include "stoa/channel/log_engine.hpp"
 #include "stoa/channel/pool_engine.hpp"
 #include "stoa/mailbox/owner_watch.hpp"
 #include "stoa/mailbox/plan.hpp"
@@ -31,6 +32,13 @@ inline constexpr std::string_view kMailboxSuffix = ".mailbox";
 inline constexpr std::string_view kDeadSuffix = ".dead";
 
 class Routes;
+
+struct BroadcastMessage {
+    PoolLoan loan{};  // chunk kNoChunk: loan `length` of log `word`, or a copy
+    Bytes bytes{};
+    std::unique_ptr<std::byte[]> copy{};
+    std::uint64_t missed = 0;
+};
 
 class Attachment {
 public:
@@ -58,7 +66,13 @@ public:
                                       const SendOptions& options, Deadline deadline);
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
+    [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
     [[nodiscard]] bool nack(const PoolLoan& loan, std::string_view error) noexcept;
+    // Broadcast, over logs or copies. Errors: as LogOut and LogIn, PoolEngine
+    [[nodiscard]] Result<void> broadcast(Bytes message, const SendOptions& options,
+                                         Deadline deadline);
+    [[nodiscard]] Result<BroadcastMessage> subscribed(Deadline deadline);
+    void release_in_log(const PoolLoan& loan, Bytes payload) noexcept;
 
     // ok, or why this handle must not act: forked, gone, owner_gone. One load each; of another
     // process's mailbox sometimes a system call.
@@ -121,7 +135,7 @@ public:
     Routes* routes() noexcept { return routes_.get(); }
     LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
     [[nodiscard]] bool receives_from_lanes() const noexcept {
-        return plan_.lane_count > 0 && has(role_, Role::receives);
+        return plan_.lane_count > 0 && !plan_.logged() && has(role_, Role::receives);
     }
     // The lane in which a loan lies.
     LaneOut* loaned_lane() noexcept { return lane_out_ ? &*lane_out_ : loaned_lane_; }
@@ -158,7 +172,7 @@ private:
     friend class Routes;
     Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
     static Result<std::unique_ptr<Attachment>> enter(Region region, MailboxPlan plan, Role role,
-                                                     Waiting waiting, bool stands_by = false);
+                                                     Waiting waiting, const OpenOptions& how = {});
     static Result<std::unique_ptr<Attachment>> open_dead_letters(const Domain& domain,
                                                                  std::string_view name,
                                                                  const OpenOptions& options,
@@ -200,6 +214,17 @@ private:
     void open_door(std::uint32_t lane) noexcept;
     [[nodiscard]] Result<LaneOut> lane_to(std::uint32_t lane, Atomic<std::uint32_t>* bell);
     [[nodiscard]] Result<void> make_lane_in(std::uint32_t station);
+    [[nodiscard]] Result<void> make_log(std::uint32_t lane);
+    [[nodiscard]] Result<void> make_broadcast_engines();
+    [[nodiscard]] std::uint64_t subscriber(std::uint32_t i) const noexcept;
+    void enroll_subscribers(std::uint32_t log) noexcept;
+    void drop_cursors(std::uint32_t index) noexcept;
+    void empty_queue(PoolEngine& queue) noexcept;
+    [[nodiscard]] Result<void> broadcast_copies(Bytes message, const SendOptions& options,
+                                                Deadline deadline);
+    [[nodiscard]] Result<BroadcastMessage> next_in_logs(Deadline deadline);
+    [[nodiscard]] Result<BroadcastMessage> loan_of_next();
+    [[nodiscard]] Result<BroadcastMessage> copy_of_next();
     [[nodiscard]] std::uint64_t holder_word() const noexcept;
     [[nodiscard]] LaneDoor& door(std::uint32_t lane) const noexcept;
     [[nodiscard]] std::span<std::byte> lane_memory(std::uint32_t lane) const noexcept;
@@ -235,6 +260,12 @@ private:
     std::optional<LaneOut> lane_out_;
     LaneOut* loaned_lane_ = nullptr;  // routed: one of those of routes_
     std::optional<LaneIn> lane_in_;
+    std::unique_ptr<LogOut> log_out_;
+    std::unique_ptr<LogIn> log_in_;
+    bool latest_ = false;       // a subscriber that skips
+    bool from_oldest_ = false;  // and begins with what is kept
+    std::uint64_t dropped_seen_ = 0;
+    std::vector<std::byte> copy_room_;
 };
 
 }  // namespace stoa

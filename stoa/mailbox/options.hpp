@@ -56,8 +56,8 @@ struct MailboxOptions {
     // A waiting message gains one priority each time so long has passed; 0: never. Then a low
     // priority cannot starve.
     std::chrono::nanoseconds ageing{0};
-    // Receipts, withdrawal and times to live also where lanes would carry the mailbox: the pool ring
-    // carries it then.
+    // Receipts, withdrawal and times to live also where lanes would carry the mailbox; the
+    // pool ring does it then.
     bool receipts = false;
     std::chrono::nanoseconds time_to_live{0};  // of messages that name none; 0: for ever
     // Acknowledged: so many deliveries without ack make a dead letter, 1 to 255; 0: never.

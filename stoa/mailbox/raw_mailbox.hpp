@@ -33,7 +33,11 @@ namespace stoa {
 class RawMessage {
 public:
     RawMessage(RawMessage&& other) noexcept
-        : from_{std::exchange(other.from_, nullptr)}, pool_{other.pool_}, bytes_{other.bytes_} {}
+        : from_{std::exchange(other.from_, nullptr)},
+          pool_{other.pool_},
+          bytes_{other.bytes_},
+          copy_{std::move(other.copy_)},
+          missed_{other.missed_} {}
     RawMessage& operator=(RawMessage&& other) noexcept;
     // Plain: gives the memory back. Acknowledged and not acked: as nack().
     ~RawMessage() { drop(); }
@@ -49,6 +53,8 @@ public:
     // Deliveries before this one that ended without an ack (stays at 255).
     [[nodiscard]] std::uint32_t earlier_deliveries() const noexcept { return pool_.deliveries; }
 
+    // Broadcast, to a subscriber that skips: messages of its sender before this one that it missed.
+    [[nodiscard]] std::uint64_t missed() const noexcept { return missed_; }
     // Of a redelivered message or a dead letter: who gave it back last, and why.
     [[nodiscard]] MessageHistory history() const;
 
@@ -72,6 +78,11 @@ private:
                               .redelivered = message.handed_over,
                               .word = message.lane},
                      message.record.payload} {}
+    RawMessage(Attachment* from, BroadcastMessage&& message) noexcept
+        : RawMessage{from, message.loan, message.bytes} {
+        copy_ = std::move(message.copy);
+        missed_ = message.missed;
+    }
     void drop() noexcept {
         if (from_ == nullptr) return;
         if (in_lane() && from_->check()) [[likely]] {
@@ -82,8 +93,12 @@ private:
     }
     [[nodiscard]] bool in_lane() const noexcept { return pool_.chunk == kNoChunk; }
     void release_in_lane() noexcept {
-        from_->lane_in()->release({.lane = static_cast<std::uint32_t>(pool_.word),
-                                   .record = {.payload = bytes_, .loan = pool_.length}});
+        if (LaneIn* const lanes = from_->lane_in()) [[likely]] {
+            lanes->release({.lane = static_cast<std::uint32_t>(pool_.word),
+                            .record = {.payload = bytes_, .loan = pool_.length}});
+        } else {
+            from_->release_in_log(pool_, bytes_);
+        }
         done();
     }
     void done() noexcept { std::exchange(from_, nullptr)->given_back(); }
@@ -92,6 +107,8 @@ private:
     Attachment* from_;  // counted
     PoolLoan pool_;     // chunk kNoChunk: loan `length` of lane `word`
     Bytes bytes_;
+    std::unique_ptr<std::byte[]> copy_{};  // where bytes_ lies, when it was copied
+    std::uint64_t missed_ = 0;
 };
 
 // Memory inside the mailbox, lent to fill. Nothing is sent before commit().
@@ -100,7 +117,8 @@ public:
     RawLoan(RawLoan&& other) noexcept
         : to_{std::exchange(other.to_, nullptr)},
           pool_{other.pool_},
-          room_{std::exchange(other.room_, {})} {}
+          room_{std::exchange(other.room_, {})},
+          own_{std::move(other.own_)} {}
     RawLoan& operator=(RawLoan&& other) noexcept;
     // Abandons what was not committed.
     ~RawLoan() { drop(); }
@@ -111,7 +129,7 @@ public:
     // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
     Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never(),
                         const SendOptions& options = {}) {
-        if (to_ == nullptr || pool_.chunk != kNoChunk || bytes > room_.size() ||
+        if (to_ == nullptr || pool_.chunk != kNoChunk || own_ != nullptr || bytes > room_.size() ||
             !to_->fits(bytes) || !to_->check_to_send() || !options.is_plain()) [[unlikely]] {
             return commit_slowly(bytes, deadline, options);
         }
@@ -141,6 +159,7 @@ private:
     Attachment* to_;  // counted
     PoolLoan pool_;   // chunk kNoChunk: it lies in the lane
     std::span<std::byte> room_;
+    std::unique_ptr<std::byte[]> own_{};  // broadcast: its memory, until it is committed
 };
 
 // What becomes of one message that was sent with a receipt: exactly one Outcome.
@@ -221,9 +240,10 @@ public:
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return at_->plan(); }
     [[nodiscard]] Role role() const noexcept { return at_->role(); }
 
-    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, owner_gone, closed,
-    // forked, bad_argument (the handle only receives; no such priority; a time to live where lanes
-    // carry the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until: timed_out
+    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, owner_gone,
+    // closed, forked, bad_argument (the handle only receives; no such priority; a time to live
+    // where lanes carry the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until:
+    // timed_out
     Result<void> send(Payload message, const SendOptions& options = {}) {
         return send_with(message, Deadline::never(), options);
     }

@@ -1,4 +1,4 @@
-// Routed sharings: which receiver gets a message, and what becomes of the messages of one that went.
+// Routed sharings: which receiver gets a message, and what becomes of those of one that went.
 //
 // Start here: Routes::send(), receive(). One per handle of a routed mailbox.
 // Threads:    as its handle.

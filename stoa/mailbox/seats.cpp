@@ -19,7 +19,8 @@ std::array<char, 256>& error_text() noexcept {
 // False: somebody else holds it.
 bool Attachment::take_seat(Atomic<std::uint64_t>& seat) noexcept {
     std::uint64_t nobody = 0;
-    return seat.compare_exchange_strong(nobody, holder_word(), kSeqCst);
+    const std::uint64_t mine = holder_word() | (latest_ ? kLatest : 0);
+    return seat.compare_exchange_strong(nobody, mine, kSeqCst);
 }
 
 // "orders (pid 17)", of whoever holds that seat.
@@ -88,6 +89,10 @@ Result<void> Attachment::take_pair_seat() {
 
 Result<void> Attachment::take_roles() {
     if (role_ == Role::none) return {};
+    if (latest_ && plan_.sharing == Sharing::broadcast && plan_.acknowledged) {
+        return fail(Errc::bad_argument, "open (latest with ack: what is skipped is never acked)");
+    }
+    latest_ = latest_ && plan_.sharing == Sharing::broadcast;
     if (plan_.sharing == Sharing::pair) return take_pair_seat();
     if (plan_.routed()) return has(role_, Role::receives) ? take_station() : Result<void>{};
     if (plan_.sharing != Sharing::single_receiver || !has(role_, Role::receives)) return {};
@@ -116,12 +121,13 @@ Result<void> Attachment::take_station() {
         if (plan_.pool_count == 0) return {};
         const Result<PoolEngine*> made = make_pool(i);
         if (!made) return std::unexpected(made.error());
+        if (plan_.sharing == Sharing::broadcast) empty_queue(**made);
         return {};
     }
     return fail(Errc::no_free_place, "open (64 receivers)");
 }
 
-// --- single receiver: standing by, and turns ------------------------------------------------------
+// --- single receiver: standing by, and turns ----------------------------------------------------
 
 // Until the seat is ours. Errors: empty, timed_out, what looking around says
 Result<void> Attachment::wait_for_seat(Deadline deadline) {

@@ -163,6 +163,9 @@ public:
 
     void count_dropped_newest() noexcept { layout_->dropped_newest.fetch_add(1, kRelaxed); }
     void count_dropped_oldest() noexcept { layout_->dropped_oldest.fetch_add(1, kRelaxed); }
+    [[nodiscard]] std::uint64_t counts_dropped_oldest() const noexcept {
+        return layout_->dropped_oldest.load(kRelaxed);
+    }
     void count_expired() noexcept { layout_->expired.fetch_add(1, kRelaxed); }
 
     // Whether a receiver may find something: unlike !seems_empty(), not the end of a stream.

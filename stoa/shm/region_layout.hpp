@@ -14,7 +14,7 @@
 //       64     8 state           anyone (CAS)  1 LIVE; 2 CONDEMNED: destroyed, its name is to go; 3
 //                                              NAMED: has a name, which of two kinds is not decided
 //                                              yet; 4 OWNER_GONE: closed by its owner, or it died;
-//                                              5 CLOSED: nothing new comes in
+//                                              and CLOSED, 5: nothing new comes in
 //      128     4 owner           creator       Owner
 //      132     4 name_bytes      creator       of owner process: length of the name; else 0
 //      136     8 domain_device   creator       of owner process: which folder the name is in
