@@ -56,6 +56,7 @@ void add_mailbox_ls(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_peek(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_redrive(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_rm(CLI::App& mailbox, Chosen& chosen);
+void add_mailbox_watch(CLI::App& mailbox, Chosen& chosen);
 void add_recv(CLI::App& app, Chosen& chosen);
 void add_send(CLI::App& app, Chosen& chosen);
 

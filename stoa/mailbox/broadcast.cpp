@@ -242,7 +242,8 @@ void Attachment::drop_cursors(std::uint32_t index) noexcept {
     const std::uint32_t logs = std::min(layout_->lanes_open.load(kSeqCst), plan_.lane_count);
     for (std::uint32_t i = 0; i < logs && seat < plan_.station_count; ++i) {
         if (door(i).ready.load(kSeqCst) == 0) continue;
-        static_cast<void>(drop_log_subscriber(lane_memory(i), seat, holder));
+        // Damaged memory: there is nobody to tell, and nothing of it is to be freed.
+        if (!drop_log_subscriber(lane_memory(i), seat, holder)) return;
     }
 }
 

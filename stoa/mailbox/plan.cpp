@@ -110,10 +110,11 @@ Result<void> check_capacity(const MailboxPlan& plan) {
     if (zero && dropping(plan)) {
         return fail(Errc::bad_argument, "capacity zero with drop (nothing waits to be dropped)");
     }
-    if (plan.capacity.kind == Capacity::Kind::unbounded && dropping(plan)) {
+    if (plan.capacity.kind != Capacity::Kind::unbounded) return {};
+    if (dropping(plan)) {
         return fail(Errc::bad_argument, "capacity unbounded with drop (it is never full)");
     }
-    return {};
+    return fail(Errc::not_supported, "capacity unbounded (not yet; bounded holds 1048576)");
 }
 
 // Everything that make() derives from the options, so that read() can compare.

@@ -24,7 +24,7 @@ namespace {
 template <std::size_t kWords>
 void store_text(Atomic<std::uint64_t> (&words)[kWords], std::string_view text) noexcept {
     char copy[kWords * 8]{};
-    std::memcpy(copy, text.data(), std::min(text.size(), sizeof copy - 1));
+    text.copy(copy, sizeof copy - 1);
     for (std::size_t i = 0; i < kWords; ++i) {
         std::uint64_t word = 0;
         std::memcpy(&word, copy + i * 8, 8);
