@@ -12,7 +12,7 @@ int main() {
     auto out = Box::create("baton", {.capacity = stoa::zero(), .role = stoa::Role::sends}).value();
     const bool refused = !out.try_send(1);  // nobody waits for it
     const auto late = out.send_for(1, 10ms);
-    std::cout << "alone: " << stoa::name(late.error().code) << std::endl;
+    std::cout << "alone: " << stoa::name(late.error().code) << '\n' << std::flush;
     if (fork() == 0) {
         auto in = Box::open("baton", {.role = stoa::Role::receives}).value();
         for (int i = 0; i < 3; ++i)
