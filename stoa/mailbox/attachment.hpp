@@ -137,6 +137,11 @@ public:
     [[nodiscard]] bool receives_from_lanes() const noexcept {
         return plan_.lane_count > 0 && !plan_.logged() && has(role_, Role::receives);
     }
+    // A log that a full mailbox only makes wait: nothing is to be counted when it is.
+    LogOut* quick_log_out() noexcept {
+        return plan_.overflow == Overflow::block ? log_out_.get() : nullptr;
+    }
+    LogIn* log_in() noexcept { return log_in_.get(); }
     // The lane in which a loan lies.
     LaneOut* loaned_lane() noexcept { return lane_out_ ? &*lane_out_ : loaned_lane_; }
     void loan_lies_in(LaneOut* lane) noexcept { loaned_lane_ = lane; }

@@ -319,6 +319,14 @@ public:
     [[nodiscard]] bool send_value_now(const void* value, const SendOptions& options) noexcept {
         if constexpr (kAlignment > 16) return false;
         LaneOut* lane = at_->lane_out();
+        if (LogOut* const log = at_->quick_log_out()) {
+            if (!options.is_plain() || !at_->check_to_send() ||
+                !log->try_send_value<kBytes>(value)) {
+                return false;
+            }
+            at_->count_sent(1);
+            return true;
+        }
         if (lane == nullptr || !options.is_plain() || !at_->check_to_send() ||
             !lane->try_send_value<kBytes>(value)) {
             return false;
@@ -329,6 +337,12 @@ public:
     template <std::size_t kBytes, std::size_t kAlignment>
     [[nodiscard]] std::uint64_t send_values_now(const void* values, std::uint64_t count) noexcept {
         if constexpr (kAlignment > 16) return 0;
+        if (LogOut* const log = at_->quick_log_out()) {
+            if (!at_->check_to_send()) return 0;
+            const std::uint64_t published = log->try_send_values<kBytes>(values, count);
+            at_->count_sent(published);
+            return published;
+        }
         LaneOut* lane = at_->lane_out();
         if (lane == nullptr || !at_->check_to_send()) return 0;
         const std::uint64_t sent = lane->try_send_values<kBytes>(values, count);
@@ -338,6 +352,12 @@ public:
     template <std::size_t kBytes>
     [[nodiscard]] bool receive_value_now(void* value) noexcept {
         LaneIn* lanes = at_->lane_in();
+        if (LogIn* const logs = at_->log_in()) {
+            LogCopy copied;
+            if (!at_->check() || !logs->try_copy_value<kBytes>(value, copied)) return false;
+            at_->count_received(1);
+            return true;
+        }
         if (lanes == nullptr || !at_->check() || !lanes->try_receive_value<kBytes>(value)) {
             return false;
         }
