@@ -40,13 +40,6 @@ Registry& registry() {
     return *only;
 }
 
-// False: a fork has closed it in this process.
-bool forget(std::uint64_t ticket) {
-    Registry& all = registry();
-    const std::lock_guard lock{all.mutex};
-    return std::erase_if(all.entries, [&](const Entry& e) { return e.ticket == ticket; }) > 0;
-}
-
 }  // namespace
 
 NoFork::NoFork() noexcept {
@@ -74,8 +67,17 @@ ForkFd& ForkFd::operator=(ForkFd&& other) noexcept {
 }
 
 void ForkFd::close_now() noexcept {
-    // The number may be another file's by now: then it is not ours to close.
-    if (ticket_ != 0 && !forget(std::exchange(ticket_, 0))) (void)fd_.release();
+    if (ticket_ == 0) {
+        fd_ = Fd{};
+        return;
+    }
+    const std::uint64_t ticket = std::exchange(ticket_, 0);
+    Registry& all = registry();
+    // Held until it is closed: a child forked between the two would keep a copy.
+    const std::lock_guard lock{all.mutex};
+    const auto same = [&](const Entry& entry) { return entry.ticket == ticket; };
+    // A fork has closed it in this process: the number may be another file's by now.
+    if (std::erase_if(all.entries, same) == 0) (void)fd_.release();
     fd_ = Fd{};
 }
 
