@@ -58,9 +58,7 @@ Result<bool> PoolEngine::make_way(std::uint32_t level) {
     }
     ring_.count_dropped_oldest();
     ReceiptRef ref;
-    if (oldest.noted && ReceiptRef::of(ring_.note(oldest.chunk).receipt.load(kSeqCst), ref)) {
-        tell(ref, Outcome::dropped);
-    }
+    if (asked(oldest, ref)) tell(ref, Outcome::dropped);
     ring_.release(oldest);
     return true;
 }
@@ -166,7 +164,7 @@ Result<void> PoolEngine::send(Bytes message, const SendOptions& options, Deadlin
 
 // Nothing is left in the queues. Ok: something may still come back from another receiver.
 Result<void> PoolEngine::stream_ended() noexcept {
-    if (ring_.geometry().acknowledged && ring_.anything_lent_to_others(me_)) return {};
+    if (ring_.may_come_back(me_)) return {};
     return fail(Errc::end_of_stream, "receive");
 }
 
@@ -222,7 +220,7 @@ Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
         }
         bool slept = false;
         const auto ready = [&] { return ring_.dead_letters() > 0; };
-        const Result<void> waited = wait(*messages_, deadline.sooner(g_wait_slice), slept, ready);
+        const Result<void> waited = wait(*letters_, deadline.sooner(g_wait_slice), slept, ready);
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
@@ -250,6 +248,7 @@ void PoolEngine::recover(const PoolDead& dead) noexcept {
 
 void PoolEngine::wake_all() noexcept {
     ring_bell_for_all(*messages_);
+    ring_bell_for_all(*letters_);
     ring_bell_for_all(*space_);
     if (!ring_.has_extras()) return;
     for (std::uint32_t i = 0; i < ring_.geometry().receipt_count; ++i) {
