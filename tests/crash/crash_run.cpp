@@ -7,9 +7,13 @@ int main(int argc, char** argv) {
     stoa::crash::add_lane_scenarios(suite.scenarios);
     stoa::crash::add_pool_scenarios(suite.scenarios);
     stoa::crash::add_mailbox_scenarios(suite.scenarios);
+    stoa::crash::add_policy_scenarios(suite.scenarios);
+    stoa::crash::add_route_scenarios(suite.scenarios);
     stoa::crash::add_name_scenarios(suite.scenarios);
-    suite.covered = {"stoa::Lane",           "stoa::PoolRing::", "stoa::PoolGeometry::",
-                     "stoa::Participants::", "stoa::Region::",   "stoa::Attachment::"};
+    suite.covered = {
+        "stoa::Lane",     "stoa::PoolRing::",   "stoa::PoolGeometry::", "stoa::Participants::",
+        "stoa::Region::", "stoa::Attachment::", "stoa::Routes::"};
+    suite.by_days = {"policy", "letters", "routed"};
     suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_"};
     return stoa::crash::crash_main(argc, argv, suite);
 }

@@ -14,5 +14,7 @@ void add_lane_scenarios(Scenarios& list);
 void add_pool_scenarios(Scenarios& list);
 void add_mailbox_scenarios(Scenarios& list);
 void add_name_scenarios(Scenarios& list);
+void add_policy_scenarios(Scenarios& list);
+void add_route_scenarios(Scenarios& list);
 
 }  // namespace stoa::crash
