@@ -28,13 +28,14 @@ LaneFence publisher_fence() noexcept {
 void LaneOut::wake_slowly(const Atomic<std::uint32_t>* word) noexcept {
     first_ = false;
     quick_ = !loan_open_;
-    if (bell_ == nullptr) {
+    Atomic<std::uint32_t>* const bell = bell_.of(bell_.context, bell_.lane);
+    if (bell == nullptr) {
         if (word != nullptr) sys::futex_wake(*word, 1);
         return;
     }
-    bell_->fetch_add(1, kSeqCst);
+    bell->fetch_add(1, kSeqCst);
     STOA_CRASH_POINT("lane_engine.wake.counted");
-    sys::futex_wake(*bell_, 1);
+    sys::futex_wake(*bell, 1);
 }
 
 Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
@@ -207,13 +208,17 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
             if (lanes_[i] == nullptr) continue;
             LaneReceiver& lane = *lanes_[i];
             LaneMessage message{.lane = i, .record = {}};
+            HandedOver* const from = i < handed_over_.size() ? &handed_over_[i] : nullptr;
+            const bool marked = from != nullptr && from->marked;
+            // Before the take: once its sender has let go, an empty lane holds nothing of it.
+            const bool last =
+                marked && (from->sender == 0 || source_.sender(source_.context, i) != from->sender);
             const LaneTake status = lane.try_take(message.record);
             wake_sender(lane);
-            const bool marked = i < handed_over_.size() && handed_over_[i];
             switch (status) {
                 case LaneTake::ok: message.handed_over = marked; return message;
                 case LaneTake::empty:
-                    if (marked) handed_over_[i] = false;
+                    if (last) from->marked = false;
                     continue;
                 case LaneTake::too_many_loans: return fail(Errc::too_many_loans, "receive");
                 case LaneTake::end_of_stream:  // no sender of ours ends one

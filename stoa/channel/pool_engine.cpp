@@ -58,9 +58,7 @@ Result<bool> PoolEngine::make_way(std::uint32_t level) {
     }
     ring_.count_dropped_oldest();
     ReceiptRef ref;
-    if (oldest.noted && ReceiptRef::of(ring_.note(oldest.chunk).receipt.load(kSeqCst), ref)) {
-        tell(ref, Outcome::dropped);
-    }
+    if (asked(oldest, ref)) tell(ref, Outcome::dropped);
     ring_.release(oldest);
     return true;
 }
@@ -166,7 +164,7 @@ Result<void> PoolEngine::send(Bytes message, const SendOptions& options, Deadlin
 
 // Nothing is left in the queues. Ok: something may still come back from another receiver.
 Result<void> PoolEngine::stream_ended() noexcept {
-    if (ring_.geometry().acknowledged && ring_.anything_lent_to_others(me_)) return {};
+    if (ring_.may_come_back(me_)) return {};
     return fail(Errc::end_of_stream, "receive");
 }
 
@@ -209,13 +207,25 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
     return loan;
 }
 
-Result<PoolLoan> PoolEngine::receive_dead_letter() {
+Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
+    if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     PoolLoan loan;
-    if (ring_.take_dead_letter(me_, loan) != PoolStatus::ok) {
-        return fail(Errc::empty, "receive (dead letters)");
+    for (;;) {
+        if (ring_.take_dead_letter(me_, loan) == PoolStatus::ok) {
+            loan.station = static_cast<std::uint8_t>(station_);
+            return loan;
+        }
+        if (deadline.passed()) {
+            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
+        }
+        bool slept = false;
+        const auto ready = [&] { return ring_.dead_letters() > 0; };
+        const Result<void> waited = wait(*letters_, deadline.sooner(g_wait_slice), slept, ready);
+        if (!waited && waited.error().code != Errc::timed_out) {
+            return std::unexpected(waited.error());
+        }
+        if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     }
-    loan.station = static_cast<std::uint8_t>(station_);
-    return loan;
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {
@@ -238,6 +248,7 @@ void PoolEngine::recover(const PoolDead& dead) noexcept {
 
 void PoolEngine::wake_all() noexcept {
     ring_bell_for_all(*messages_);
+    ring_bell_for_all(*letters_);
     ring_bell_for_all(*space_);
     if (!ring_.has_extras()) return;
     for (std::uint32_t i = 0; i < ring_.geometry().receipt_count; ++i) {

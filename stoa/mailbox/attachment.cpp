@@ -212,8 +212,8 @@ Result<PoolEngine*> Attachment::attach_pool(std::uint32_t i) {
                             .time_to_live_ns = plan_.time_to_live_ns};
     // Routed: a sender that waits may go on when any receiver has room, so one bell serves all.
     Atomic<std::uint32_t>& space = station(plan_.routed() ? 0 : i).bells.space;
-    pools_[i] = std::make_unique<PoolEngine>(*ring, i, station(i).bells.messages, space, policy,
-                                             waiting_, host());
+    pools_[i] =
+        std::make_unique<PoolEngine>(*ring, i, station(i).bells, space, policy, waiting_, host());
     return pools_[i].get();
 }
 
@@ -319,9 +319,14 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
             if (Result<void> made = make_lane(lane); !made) return std::unexpected(made.error());
             const std::uint32_t turn = here.station.load(kSeqCst) >> 8U;
             here.station.store(mine | (turn + 1) << 8U, kSeqCst);
-        } else if (plan_.routed() && (here.station.load(kSeqCst) & 0xffU) != mine) {
-            here.sender.store(0, kSeqCst);  // handed over meanwhile
-            continue;
+        } else if (plan_.routed()) {
+            std::uint32_t word = here.station.load(kSeqCst);
+            const std::uint32_t next = mine | ((word >> 8U) + 1) << 8U;
+            if ((word & 0xffU) != mine ||
+                !here.station.compare_exchange_strong(word, next, kSeqCst)) {
+                here.sender.store(0, kSeqCst);  // handed over meanwhile
+                continue;
+            }
         }
         open_door(lane);
         return lane;
@@ -329,10 +334,28 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
     return fail(Errc::no_free_place, "open (a lane per sender)");
 }
 
-Result<LaneOut> Attachment::lane_to(std::uint32_t lane, Atomic<std::uint32_t>* bell) {
+// Who sends on a lane, told from who sent there before, himself included; 0: nobody.
+std::uint64_t Attachment::turn_of_sender(std::uint32_t lane) const noexcept {
+    const std::uint64_t sender = door(lane).sender.load(kSeqCst);
+    return sender == 0 ? 0 : sender ^ std::uint64_t{door(lane).station.load(kSeqCst)} << 16U;
+}
+
+// Where the receiver of a lane sleeps: it may have been handed over since the lane was opened.
+Atomic<std::uint32_t>* Attachment::bell_of_lane(std::uint32_t lane) const noexcept {
+    if (plan_.sharing == Sharing::pair) return nullptr;
+    if (!plan_.routed()) return &station(0).bells.messages;
+    const std::uint32_t leads_to = (door(lane).station.load(kSeqCst) & 0xffU) - 1;
+    return &station(std::min(leads_to, plan_.station_count - 1)).bells.messages;
+}
+
+Result<LaneOut> Attachment::lane_to(std::uint32_t lane) {
     Result<LaneSender> sender = LaneSender::attach(lane_memory(lane), publisher_fence());
     if (!sender) return std::unexpected(sender.error());
     LaneBound bound{lane_memory(lane), *sender, plan_.capacity.messages};
+    const auto of = [](void* self, std::uint32_t which) {
+        return static_cast<Attachment*>(self)->bell_of_lane(which);
+    };
+    const LaneBell bell{.of = of, .context = this, .lane = lane};
     return LaneOut{std::move(*sender), std::move(bound), plan_.type_alignment, bell,
                    waiting_,           around_a_send()};
 }
@@ -344,7 +367,7 @@ Result<void> Attachment::make_lane_engines() {
         if (!pair) lane = take_door(0);
         if (!lane) return std::unexpected(lane.error());
         record_->seat.store(*lane, kRelaxed);
-        Result<LaneOut> out = lane_to(*lane, pair ? nullptr : &station(0).bells.messages);
+        Result<LaneOut> out = lane_to(*lane);
         if (!out) return std::unexpected(out.error());
         lane_out_.emplace(std::move(*out));
     }
@@ -374,8 +397,11 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
     const auto more = [](void* context) {
         return static_cast<Attachment*>(context)->layout_->orphans.load(kSeqCst) != 0;
     };
-    lane_in_.emplace(LaneSource{count, memory, this, plan_.routed() ? +more : nullptr}, bell,
-                     waiting_, around());
+    const auto sender = [](void* context, std::uint32_t lane) {
+        return static_cast<Attachment*>(context)->turn_of_sender(lane);
+    };
+    lane_in_.emplace(LaneSource{count, memory, this, plan_.routed() ? +more : nullptr, sender},
+                     bell, waiting_, around());
     return lane_in_->attach_lanes();
 }
 
@@ -385,14 +411,6 @@ Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
     }
     return fail(Errc::bad_argument,
                 "time_to_live (create the mailbox with receipts, or a time_to_live of its own)");
-}
-
-std::uint64_t Attachment::redrive(std::uint64_t most) noexcept {
-    std::uint64_t done = 0;
-    for (const std::unique_ptr<PoolEngine>& pool : pools_) {
-        if (pool && done < most) done += pool->redrive(most - done);
-    }
-    return done;
 }
 
 Result<std::size_t> Attachment::peek(std::span<std::byte> to, std::uint64_t skip) {
@@ -445,30 +463,6 @@ Result<PoolLoan> Attachment::receive(Deadline deadline) {
     }
     if (plan_.by_turns) return receive_in_turn(deadline);
     return routes_ ? routes_->receive(deadline) : in_->receive(deadline);
-}
-
-// From whichever ring has one.
-Result<PoolLoan> Attachment::receive_dead_letter(Deadline deadline) {
-    const Result<PoolEngine*> first = make_pool(0);
-    if (!first) return std::unexpected(first.error());
-    for (;;) {
-        for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
-            const Result<PoolEngine*> ring = attach_pool(i);
-            if (!ring) return std::unexpected(ring.error());
-            if (*ring == nullptr) continue;
-            Result<PoolLoan> loan = (*ring)->receive_dead_letter();
-            if (loan || loan.error().code != Errc::empty) return loan;
-        }
-        if (deadline.passed()) {
-            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
-        }
-        const Result<void> waited =
-            (*first)->wait_for_message(deadline.sooner(g_wait_slice), [] { return false; });
-        if (!waited && waited.error().code != Errc::timed_out) {
-            return std::unexpected(waited.error());
-        }
-        if (Result<void> looked = look_around(); !looked) return std::unexpected(looked.error());
-    }
 }
 
 Result<LaneMessage> Attachment::take(Deadline deadline) {
@@ -572,7 +566,11 @@ void Attachment::let_go() noexcept {
 }
 
 void Attachment::wake_all() const noexcept {
-    for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
+    // Whoever takes a further station meanwhile looks before it sleeps.
+    const std::uint32_t open = std::max(layout_->stations_open.load(kSeqCst), 1U);
+    const std::uint32_t count =
+        plan_.routed() ? std::min(open, plan_.station_count) : plan_.station_count;
+    for (std::uint32_t i = 0; i < count; ++i) {
         ring_bell_for_all(station(i).bells.messages);
         ring_bell_for_all(station(i).bells.space);
     }

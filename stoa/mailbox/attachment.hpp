@@ -65,8 +65,8 @@ public:
     [[nodiscard]] Result<void> commit(PoolLoan& loan, std::uint32_t bytes,
                                       const SendOptions& options, Deadline deadline);
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
-    [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
     [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
+    [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
     [[nodiscard]] bool nack(const PoolLoan& loan, std::string_view error) noexcept;
     // Broadcast, over logs or copies. Errors: as LogOut and LogIn, PoolEngine
     [[nodiscard]] Result<void> broadcast(Bytes message, const SendOptions& options,
@@ -217,7 +217,9 @@ private:
     [[nodiscard]] Result<std::uint32_t> take_door(std::uint32_t station);
     [[nodiscard]] Result<void> make_lane(std::uint32_t lane);
     void open_door(std::uint32_t lane) noexcept;
-    [[nodiscard]] Result<LaneOut> lane_to(std::uint32_t lane, Atomic<std::uint32_t>* bell);
+    [[nodiscard]] std::uint64_t turn_of_sender(std::uint32_t lane) const noexcept;
+    [[nodiscard]] Atomic<std::uint32_t>* bell_of_lane(std::uint32_t lane) const noexcept;
+    [[nodiscard]] Result<LaneOut> lane_to(std::uint32_t lane);
     [[nodiscard]] Result<void> make_lane_in(std::uint32_t station);
     [[nodiscard]] Result<void> make_log(std::uint32_t lane);
     [[nodiscard]] Result<void> make_broadcast_engines();

@@ -80,6 +80,21 @@ TEST_F(MailboxPolicy, DropNewestKeepsTheOldestAndCounts) {
     EXPECT_EQ(next(box, 4), "012empty");
 }
 
+TEST_F(MailboxPolicy, AMessageToBeDeliveredAgainIsDroppedWhenItIsTheOldest) {
+    RawMailbox box = create({.capacity = bounded(4), .overflow = Overflow::drop_oldest});
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(box.send(std::to_string(i)));
+    kit::Child other{[] {
+        RawMailbox in = open(Role::receives);
+        kit::kill_self_at("pool.take.taken");
+        static_cast<void>(in.receive());
+    }};
+    EXPECT_EQ(other.wait().signal, SIGKILL);
+    static_cast<void>(sweep_mailbox("m"));  // 0 waits again, in its slot
+    ASSERT_TRUE(box.send("4"));
+    EXPECT_EQ(facts().dropped_oldest, 1U);
+    EXPECT_EQ(next(box, 4), "1234");
+}
+
 TEST_F(MailboxPolicy, DropOldestSparesHigherPriorities) {
     RawMailbox box =
         create({.capacity = bounded(2), .overflow = Overflow::drop_oldest, .priorities = 3});
@@ -126,6 +141,23 @@ TEST_F(MailboxPolicy, TheCapacityIsThatOfAllPrioritiesTogether) {
     EXPECT_EQ(next(box), "x");
     EXPECT_TRUE(box.try_send("x", {.priority = 0}));
     EXPECT_EQ(box.try_send("x").error().code, Errc::full);
+}
+
+TEST_F(MailboxPolicy, ASenderThatDiedBeforeItsHintHidesItsMessageNotForEver) {
+    RawMailbox box = create({.capacity = bounded(8), .priorities = 2});
+    ASSERT_TRUE(box.send("low"));
+    kit::Child other{[] {
+        RawMailbox out = open(Role::sends);
+        kit::kill_self_at("pool.publish.before_level");
+        static_cast<void>(out.send("high", {.priority = 1}));
+    }};
+    EXPECT_EQ(other.wait().signal, SIGKILL);
+    int turns = 0;
+    for (bool came = false; turns < 1000 && !came; ++turns) {  // the other queue is never empty
+        ASSERT_TRUE(box.send("low"));
+        came = next(box) == "high";
+    }
+    EXPECT_LT(turns, 1000);
 }
 
 TEST_F(MailboxPolicy, AWaitingMessageAgesPastHigherPriorities) {
@@ -194,6 +226,24 @@ TEST_F(MailboxPolicy, TheEndWaitsForLeasesThatMayComeBack) {
     EXPECT_EQ(box.receive().error().code, Errc::end_of_stream);
 }
 
+TEST_F(MailboxPolicy, TheEndComesWithNothingBeingTakenAndLost) {
+    RawMailbox box = create({});
+    ASSERT_TRUE(box.send("1"));
+    kit::Child other{[] {
+        RawMailbox in = open(Role::receives);
+        kit::stop_self_at("pool.take.taken");
+        static_cast<void>(in.receive());
+    }};
+    ASSERT_TRUE(other.wait_stopped());
+    ASSERT_TRUE(box.close());
+    // It is the stopped one's from now on: nobody gets it again when he dies.
+    EXPECT_EQ(box.receive().error().code, Errc::end_of_stream);
+    other.kill_and_wait();
+    static_cast<void>(sweep_mailbox("m"));
+    EXPECT_EQ(box.receive().error().code, Errc::end_of_stream);
+    EXPECT_EQ(facts().depth, 0U);
+}
+
 // --- rendezvous ---------------------------------------------------------------------------------
 
 TEST_F(MailboxPolicy, ARendezvousEndsWhenAReceiverHasTheMessage) {
@@ -240,6 +290,29 @@ TEST_F(MailboxPolicy, AReceiverThatDiesBetweenTakingAndHavingLeavesTheRendezvous
     EXPECT_EQ(first.wait().signal, SIGKILL);
     EXPECT_EQ(open(Role::receives).receive().value().text(), "x");
     EXPECT_TRUE(sender.wait().ok());
+}
+
+TEST_F(MailboxPolicy, ARendezvousWhoseReceiverDiedWithTheLeaseKeepsItsDeadline) {
+    RawMailbox out = create({.capacity = zero(), .acknowledged = true, .role = Role::sends});
+    kit::Child first{[] {
+        RawMailbox in = open(Role::receives);
+        kit::kill_self_at("pool.take.adopted");
+        static_cast<void>(in.receive());
+    }};
+    // Whether it counts as met, or its time is over: the call ends.
+    const Result<void> met = out.send_for("x", 500ms);
+    EXPECT_TRUE(met || met.error().code == Errc::timed_out);
+    EXPECT_EQ(first.wait().signal, SIGKILL);
+}
+
+TEST_F(MailboxPolicy, ARendezvousInADestroyedMailboxSaysGone) {
+    RawMailbox out = create({.capacity = zero(), .role = Role::sends});
+    kit::Child other{[] {
+        ASSERT_TRUE(kit::wait_until([] { return facts().depth == 1; }));
+        EXPECT_TRUE(RawMailbox::destroy("m"));
+    }};
+    EXPECT_EQ(out.send("x").error().code, Errc::gone);
+    EXPECT_TRUE(other.wait().ok());
 }
 
 // --- receipts -----------------------------------------------------------------------------------
@@ -366,6 +439,15 @@ TEST_F(MailboxPolicy, WhereLanesCarryItAReceiptNeedsTheOption) {
     EXPECT_EQ(out.send("x", {.priority = 1}).error().code, Errc::bad_argument);
 }
 
+TEST_F(MailboxPolicy, AMessageThatCameBackCanBeWithdrawn) {
+    RawMailbox box = create({.acknowledged = true});
+    Receipt receipt = box.send_with_receipt("x").value();
+    ASSERT_TRUE(box.receive().value().nack());
+    EXPECT_EQ(receipt.withdraw().value().outcome, Outcome::withdrawn);
+    EXPECT_EQ(next(box), "empty");
+    EXPECT_EQ(facts().free_chunks, box.plan().pool.chunk_count);
+}
+
 TEST_F(MailboxPolicy, ADroppedMessageEndsItsReceipt) {
     RawMailbox box = create({.capacity = bounded(1), .overflow = Overflow::drop_oldest});
     Receipt receipt = box.send_with_receipt("1").value();
@@ -464,6 +546,33 @@ TEST_F(MailboxPolicy, BeyondTheQuotaOfDeadLettersMessagesAreDeliveredOn) {
     for (int i = 0; i < 2; ++i) ASSERT_TRUE(box.receive().value().nack());
     EXPECT_EQ(facts().dead_letters, 1U);
     EXPECT_EQ(next(box), "2");  // nothing is lost
+}
+
+TEST_F(MailboxPolicy, EachQueueOfAPairAndOfARoutedMailboxHasItsDeadLetters) {
+    for (const Sharing sharing : {Sharing::pair, Sharing::round_robin}) {
+        RawMailbox one = create({.sharing = sharing, .acknowledged = true, .dead_letter_after = 1});
+        RawMailbox two = open(Role::both);
+        for (RawMailbox* out : {&one, &two}) {
+            for (int i = 0; i < 2; ++i) ASSERT_TRUE(out->send("x"));
+        }
+        for (RawMailbox* in : {&one, &two}) {
+            for (int i = 0; i < 2; ++i) ASSERT_TRUE(in->receive().value().nack());
+        }
+        EXPECT_EQ(facts().dead_letters, 4U);
+        RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::receives}).value();
+        for (int i = 0; i < 2; ++i) ASSERT_TRUE(letters.receive().value().ack());
+        RawMailbox third = open(Role::none);
+        EXPECT_EQ(third.redrive().value(), 2U);
+        int got = 0;
+        for (RawMailbox* in : {&one, &two}) {
+            for (Result<RawMessage> m = in->try_receive(); m; m = in->try_receive(), ++got) {
+                ASSERT_TRUE(m->ack());
+            }
+        }
+        EXPECT_EQ(got, 2);
+        EXPECT_EQ(letters.try_receive().error().code, Errc::empty);
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
 }
 
 TEST_F(MailboxPolicy, WithoutDeadLettersThereIsNoSuchName) {

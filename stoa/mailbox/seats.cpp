@@ -122,6 +122,7 @@ Result<void> Attachment::take_station() {
         const Result<PoolEngine*> made = make_pool(i);
         if (!made) return std::unexpected(made.error());
         if (plan_.sharing == Sharing::broadcast) empty_queue(**made);
+        ring_bell_of_many(station(0).bells.space);  // who found all others full has a choice more
         return {};
     }
     return fail(Errc::no_free_place, "open (64 receivers)");

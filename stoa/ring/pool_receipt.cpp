@@ -21,6 +21,18 @@
 namespace stoa {
 namespace {
 
+// What a dead letter's receipt says. Its cause is in its word: a late recoverer may still write over
+// the note, which is for display.
+constexpr Outcome outcome_when_buried(ChunkWord letter) noexcept {
+    switch (static_cast<Cause>(letter.takes)) {
+        case Cause::receiver_died: return Outcome::receiver_died;
+        case Cause::expired: return Outcome::expired;
+        case Cause::returned:
+        case Cause::none: break;
+    }
+    return Outcome::dead_letter;
+}
+
 template <std::size_t kWords>
 void store_text(Atomic<std::uint64_t> (&words)[kWords], std::string_view text) noexcept {
     char copy[kWords * 8]{};
@@ -123,6 +135,10 @@ void PoolRing::tell_before_freeing(std::uint32_t index, std::uint64_t seen,
     if (chunk(index).word.load(kSeqCst) != seen) return;
     ReceiptRef ref;
     if (!ReceiptRef::of(word, ref)) return;
+    if (unpack_chunk(seen).dropping()) {
+        static_cast<void>(resolve(ref, Outcome::dropped, 0));
+        return;
+    }
     static_cast<void>(resolve(
         ref, state == ChunkState::done ? Outcome::acked : Outcome::receiver_died, dead.pid));
 }
@@ -163,34 +179,24 @@ bool PoolRing::finish(const PoolLoan& loan, const ReceiptRef& ref, std::uint32_t
 }
 
 // What the words say of a message of mine that is in no slot any more.
-Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint32_t& who) const noexcept {
-    const std::uint64_t word = chunk(ticket.chunk).word.load(kSeqCst);
+Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint64_t& word) const noexcept {
+    word = chunk(ticket.chunk).word.load(kSeqCst);
     const std::uint64_t note_word = note(ticket.chunk).receipt.load(kSeqCst);
     if (chunk(ticket.chunk).word.load(kSeqCst) != word) return Outcome::pending;  // look again
     if (note_word != ticket.ref.word()) return Outcome::none;  // the chunk is another message's
     const ChunkWord now = unpack_chunk(word);
-    who = now.owner;
     switch (now.state) {
         case ChunkState::borrowed:
+            if (now.dropping()) return Outcome::dropped;
             return geometry_.acknowledged && !ticket.ref.at_take ? Outcome::pending
                                                                  : Outcome::taken;
         case ChunkState::done: return Outcome::acked;
-        case ChunkState::dead_letter: return outcome_when_buried(ticket.chunk);
+        case ChunkState::dead_letter: return outcome_when_buried(now);
         case ChunkState::free: return Outcome::none;
         case ChunkState::loaned:
         case ChunkState::redeliver: return Outcome::pending;
     }
     return Outcome::pending;
-}
-
-Outcome PoolRing::outcome_when_buried(std::uint32_t index) const noexcept {
-    switch (static_cast<Cause>(note(index).cause.load(kRelaxed))) {
-        case Cause::receiver_died: return Outcome::receiver_died;
-        case Cause::expired: return Outcome::expired;
-        case Cause::returned:
-        case Cause::none: break;
-    }
-    return Outcome::dead_letter;
 }
 
 OutcomeWord PoolRing::settle(const PoolTicket& ticket,
@@ -209,8 +215,8 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
         if (there.kind != SlotKind::taken) return now;  // it waits
         static_cast<void>(help_taken(index, seen));     // a receiver stopped, or is at it
     }
-    std::uint32_t who = 0;
-    const Outcome found = outcome_in_chunk(ticket, who);
+    std::uint64_t word = 0;
+    const Outcome found = outcome_in_chunk(ticket, word);
     if (found == Outcome::pending) return told();
     if (found == Outcome::none) {
         // Done with and freed: then it was told first. Else the memory is damaged.
@@ -220,26 +226,61 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
         }
         return told();
     }
-    static_cast<void>(resolve(ticket.ref, found, pid_of(context, who)));
+    std::uint32_t pid = 0;
+    if (found == Outcome::taken || found == Outcome::acked) {
+        pid = pid_of(context, unpack_chunk(word).owner);
+        // He may have left, and his index be another's.
+        if (chunk(ticket.chunk).word.load(kSeqCst) != word) return told();
+    } else if (found == Outcome::receiver_died) {
+        pid = note(ticket.chunk).last_pid.load(kRelaxed);
+    }
+    static_cast<void>(resolve(ticket.ref, found, pid));
     return told();
 }
 
-bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
-                        PoolLoan* keep) noexcept {
+// W1 and W2 of a message that lies in its slot.
+bool PoolRing::take_back_slot(std::uint32_t me, const PoolTicket& ticket, PoolLoan& loan) noexcept {
     const std::uint32_t index = first_slot(ticket.level) + ticket.at.index;
     std::uint64_t seen = slot(index).load(kSeqCst);
     Slot there = codec_.unpack(seen);
-    const bool waits = there.kind == SlotKind::full ||
-                       (there.kind == SlotKind::redeliver && there.takes < kMaxTakes);
+    const bool waits = there.kind == SlotKind::full || there.kind == SlotKind::redeliver;
     if (!waits || there.lap != ticket.at.lap || there.chunk != ticket.chunk) return false;
+    if (there.takes >= kMaxTakes) {  // nobody may take it any more
+        bury(index, seen);
+        return false;
+    }
     there.takes += there.kind == SlotKind::redeliver ? 1 : 0;
     there.kind = SlotKind::taken;
     there.who = me;
     const std::uint64_t taken = codec_.pack(there);
     if (!slot(index).compare_exchange_strong(seen, taken, kSeqCst)) return false;  // W1
     STOA_CRASH_POINT("pool.withdraw.taken");
+    return finish_take(me, index, taken, loan) == PoolStatus::ok;  // W2
+}
+
+// W1 of a message that came back from a receiver: the CAS tells that the note read before is its.
+bool PoolRing::take_back_chunk(std::uint32_t me, const PoolTicket& ticket,
+                               PoolLoan& loan) noexcept {
+    Atomic<std::uint64_t>& word = chunk(ticket.chunk).word;
+    std::uint64_t seen = word.load(kSeqCst);
+    const ChunkWord now = unpack_chunk(seen);
+    if (now.state != ChunkState::redeliver) return false;
+    if (note(ticket.chunk).receipt.load(kSeqCst) != ticket.ref.word()) return false;
+    const std::uint64_t mine = pack({.epoch = now.epoch + 1,
+                                     .owner = me,
+                                     .takes = now.takes,
+                                     .count = now.count,
+                                     .state = ChunkState::borrowed});
+    if (!word.compare_exchange_strong(seen, mine, kSeqCst)) return false;
+    STOA_CRASH_POINT("pool.withdraw.claimed");
+    loan = {.chunk = ticket.chunk, .word = mine};
+    return true;
+}
+
+bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
+                        PoolLoan* keep) noexcept {
     PoolLoan loan;
-    if (finish_take(me, index, taken, loan) != PoolStatus::ok) return false;  // W2
+    if (!take_back_slot(me, ticket, loan) && !take_back_chunk(me, ticket, loan)) return false;
     static_cast<void>(resolve(ticket.ref, outcome, 0));
     if (outcome == Outcome::withdrawn) layout_->withdrawn.fetch_add(1, kRelaxed);
     if (keep == nullptr) return release(loan);
@@ -266,10 +307,25 @@ bool PoolRing::bury_loan(const PoolLoan& loan) noexcept {
     if (word.load(kRelaxed) != loan.word) return false;
     if (dead_letters() >= geometry_.dead_letter_quota) return false;
     ChunkWord now = unpack_chunk(loan.word);
-    now = {.epoch = now.epoch + 1, .count = now.count, .state = ChunkState::dead_letter};
+    now = {.epoch = now.epoch + 1,
+           .takes = static_cast<std::uint32_t>(Cause::expired),
+           .count = now.count,
+           .state = ChunkState::dead_letter};
     word.store(pack(now), kSeqCst);
     STOA_CRASH_POINT("pool.bury_loan.done");
     return true;
+}
+
+// Before a dead letter goes anywhere else: its sender, who may look later, learns that it was one.
+void PoolRing::tell_of_burial(std::uint32_t index, std::uint64_t seen) noexcept {
+    if (!has_extras() || (chunk(index).flags.load(kRelaxed) & PoolChunk::kNoted) == 0) return;
+    const std::uint64_t word = note(index).receipt.load(kSeqCst);
+    const std::uint32_t pid = note(index).last_pid.load(kRelaxed);
+    if (chunk(index).word.load(kSeqCst) != seen) return;
+    const Outcome outcome = outcome_when_buried(unpack_chunk(seen));
+    ReceiptRef ref;
+    if (!ReceiptRef::of(word, ref)) return;
+    static_cast<void>(resolve(ref, outcome, outcome == Outcome::receiver_died ? pid : 0));
 }
 
 PoolStatus PoolRing::take_dead_letter(std::uint32_t me, PoolLoan& loan) noexcept {
@@ -277,6 +333,7 @@ PoolStatus PoolRing::take_dead_letter(std::uint32_t me, PoolLoan& loan) noexcept
         std::uint64_t seen = chunk(i).word.load(kSeqCst);
         const ChunkWord now = unpack_chunk(seen);
         if (now.state != ChunkState::dead_letter) continue;
+        tell_of_burial(i, seen);
         const std::uint64_t mine = pack({.epoch = now.epoch + 1,
                                          .owner = me,
                                          .count = now.count,
@@ -295,6 +352,7 @@ std::uint64_t PoolRing::redrive(std::uint64_t most) noexcept {
         std::uint64_t seen = chunk(i).word.load(kSeqCst);
         const ChunkWord now = unpack_chunk(seen);
         if (now.state != ChunkState::dead_letter) continue;
+        tell_of_burial(i, seen);
         const std::uint64_t again =
             pack({.epoch = now.epoch + 1, .takes = kRedriven, .state = ChunkState::redeliver});
         if (!chunk(i).word.compare_exchange_strong(seen, again, kSeqCst)) continue;
@@ -303,14 +361,6 @@ std::uint64_t PoolRing::redrive(std::uint64_t most) noexcept {
     }
     if (done > 0) raise();
     return done;
-}
-
-bool PoolRing::anything_lent_to_others(std::uint32_t me) const noexcept {
-    for (std::uint32_t i = 0; i < geometry_.chunk_count; ++i) {
-        const ChunkWord now = unpack_chunk(chunk(i).word.load(kSeqCst));
-        if (now.state == ChunkState::borrowed && now.owner != me) return true;
-    }
-    return false;
 }
 
 }  // namespace stoa

@@ -16,5 +16,7 @@ void add_pool_scenarios(Scenarios& list);
 void add_mailbox_scenarios(Scenarios& list);
 void add_name_scenarios(Scenarios& list);
 void add_owned_scenarios(Scenarios& list);
+void add_policy_scenarios(Scenarios& list);
+void add_route_scenarios(Scenarios& list);
 
 }  // namespace stoa::crash
