@@ -48,7 +48,8 @@ TEST_P(Smoke, WhatArrivesIsWhatWasSent) {
 
 INSTANTIATE_TEST_SUITE_P(Bench, Smoke,
                          testing::Values(Workload::round_trip, Workload::one_way,
-                                         Workload::many_to_many, Workload::waiting, Workload::loan),
+                                         Workload::many_to_many, Workload::broadcast,
+                                         Workload::waiting, Workload::loan),
                          [](const auto& of) { return std::string{name(of.param)}; });
 
 // The limits that goals name must be there under that name, or a goal would silently never count.

@@ -15,7 +15,7 @@ namespace {
 
 using AddVerb = void (*)(CLI::App& app, Chosen& chosen);
 constexpr AddVerb kVerbs[] = {
-    add_mailbox, add_send, add_recv, add_farm, add_gc,
+    add_mailbox, add_send, add_recv, add_farm, add_domain_verbs, add_gc,
 #if STOA_HAS_BENCH
     add_bench,
 #endif

@@ -7,6 +7,7 @@ std::string_view name(Workload workload) noexcept {
         case Workload::round_trip: return "round_trip";
         case Workload::one_way: return "one_way";
         case Workload::many_to_many: return "many_to_many";
+        case Workload::broadcast: return "broadcast";
         case Workload::waiting: return "waiting";
         case Workload::loan: return "loan";
     }

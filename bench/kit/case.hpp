@@ -17,7 +17,7 @@
 
 namespace stoa::bench {
 
-enum class Workload : std::uint8_t { round_trip, one_way, many_to_many, waiting, loan };
+enum class Workload : std::uint8_t { round_trip, one_way, many_to_many, broadcast, waiting, loan };
 
 enum class Mode : std::uint8_t {
     spin,         // a waiter never sleeps
@@ -50,7 +50,8 @@ struct Case {
     std::string id{};     // unique on this machine: for subjects that need a name
 
     [[nodiscard]] bool is_flow() const noexcept {
-        return workload == Workload::one_way || workload == Workload::many_to_many;
+        return workload == Workload::one_way || workload == Workload::many_to_many ||
+               workload == Workload::broadcast;
     }
     // A flow measures the channel, not the waiting: its ends spin when they can.
     [[nodiscard]] Waiting waiting() const noexcept {
@@ -61,7 +62,13 @@ struct Case {
     [[nodiscard]] unsigned senders() const noexcept {
         return workload == Workload::many_to_many ? 2 : 1;
     }
-    [[nodiscard]] unsigned receivers() const noexcept { return senders(); }
+    [[nodiscard]] unsigned receivers() const noexcept {
+        return workload == Workload::broadcast ? 3 : senders();
+    }
+    // How often each message arrives.
+    [[nodiscard]] unsigned copies() const noexcept {
+        return workload == Workload::broadcast ? receivers() : 1;
+    }
     [[nodiscard]] std::size_t batch() const noexcept { return mode == Mode::batch ? kBatch : 1; }
     // A pair goes there and back; a loan is handed over with nobody touching its payload.
     [[nodiscard]] bool touches() const noexcept { return workload != Workload::loan || verify; }

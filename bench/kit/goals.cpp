@@ -59,6 +59,8 @@ std::vector<Goal> all_goals() {
         flow(Mode::single, kMiB, kBestLimit, 0.9, 1.05),
         many(Mode::single, "stoa_round_robin", "lanes", 0.8, 5),
         many(Mode::single, "stoa_any", "ticket_queue", 0.5, 1.3),
+        {Workload::broadcast, Mode::single, 64, 64, "stoa_broadcast", Metric::rate, "log",
+         Mode::single, 0.7, 20},
         many(Mode::batch, "stoa_any", "ticket_queue", 0.8, 2),
     };
     crowded(list, Mode::four_pairs);

@@ -145,7 +145,7 @@ void end_flow(E& end, const Case& c, Board& board) {
         while (board.roles[i].left.load(kAcquire) == 0) sleep_us(50);
         sent += board.roles[i].messages.load(kRelaxed);
     }
-    while (received_so_far(c, board) < sent) sleep_us(50);
+    while (received_so_far(c, board) < sent * c.copies()) sleep_us(50);
     board.ended.store(1, kRelease);
     const auto left = [&] {
         unsigned count = 0;

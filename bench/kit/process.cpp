@@ -177,7 +177,8 @@ std::string wrong_payloads(const Case& c, const std::vector<Role>& roles, const 
         if (role.part == Part::receiver) received += said.sum;
     }
     if (wrong != 0) return std::to_string(wrong) + " messages arrived wrong";
-    if (c.is_flow() && sent != received) return "the sum of what arrived is not what was sent";
+    if (c.is_flow() && sent * c.copies() != received)
+        return "the sum of what arrived is not what was sent";
     return "";
 }
 
@@ -194,7 +195,7 @@ Sample collect(const Case& c, const std::vector<Role>& roles, const Board& board
         all.merge(said.latency);
         if (said.measured_ticks == 0) continue;
         sample.rate += static_cast<double>(said.measured) * ticks_us * 1e6 /
-                       static_cast<double>(said.measured_ticks);
+                       (static_cast<double>(said.measured_ticks) * c.copies());
     }
     sample.disturbed /= seconds;
     sample.p50_us = all.percentile(0.5, step) / ticks_us;

@@ -89,7 +89,7 @@ void compare(Row& row, const std::vector<Cell>& group, const Cell& cell) {
 }  // namespace
 
 bool knows_disturbance(const Case& c) noexcept {
-    return c.waiting() == Waiting::spin && c.senders() == 1;
+    return c.waiting() == Waiting::spin && c.senders() == 1 && c.receivers() == 1;
 }
 
 double value_of(const Sample& sample, Metric metric) noexcept {

@@ -4,6 +4,7 @@
 //   static bool supports(const Case&);       which cases it can take part in
 //   explicit S(const Case&);                 before the fork: shared memory, names; may throw
 //   E connect(const Role&);                  in each process: its endpoint; may throw
+// and, to take part where one message goes to several, a static constexpr bool kBroadcasts = true;
 // and an endpoint E has
 //   void send(std::size_t bytes, Fill fill);        calls fill(std::byte* place), then publishes
 //   void receive(Visit visit);                      calls visit(const std::byte* at, bytes) once
@@ -93,10 +94,16 @@ private:
     S subject_;
 };
 
+// One that broadcasts takes part in nothing else, and nothing else in a broadcast.
+template <class S>
+[[nodiscard]] bool takes_part(const Case& c) {
+    constexpr bool kBroadcasts = requires { S::kBroadcasts; };
+    return kBroadcasts == (c.workload == Workload::broadcast) && S::supports(c);
+}
+
 template <class S>
 [[nodiscard]] Subject subject_of(std::string name, Kind kind) {
-    return {std::move(name), kind, [](const Case& c) { return S::supports(c); },
-            [](const Case& c) -> std::unique_ptr<Session> {
+    return {std::move(name), kind, takes_part<S>, [](const Case& c) -> std::unique_ptr<Session> {
                 return std::make_unique<SessionOf<S>>(c);
             }};
 }
@@ -105,7 +112,7 @@ template <class S>
 template <template <std::size_t> class S, std::size_t... kSizes>
 [[nodiscard]] Subject sized_subject_of(std::string name, Kind kind) {
     return {std::move(name), kind,
-            [](const Case& c) { return ((c.bytes == kSizes && S<kSizes>::supports(c)) || ...); },
+            [](const Case& c) { return ((c.bytes == kSizes && takes_part<S<kSizes>>(c)) || ...); },
             [](const Case& c) {
                 std::unique_ptr<Session> session;
                 ((c.bytes == kSizes ? (session = std::make_unique<SessionOf<S<kSizes>>>(c), 0) : 0),

@@ -35,6 +35,10 @@ const std::vector<Question>& questions() {
          "how many messages a second go from two senders to two receivers on two cpus?",
          "fairness among receivers; more processes than that",
          "lanes scale with the pairs, a shared queue is bound by its contended words"},
+        {Workload::broadcast,
+         "how many messages a second get to each of three receivers of one sender, on two cpus?",
+         "receivers that skip; more processes than that",
+         "the sender moves each line once, every receiver reads it; the slowest sets the pace"},
         {Workload::waiting,
          "what does the way of waiting cost: alone, four pairs on two cpus, beside busy loops?",
          "large payloads, processes on other machines",
@@ -62,7 +66,8 @@ std::vector<std::vector<Case>> groups_of(Workload workload) {
         case Workload::one_way:
             return grid(workload, {8, 64, kKiB, 64 * kKiB, kKiB * kKiB},
                         {Mode::single, Mode::batch});
-        case Workload::many_to_many: return grid(workload, {64}, {Mode::single, Mode::batch});
+        case Workload::many_to_many:
+        case Workload::broadcast: return grid(workload, {64}, {Mode::single, Mode::batch});
         case Workload::waiting:
             return grid(workload, {8},
                         {Mode::spin, Mode::adaptive, Mode::park, Mode::one_core, Mode::four_pairs,

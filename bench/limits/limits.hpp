@@ -8,11 +8,13 @@ namespace stoa::bench {
 void add_ring_limits(Subjects& subjects);   // rings: in place, with back-off, lazy, batches, futex
 void add_line_limit(Subjects& subjects);    // one cache line there and back
 void add_queue_limits(Subjects& subjects);  // two senders and two receivers
+void add_log_limit(Subjects& subjects);     // one sender, three receivers of everything
 
 inline void add_limits(Subjects& subjects) {
     add_line_limit(subjects);
     add_ring_limits(subjects);
     add_queue_limits(subjects);
+    add_log_limit(subjects);
 }
 
 }  // namespace stoa::bench

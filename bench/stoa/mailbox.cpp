@@ -35,6 +35,7 @@ MailboxOptions options_of(const Case& c, Sharing sharing) {
                            .max_bytes = static_cast<std::uint32_t>(c.bytes),
                            .reserve_bytes = c.ring_bytes(),
                            .role = stoa::Role::none};
+    if (sharing == Sharing::broadcast) options.reserve_bytes = 2 * c.ring_bytes();
     if (sharing == Sharing::any) options.reserve_bytes = (slots + 256) * (c.bytes + 128);
     return options;
 }
@@ -135,8 +136,10 @@ private:
     std::vector<sys::Fd> files_;
 };
 
+// Pairs have a workload of their own; several to several is for the sharings.
 bool fits(const Case& c, Sharing sharing) {
-    return (c.workload == Workload::many_to_many) == (sharing == Sharing::any);
+    if (sharing == Sharing::broadcast) return c.workload == Workload::broadcast;
+    return (c.workload == Workload::many_to_many) == (sharing != Sharing::pair);
 }
 
 template <std::size_t kBytes, Sharing kSharing>
@@ -154,6 +157,14 @@ public:
 private:
     Files files_;
 };
+template <std::size_t kBytes>
+class BroadcastValues : public Values<kBytes, Sharing::broadcast> {
+public:
+    static constexpr bool kBroadcasts = true;
+    using Values<kBytes, Sharing::broadcast>::Values;
+};
+template <std::size_t kBytes>
+using RoundRobinValues = Values<kBytes, Sharing::round_robin>;
 template <std::size_t kBytes>
 using PairValues = Values<kBytes, Sharing::pair>;
 template <std::size_t kBytes>
@@ -184,6 +195,9 @@ void add_stoa(Subjects& subjects) {
         {"stoa", Kind::stoa, [](const Case& c) { return values.supports(c) || loans.supports(c); },
          [](const Case& c) { return values.supports(c) ? values.make(c) : loans.make(c); }});
     subjects.list.push_back(sized_subject_of<AnyValues, 8, 64>("stoa_any", Kind::stoa));
+    subjects.list.push_back(
+        sized_subject_of<RoundRobinValues, 8, 64>("stoa_round_robin", Kind::stoa));
+    subjects.list.push_back(sized_subject_of<BroadcastValues, 8, 64>("stoa_broadcast", Kind::stoa));
 }
 
 }  // namespace stoa::bench

@@ -31,7 +31,7 @@ void add_bench(CLI::App& app, Chosen& chosen) {
     CLI::App* verb = app.add_subcommand(
         "bench", "Measure stoa beside the limits of this machine and its rivals");
     verb->add_option("WORKLOAD", options->workloads,
-                     "round_trip, one_way, many_to_many, waiting, loan; none: all")
+                     "round_trip, one_way, many_to_many, broadcast, waiting, loan; none: all")
         ->type_name("");
     verb->add_option("--subjects", options->subjects, "Only these")->delimiter(',');
     verb->add_option("--bytes", options->bytes, "Only messages of these sizes")->delimiter(',');

@@ -45,6 +45,7 @@ void example(CLI::App& verb, const std::string& text);
 std::shared_ptr<CLI::FormatterBase> help_format();
 
 void add_bench(CLI::App& app, Chosen& chosen);
+void add_domain_verbs(CLI::App& app, Chosen& chosen);
 void add_farm(CLI::App& app, Chosen& chosen);
 void add_gc(CLI::App& app, Chosen& chosen);
 void add_mailbox(CLI::App& app, Chosen& chosen);
@@ -55,6 +56,7 @@ void add_mailbox_ls(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_peek(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_redrive(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_rm(CLI::App& mailbox, Chosen& chosen);
+void add_mailbox_watch(CLI::App& mailbox, Chosen& chosen);
 void add_recv(CLI::App& app, Chosen& chosen);
 void add_send(CLI::App& app, Chosen& chosen);
 

@@ -55,6 +55,14 @@ std::string_view name_of(WaitsFor what) noexcept {
     return "unknown";
 }
 
+std::string_view name_of(Owner owner) noexcept {
+    switch (owner) {
+        case Owner::system: return "system";
+        case Owner::process: return "process";
+    }
+    return "unknown";
+}
+
 std::string_view name_of(Role role) noexcept {
     switch (role) {
         case Role::none: return "none";
@@ -126,6 +134,9 @@ std::string capacity_text(const MailboxPlan& plan) {
     }
     if (plan.sharing == Sharing::pair && !plan.one_way) {
         text += " in each direction";
+    } else if (plan.sharing == Sharing::broadcast) {
+        text +=
+            plan.logged() ? " of each sender, for the slowest subscriber" : " for each subscriber";
     } else if (plan.routed()) {
         text += lanes_carry(plan) ? " from each sender to each receiver" : " for each receiver";
     } else if (lanes_carry(plan) && plan.sharing != Sharing::pair) {
@@ -200,6 +211,7 @@ Json json_of(const MailboxFacts& facts) {
               {"capacity", capacity_json(plan)},
               {"max_bytes", plan.max_bytes},
               {"loan_quota", plan.loan_quota},
+              {"owner", name_of(facts.owner)},
               {"mode", fmt::format("{:04o}", facts.mode)},
               {"created", created_text(plan.created_ns)},
               {"depth", facts.depth},
@@ -218,6 +230,10 @@ Json json_of(const MailboxFacts& facts) {
               {"carried_by", lanes_carry(plan) ? "lanes" : "pool"},
               {"reserve", reserve_json(plan, facts.memory_bytes)}};
     add_policies(json, plan);
+    if (facts.owner == Owner::process) {
+        json["owner_pid"] = facts.creator.pid;
+        json["owner_process"] = printable(sys::process_name(facts.creator.pid));
+    }
     json["participants"] = Json::array();
     for (const Participant& seen : facts.participants) {
         json["participants"].push_back(json_of(seen));

@@ -12,6 +12,7 @@ namespace stoa::cli {
 using Json = nlohmann::ordered_json;
 
 [[nodiscard]] std::string_view name_of(Sharing sharing) noexcept;
+[[nodiscard]] std::string_view name_of(Owner owner) noexcept;
 [[nodiscard]] std::string_view name_of(Role role) noexcept;
 [[nodiscard]] std::string_view name_of(Overflow overflow) noexcept;
 [[nodiscard]] std::string_view name_of(WaitsFor what) noexcept;

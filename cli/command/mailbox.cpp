@@ -1,4 +1,4 @@
-// stoa mailbox create|rm|ls|info|peek|close|redrive
+// stoa mailbox create|rm|ls|info|watch|peek|close|redrive
 #include "cli/command/command.hpp"
 
 namespace stoa::cli {
@@ -11,6 +11,7 @@ void add_mailbox(CLI::App& app, Chosen& chosen) {
     add_mailbox_rm(*mailbox, chosen);
     add_mailbox_ls(*mailbox, chosen);
     add_mailbox_info(*mailbox, chosen);
+    add_mailbox_watch(*mailbox, chosen);
     add_mailbox_peek(*mailbox, chosen);
     add_mailbox_close(*mailbox, chosen);
     add_mailbox_redrive(*mailbox, chosen);

@@ -1,12 +1,18 @@
 // stoa mailbox create NAME
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
+
 #include "cli/command/command.hpp"
 #include "cli/command/facts.hpp"
+#include "cli/command/rights.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/stop.hpp"
 #include "cli/units.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "stoa/sys/file.hpp"
 
 namespace stoa::cli {
 namespace {
@@ -19,15 +25,16 @@ struct Options {
     std::uint64_t quota_bytes = 1U << 30U;
     std::optional<std::chrono::nanoseconds> ageing;
     std::optional<std::chrono::nanoseconds> time_to_live;
+    SeparateRights rights;
     bool json = false;
 };
 
-Exit create(const Options& options) {
-    if (!can_print()) return Exit::failed;
-    const Result<RawMailbox> made = RawMailbox::create(options.name, options.mailbox);
-    if (!made) return complain("mailbox create " + options.name, made.error());
-    const MailboxPlan& plan = made->plan();
-    const std::uint64_t memory_bytes = made->attachment().region().allocated_bytes();
+Exit tell(const Options& options, const RawMailbox& made) {
+    const MailboxPlan& plan = made.plan();
+    const std::uint64_t memory_bytes = made.attachment().region().allocated_bytes();
+    const bool ends = options.mailbox.owner == Owner::process;
+    const Result<sys::FileInfo> file = sys::info(made.file());
+    if (!file) return complain("mailbox create " + options.name, file.error());
     if (options.json) {
         Json json{{"name", options.name},
                   {"sharing", name_of(plan.sharing)},
@@ -35,15 +42,40 @@ Exit create(const Options& options) {
                   {"capacity", capacity_json(plan)},
                   {"max_bytes", plan.max_bytes},
                   {"loan_quota", plan.loan_quota},
-                  {"mode", fmt::format("{:04o}", options.mailbox.mode)},
+                  {"owner", name_of(options.mailbox.owner)},
+                  {"mode", fmt::format("{:04o}", file->mode)},
                   {"reserve", reserve_json(plan, memory_bytes)}};
         add_policies(json, plan);
         return print_json(json);
     }
-    return print(fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}{}", options.name,
-                             name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
-                             capacity_text(plan), policies_text(plan),
-                             reserve_text(plan, memory_bytes)));
+    return print(
+        fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}{}{}", options.name,
+                    name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
+                    capacity_text(plan), policies_text(plan), reserve_text(plan, memory_bytes),
+                    ends ? "owner      this command: end it (Ctrl-C) to end the mailbox\n" : ""));
+}
+
+// The mailbox is there as long as this process. Meanwhile what the dead held is brought back.
+Exit stay(const Options& options, RawMailbox& made) {
+    constexpr std::chrono::milliseconds kSlice{100};
+    while (!stop_requested()) {
+        if (const Result<void> looked = made.attachment().look_around(); !looked) {
+            return complain("mailbox create " + options.name, looked.error());
+        }
+        std::this_thread::sleep_for(kSlice);
+    }
+    return Exit::done;
+}
+
+Exit create(const Options& options) {
+    if (!can_print()) return Exit::failed;
+    if (options.rights.any()) return refuse_separate_rights("mailbox create " + options.name);
+    const bool ends = options.mailbox.owner == Owner::process;
+    if (ends) catch_stop_signals();
+    Result<RawMailbox> made = RawMailbox::create(options.name, options.mailbox);
+    if (!made) return complain("mailbox create " + options.name, made.error());
+    const Exit told = tell(options, *made);
+    return ends && told == Exit::done ? stay(options, *made) : told;
 }
 
 std::uint32_t parse_mode(const std::string& text) {
@@ -90,6 +122,13 @@ Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes) {
         throw CLI::ValidationError("--capacity", text + " is not 1 to 1048576, zero or unbounded");
     }
     return bounded(static_cast<std::uint32_t>(messages));
+}
+
+Owner parse_owner(const std::string& text) {
+    for (const Owner owner : {Owner::system, Owner::process}) {
+        if (text == name_of(owner)) return owner;
+    }
+    throw CLI::ValidationError("--owner", text + " is not system or process");
 }
 
 void check_max_bytes(Options& options) {
@@ -153,8 +192,15 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
     verb.add_option_function<std::string>(
             "--mode",
             [options](const std::string& text) { options->mailbox.mode = parse_mode(text); },
-            "Permissions of its file [0600]")
+            "Permissions of its file [0600, in a shared domain 0660]")
         ->type_name("OCTAL");
+    verb.add_option_function<std::string>(
+            "--owner",
+            [options](const std::string& text) { options->mailbox.owner = parse_owner(text); },
+            "system: it stays until it is removed; process: it ends with this command, which stays "
+            "until a signal [system]")
+        ->type_name("WHO");
+    add_separate_rights(verb, options->rights);
     verb.add_flag("--json", options->json, "Print JSON");
 }
 

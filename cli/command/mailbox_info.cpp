@@ -22,12 +22,19 @@ std::string participants_text(const std::vector<Participant>& participants) {
     return text;
 }
 
+std::string owner_text(const MailboxFacts& facts) {
+    if (facts.owner == Owner::system) return "owner      system: it stays until it is removed\n";
+    return fmt::format("owner      process {} ({}): it ends with that\n", facts.creator.pid,
+                       printable(sys::process_name(facts.creator.pid)));
+}
+
 std::string text_of(const MailboxFacts& facts) {
     const MailboxPlan& plan = facts.plan;
     std::string text =
         fmt::format("name       {}\nsharing    {}{}\ntype       {}\ncapacity   {}\n", facts.name,
                     name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
                     printable(plan.type_text), capacity_text(plan));
+    text += owner_text(facts);
     text += policies_text(plan) + reserve_text(plan, facts.memory_bytes);
     if (facts.closed) text += "closed     nothing more is sent\n";
     text += fmt::format("depth      {}, {}\n", counted(facts.depth, "message", "messages"),

@@ -47,18 +47,19 @@ std::string text_of(const std::vector<Row>& rows) {
     std::size_t width = 4;
     for (const Row& row : rows) width = std::max(width, row.name.size());
     std::string text =
-        fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {}\n", "NAME", width, "DEPTH",
-                    "CAPACITY", "BYTES", "MEMORY", "OPEN", "SHARING", "ACK");
+        fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {:<3} {}\n", "NAME", width,
+                    "DEPTH", "CAPACITY", "BYTES", "MEMORY", "OPEN", "SHARING", "ACK", "OWNER");
     for (const Row& row : rows) {
         if (!row.facts) {
             text += fmt::format("{:<{}} {}\n", row.name, width, describe(row.facts.error()));
             continue;
         }
         const MailboxFacts& facts = *row.facts;
-        text += fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {}\n", row.name, width,
-                            facts.depth, capacity_word(facts.plan), human_bytes(facts.queued_bytes),
-                            human_bytes(facts.memory_bytes), facts.participants.size(),
-                            name_of(facts.plan.sharing), facts.plan.acknowledged ? "yes" : "no");
+        text += fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {:<3} {}\n", row.name,
+                            width, facts.depth, capacity_word(facts.plan),
+                            human_bytes(facts.queued_bytes), human_bytes(facts.memory_bytes),
+                            facts.participants.size(), name_of(facts.plan.sharing),
+                            facts.plan.acknowledged ? "yes" : "no", name_of(facts.owner));
     }
     return text;
 }

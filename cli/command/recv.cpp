@@ -16,6 +16,9 @@ namespace {
 struct Options : FlowOptions {
     std::uint64_t count = 0;  // 0: not given
     bool follow = false;
+    bool stand_by = false;
+    bool latest = false;
+    bool from_oldest = false;
 
     [[nodiscard]] std::uint64_t wanted() const noexcept {
         if (count > 0) return count;
@@ -147,7 +150,11 @@ Exit receive(const Options& options) {
     if (!can_print()) return Exit::failed;
     if (Output::standard().reader_gone()) return Exit::broken_pipe;
     catch_stop_signals();
-    Result<RawMailbox> mailbox = RawMailbox::open(options.name, {.role = Role::receives});
+    Result<RawMailbox> mailbox =
+        RawMailbox::open(options.name, {.role = Role::receives,
+                                        .stand_by = options.stand_by,
+                                        .latest = options.latest,
+                                        .from_oldest = options.from_oldest});
     if (!mailbox) return complain("recv " + options.name, mailbox.error());
     return Receiving{options, std::move(*mailbox)}.run();
 }
@@ -164,6 +171,12 @@ void add_recv(CLI::App& app, Chosen& chosen) {
     verb->add_flag(
         "--follow", options->follow,
         "Go on until Ctrl-C or --count; --timeout or --no-wait with nothing there: exit status 0");
+    verb->add_flag("--stand-by", options->stand_by,
+                   "single_receiver: wait until its receiver is gone, then take over");
+    verb->add_flag("--latest", options->latest,
+                   "broadcast: skip what comes too fast, instead of holding its senders back");
+    verb->add_flag("--from-oldest", options->from_oldest,
+                   "broadcast: begin with the oldest message that is kept, not from now");
     example(*verb, "stoa recv logs --follow | grep error");
     verb->callback([&chosen, options] { chosen.run = [options] { return receive(*options); }; });
 }

@@ -38,8 +38,8 @@ constexpr std::array kTexts{
     Text{Errc::not_owner, "not_owner", "this message or loan is no longer yours; drop it"},
     Text{Errc::denied, "denied", "no permission; ask its owner for the right or run as its owner"},
     Text{Errc::unsafe_folder, "unsafe_folder",
-         "the domain folder must be yours, with mode 0700, in a folder that exists; name another "
-         "with STOA_DOMAIN"},
+         "the domain folder must be yours, with mode 0700, or made for a group of yours (`stoa "
+         "domain create --group`), in a folder that exists; name another with STOA_DOMAIN"},
     Text{Errc::bad_name, "bad_name",
          "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and begins with no dot or dash"},
     Text{Errc::bad_argument, "bad_argument",
@@ -58,10 +58,11 @@ constexpr std::array kTexts{
     Text{Errc::corrupt, "corrupt",
          "the message is no value of the type, or the shared memory is damaged, as the text before "
          "it says; remove a damaged mailbox with `stoa mailbox rm`"},
-    Text{Errc::not_supported, "not_supported", "this kernel or file system cannot do it"},
+    Text{Errc::not_supported, "not_supported",
+         "it cannot be done here, as the text before it says; do it another way"},
     Text{Errc::os, "os", "the operating system refused; see the errno"},
     Text{Errc::owner_gone, "owner_gone",
-         "the process that owned it ended, and it went with its owner; create it again"},
+         "its owner closed it or died, and it ended with it; open again when it is created again"},
     Text{Errc::closed, "closed",
          "it was closed for sending; what is in it can be received; create a new one to send"},
     Text{Errc::quota_reached, "quota_reached",

@@ -5,8 +5,8 @@
 // Processes:  an Errc may be stored in shared memory as its number; numbers never change meaning.
 // Death:      nothing here outlives a call.
 // Blocking:   never.
-// Lifetime:   `step` points to a string literal; with wrong_type to a text of this thread, until
-//             its next such error.
+// Lifetime:   `step` points to a string literal; with wrong_type, denied and unsafe_folder to a
+//             text of this thread, until its next such error.
 // Units:      none.
 // Source:     remedies after kj's exception types; std::expected, ISO C++23 22.8.
 #pragma once
@@ -49,9 +49,9 @@ enum class Errc : std::uint8_t {
     bad_layout,      // the bytes are not a stoa object
     wrong_version,   // a stoa object of a format this library does not read
     corrupt,         // an invariant of the shared memory, or a message, is broken
-    not_supported,   // this kernel or file system cannot do it
+    not_supported,   // this kernel, file system, setting or version cannot do it
     os,              // any other error of the operating system; see os_errno
-    owner_gone,      // the process that owned the object ended, and the object with it
+    owner_gone,      // the process or handle that the object belonged to ended
     closed,          // closed for sending: what is there may still be received
     quota_reached,   // an unbounded mailbox holds as many bytes as it may
 };

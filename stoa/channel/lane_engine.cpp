@@ -3,59 +3,10 @@
 #include <cstring>
 
 #include "stoa/base/crash_point.hpp"
+#include "stoa/channel/sliced_wait.hpp"
 
 namespace stoa {
 namespace {
-
-using namespace std::chrono_literals;
-
-// Where no barrier can be sent to the publishers, one of them may miss the mark: sleep briefly.
-constexpr auto kSleepWithoutBarrier = 1ms;
-
-template <typename Ready>
-bool spin(std::uint32_t pauses, Ready& ready) {
-    for (std::uint32_t i = 0; i < pauses; ++i) {
-        cpu_pause();
-        if (ready()) return true;
-    }
-    return false;
-}
-
-// Spins, then sleeps, until ready(). `sleep` marks, looks again and sleeps for at most what it is
-// told.
-template <typename Ready, typename Sleep>
-Result<void> wait_on_lane(Deadline deadline, Waiting waiting, std::uint32_t pauses,
-                          LookAround around, Ready&& ready, Sleep&& sleep) {
-    if (spin(pauses, ready)) return {};  // before the first look at the clock
-    Deadline slice = Deadline::after(g_wait_slice);
-    for (;;) {
-        if (waiting != Waiting::spin) {
-            sleep(deadline.left(slice.left(g_wait_slice)));
-            if (Result<void> good = around.check(around.context); !good) return good;
-        }
-        if (ready() || (waiting == Waiting::spin && spin(kAdaptiveSpins, ready))) return {};
-        if (deadline.passed()) return fail(Errc::timed_out, "wait");
-        if (slice.passed()) {
-            if (Result<void> looked = around.look(around.context); !looked) return looked;
-            slice = Deadline::after(g_wait_slice);
-        }
-    }
-}
-
-constexpr auto never = [] { return false; };
-
-// A spin is of no use when the peer cannot run meanwhile: it last ran on this core.
-std::uint32_t pauses_for(Waiting waiting, std::uint32_t peer_cpu, std::uint64_t bytes) noexcept {
-    if (waiting == Waiting::spin) return kAdaptiveSpins;
-    if (waiting == Waiting::park || peer_cpu == sys::current_cpu()) return 0;
-    return lane_spin_pauses(bytes);
-}
-
-std::chrono::nanoseconds sleep_limit(std::chrono::nanoseconds wanted) noexcept {
-    if (sys::barrier_all()) return wanted;
-    full_fence();
-    return std::min<std::chrono::nanoseconds>(wanted, kSleepWithoutBarrier);
-}
 
 Error error_of(LaneSend status) noexcept {
     switch (status) {
@@ -77,13 +28,14 @@ LaneFence publisher_fence() noexcept {
 void LaneOut::wake_slowly(const Atomic<std::uint32_t>* word) noexcept {
     first_ = false;
     quick_ = !loan_open_;
-    if (bell_ == nullptr) {
+    Atomic<std::uint32_t>* const bell = bell_.of(bell_.context, bell_.lane);
+    if (bell == nullptr) {
         if (word != nullptr) sys::futex_wake(*word, 1);
         return;
     }
-    bell_->fetch_add(1, kSeqCst);
+    bell->fetch_add(1, kSeqCst);
     STOA_CRASH_POINT("lane_engine.wake.counted");
-    sys::futex_wake(*bell_, 1);
+    sys::futex_wake(*bell, 1);
 }
 
 Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
@@ -92,9 +44,9 @@ Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
         return fail(deadline.is_immediate() ? Errc::full : Errc::timed_out, "send");
     }
     const auto ready = [&] { return has_room(bytes); };
-    return wait_on_lane(deadline, waiting_, pauses_for(waiting_, sender_.receiver_cpu(), bytes),
-                        around_, ready,
-                        [&](std::chrono::nanoseconds wanted) { sleep(bytes, wanted); });
+    return wait_in_slices(deadline, waiting_, pauses_for(waiting_, sender_.receiver_cpu(), bytes),
+                          around_, ready,
+                          [&](std::chrono::nanoseconds wanted) { sleep(bytes, wanted); });
 }
 
 // Sleeps on what is missing, and on that alone: the receiver wakes where the mark says.
@@ -230,12 +182,12 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
     std::uint32_t pauses = pauses_for(waiting_, kLaneUnknownCpu, 0);
     if (one != nullptr) {
         // A reader that hangs on to the sender's line slows it down.
-        if (waiting_ != Waiting::park) (void)spin(one->back_off_pauses(), never);
+        if (waiting_ != Waiting::park) back_off(one->back_off_pauses());
         if (one->ready()) return {};
         one->set_cpu(sys::current_cpu());
         pauses = pauses_for(waiting_, one->sender_cpu(), one->last_bytes());
     }
-    if (Result<void> waited = wait_on_lane(deadline, waiting_, pauses, around_, ready, sleep);
+    if (Result<void> waited = wait_in_slices(deadline, waiting_, pauses, around_, ready, sleep);
         !waited) {
         return waited;
     }
@@ -256,13 +208,17 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
             if (lanes_[i] == nullptr) continue;
             LaneReceiver& lane = *lanes_[i];
             LaneMessage message{.lane = i, .record = {}};
+            HandedOver* const from = i < handed_over_.size() ? &handed_over_[i] : nullptr;
+            const bool marked = from != nullptr && from->marked;
+            // Before the take: once its sender has let go, an empty lane holds nothing of it.
+            const bool last =
+                marked && (from->sender == 0 || source_.sender(source_.context, i) != from->sender);
             const LaneTake status = lane.try_take(message.record);
             wake_sender(lane);
-            const bool marked = i < handed_over_.size() && handed_over_[i];
             switch (status) {
                 case LaneTake::ok: message.handed_over = marked; return message;
                 case LaneTake::empty:
-                    if (marked) handed_over_[i] = false;
+                    if (last) from->marked = false;
                     continue;
                 case LaneTake::too_many_loans: return fail(Errc::too_many_loans, "receive");
                 case LaneTake::end_of_stream:  // no sender of ours ends one

@@ -31,12 +31,19 @@ namespace stoa {
 // barriers that sleepers send.
 [[nodiscard]] LaneFence publisher_fence() noexcept;
 
+// Where the receiver of a lane sleeps when it awaits several; nullptr: on the lane itself. Asked for
+// each slow wake: the lane may have got another receiver.
+struct LaneBell {
+    Atomic<std::uint32_t>* (*of)(void* context, std::uint32_t lane) = nullptr;
+    void* context = nullptr;
+    std::uint32_t lane = 0;
+};
+
 class LaneOut {
 public:
-    // `bell`: where the receiver sleeps when it awaits several lanes; nullptr: on the lane itself.
     // At most what the bound allows waits in the lane. `alignment`: of each payload, 16, 32 or 64.
-    LaneOut(LaneSender&& sender, LaneBound bound, std::uint64_t alignment,
-            Atomic<std::uint32_t>* bell, Waiting waiting, LookAround around) noexcept
+    LaneOut(LaneSender&& sender, LaneBound bound, std::uint64_t alignment, LaneBell bell,
+            Waiting waiting, LookAround around) noexcept
         : sender_{std::move(sender)},
           bound_{std::move(bound)},
           alignment_{alignment},
@@ -128,7 +135,7 @@ private:
     LaneSender sender_;
     LaneBound bound_;
     std::uint64_t alignment_;
-    Atomic<std::uint32_t>* bell_;
+    LaneBell bell_;
     Waiting waiting_;
     bool loan_open_ = false;
     bool first_ = true;   // a receiver of many lanes may not know this one yet
@@ -143,6 +150,8 @@ struct LaneSource {
     void* context;
     // Whether there is something to do beside the lanes: it ends a wait. Null: never.
     bool (*more)(void* context) = nullptr;
+    // Who sends on a lane, another number for each turn at it; 0: nobody.
+    std::uint64_t (*sender)(void* context, std::uint32_t lane) = nullptr;
 };
 
 struct LaneMessage {
@@ -161,10 +170,11 @@ public:
     // bad_layout, wrong_version
     [[nodiscard]] Result<void> attach_lanes();
 
-    // The lane comes from a receiver that went; to be said before it is attached.
-    void expect_handed_over(std::uint32_t lane) {
+    // The lane comes from a receiver that went; to be said before it is attached. What `sender`, who
+    // may not know it yet, still sends there comes beside what it sends elsewhere: it is marked.
+    void expect_handed_over(std::uint32_t lane, std::uint64_t sender) {
         if (handed_over_.size() <= lane) handed_over_.resize(lane + 1);
-        handed_over_[lane] = true;
+        handed_over_[lane] = HandedOver{true, sender};
     }
     // Lends the next message in place. Errors: empty, timed_out, corrupt, what looking around says
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
@@ -211,6 +221,11 @@ public:
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
 
 private:
+    struct HandedOver {
+        bool marked = false;  // until it is drained, and its sender then has let go
+        std::uint64_t sender = 0;
+    };
+
     static void wake_sender(LaneReceiver& lane) noexcept {
         const Atomic<std::uint32_t>* word = lane.sleeper_to_wake();
         if (word != nullptr) [[unlikely]]
@@ -232,7 +247,7 @@ private:
     std::uint32_t next_ = 0;                            // the lane to look at first
     std::uint32_t bell_seen_ = 0;                       // when the lanes were attached last
     std::vector<std::unique_ptr<LaneReceiver>> lanes_;  // index: lane; null until it is ready
-    std::vector<bool> handed_over_;                     // index: lane; until it is drained once
+    std::vector<HandedOver> handed_over_;               // index: lane
     LaneReceiver* only_ = nullptr;  // the one lane, for the short ways; null: there are several
 };
 

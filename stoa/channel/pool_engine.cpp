@@ -58,9 +58,7 @@ Result<bool> PoolEngine::make_way(std::uint32_t level) {
     }
     ring_.count_dropped_oldest();
     ReceiptRef ref;
-    if (oldest.noted && ReceiptRef::of(ring_.note(oldest.chunk).receipt.load(kSeqCst), ref)) {
-        tell(ref, Outcome::dropped);
-    }
+    if (asked(oldest, ref)) tell(ref, Outcome::dropped);
     ring_.release(oldest);
     return true;
 }
@@ -164,7 +162,7 @@ Result<void> PoolEngine::send(Bytes message, const SendOptions& options, Deadlin
     return sent;
 }
 
-// Nothing is left in the queues. Ok: something may still come back.
+// Nothing is left in the queues. Ok: something may still come back from another receiver.
 Result<void> PoolEngine::stream_ended() noexcept {
     if (ring_.may_come_back(me_)) return {};
     return fail(Errc::end_of_stream, "receive");
@@ -184,9 +182,8 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
             continue;
         }
         if (status != PoolStatus::empty && status != PoolStatus::sealed) return corrupt();
-        const auto closed = [&] { return host_.around.closed(host_.around.context); };
-        const bool ending = closed();
-        const bool drained = status == PoolStatus::sealed || (ending && ring_.seal());
+        bool drained = status == PoolStatus::sealed;
+        if (!drained && host_.around.closed(host_.around.context)) drained = ring_.seal();
         if (drained) {
             if (Result<void> more = stream_ended(); !more) return std::unexpected(more.error());
         }
@@ -194,13 +191,10 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
         bool slept_now = false;
-        const auto ready = [&] {
-            if (drained) return ring_.flag_is_up();
-            return !ring_.seems_empty() || (!ending && closed());  // to seal it
-        };
+        const auto ready = [&] { return drained ? ring_.flag_is_up() : !ring_.seems_empty(); };
         // Who waits for leases of others looks again after a slice: an ack rings no bell here.
         const Result<void> waited =
-            wait(*messages_, ending ? deadline.sooner(g_wait_slice) : deadline, slept_now, ready);
+            wait(*messages_, drained ? deadline.sooner(g_wait_slice) : deadline, slept_now, ready);
         slept |= slept_now;
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
@@ -226,7 +220,7 @@ Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
         }
         bool slept = false;
         const auto ready = [&] { return ring_.dead_letters() > 0; };
-        const Result<void> waited = wait(*messages_, deadline.sooner(g_wait_slice), slept, ready);
+        const Result<void> waited = wait(*letters_, deadline.sooner(g_wait_slice), slept, ready);
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
@@ -254,6 +248,7 @@ void PoolEngine::recover(const PoolDead& dead) noexcept {
 
 void PoolEngine::wake_all() noexcept {
     ring_bell_for_all(*messages_);
+    ring_bell_for_all(*letters_);
     ring_bell_for_all(*space_);
     if (!ring_.has_extras()) return;
     for (std::uint32_t i = 0; i < ring_.geometry().receipt_count; ++i) {

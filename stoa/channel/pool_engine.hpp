@@ -49,6 +49,7 @@ struct PoolHost {
 
 struct PoolBells {                                       // in shared memory
     alignas(kCacheLine) Atomic<std::uint32_t> messages;  // receivers sleep here
+    Atomic<std::uint32_t> letters;                       // who waits for dead letters sleeps here
     alignas(
         kCacheLine) Atomic<std::uint32_t> space;  // senders sleep here: for a slot, or for memory
 };
@@ -80,12 +81,12 @@ struct MessageHistory {
 class PoolEngine {
 public:
     // `station`: which of several rings it is. Their senders sleep on one bell, `space`.
-    PoolEngine(PoolRing ring, std::uint32_t station, Atomic<std::uint32_t>& messages,
-               Atomic<std::uint32_t>& space, const PoolPolicy& policy, Waiting waiting,
-               const PoolHost& host) noexcept
+    PoolEngine(PoolRing ring, std::uint32_t station, PoolBells& bells, Atomic<std::uint32_t>& space,
+               const PoolPolicy& policy, Waiting waiting, const PoolHost& host) noexcept
         : ring_{ring},
           station_{station},
-          messages_{&messages},
+          messages_{&bells.messages},
+          letters_{&bells.letters},
           space_{&space},
           me_{host.me},
           waiting_{waiting},
@@ -112,6 +113,11 @@ public:
     [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
     [[nodiscard]] MessageHistory history(const PoolLoan& loan) const;
 
+    // For the sends that follow.
+    void set_overflow(Overflow overflow) noexcept {
+        policy_.overflow = overflow;
+        plain_ = plain_ && overflow == Overflow::block;
+    }
     // Whether a message is likely to find room: a hint, where a sender has a choice.
     [[nodiscard]] bool seems_full() const noexcept {
         return ring_.depth() >= ring_.geometry().slot_count;
@@ -173,6 +179,10 @@ private:
     [[nodiscard]] OutcomeWord settle(const PoolTicket& ticket) noexcept;
     [[nodiscard]] bool sleep_on_receipt(const PoolTicket& ticket,
                                         std::chrono::nanoseconds longest) noexcept;
+    // Whose receipt a message that this endpoint holds has. False: nobody asked.
+    [[nodiscard]] bool asked(const PoolLoan& loan, ReceiptRef& ref) const noexcept;
+    [[nodiscard]] bool take_back(const PoolTicket& ticket, Outcome outcome,
+                                 PoolLoan* keep = nullptr) noexcept;
     [[nodiscard]] Result<void> stream_ended() noexcept;
     [[nodiscard]] Result<void> outcome(Waited waited);
     // Looks around when the last look is a slice ago: who never waits that long must recover the
@@ -183,16 +193,20 @@ private:
     template <typename Ready>
     [[nodiscard]] Result<void> wait(Atomic<std::uint32_t>& bell, Deadline deadline, bool& slept,
                                     Ready&& ready) {
-        const bool for_message = &bell == messages_;
-        const auto look = [&](bool due) { return look_on(due, for_message); };
+        const bool for_room = &bell == space_;
+        const auto look = [&](bool due) { return look_on(due, !for_room); };
         if (!look(false)) return outcome(Waited::stopped);
-        const WaitMark mark{host_.waits, for_message ? WaitsFor::message : WaitsFor::room};
+        // Who waits for a dead letter is nobody whom a rendezvous could meet.
+        const WaitMark mark{host_.waits, for_room             ? WaitsFor::room
+                                         : &bell == messages_ ? WaitsFor::message
+                                                              : WaitsFor::nothing};
         return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
     }
 
     PoolRing ring_;
     std::uint32_t station_;
     Atomic<std::uint32_t>* messages_;
+    Atomic<std::uint32_t>* letters_;
     Atomic<std::uint32_t>* space_;
     std::uint32_t me_;
     Waiting waiting_;

@@ -59,17 +59,31 @@ void PoolEngine::tell(const ReceiptRef& ref, Outcome outcome) noexcept {
     if (wake) wake_receipt(ref);
 }
 
+bool PoolEngine::asked(const PoolLoan& loan, ReceiptRef& ref) const noexcept {
+    return loan.noted && ReceiptRef::of(ring_.note(loan.chunk).receipt.load(kSeqCst), ref) &&
+           ref.index < ring_.geometry().receipt_count;
+}
+
 bool PoolEngine::arrived(const PoolLoan& loan) noexcept {
-    const PoolNote& note = ring_.note(loan.chunk);
     ReceiptRef ref;
-    const bool asked = ReceiptRef::of(note.receipt.load(kSeqCst), ref);
-    const std::uint64_t expires_ns = note.expires_ns.load(kRelaxed);
+    const bool asked = this->asked(loan, ref);
+    const std::uint64_t expires_ns = ring_.note(loan.chunk).expires_ns.load(kRelaxed);
     if (expires_ns != 0 && !loan.redriven && sys::steady_ns() >= expires_ns) {
+        if (asked) {
+            // Its sender may have read in the words that we took it. Then we did: one of the two
+            // ends the receipt, and that one is right.
+            tell(ref, Outcome::expired);
+            const OutcomeWord told =
+                OutcomeWord::of(ring_.receipt(ref.index).outcome.load(kSeqCst));
+            if (told.tag == ref.tag && told.outcome == Outcome::taken) return true;
+        }
+        STOA_CRASH_POINT("pool_engine.expired.told");
         ring_.count_expired();
         ring_.note_return(loan.chunk, Cause::expired, 0, {}, "its time to live was over");
-        const bool kept = policy_.keep_expired && ring_.bury_loan(loan, Cause::expired);
-        if (asked) tell(ref, Outcome::expired);
-        if (!kept) release(loan);
+        const bool kept = policy_.keep_expired && ring_.bury_loan(loan);
+        if (!kept) ring_.release(loan);
+        ring_bell_of_many(*letters_);
+        ring_bell_of_many(*space_);  // its slot is free in any case
         return false;
     }
     if (asked && (ref.at_take || !ring_.geometry().acknowledged)) tell(ref, Outcome::taken);
@@ -78,9 +92,7 @@ bool PoolEngine::arrived(const PoolLoan& loan) noexcept {
 
 bool PoolEngine::ack(const PoolLoan& loan) noexcept {
     ReceiptRef ref;
-    const bool asked = loan.noted && ring_.geometry().acknowledged &&
-                       ReceiptRef::of(ring_.note(loan.chunk).receipt.load(kSeqCst), ref) &&
-                       !ref.at_take;
+    const bool asked = ring_.geometry().acknowledged && this->asked(loan, ref) && !ref.at_take;
     bool acked = false;
     if (asked) [[unlikely]] {
         bool wake = false;
@@ -98,12 +110,12 @@ bool PoolEngine::nack(const PoolLoan& loan, std::string_view error) noexcept {
     if (ring_.has_extras()) {
         ring_.note_return(loan.chunk, Cause::returned, host_.pid, host_.name, error);
     }
+    ReceiptRef ref;
+    const bool asked = this->asked(loan, ref);
     const bool returned = ring_.nack(loan);
     ring_bell(*messages_);
-    ReceiptRef ref;
-    if (loan.noted && ReceiptRef::of(ring_.note(loan.chunk).receipt.load(kSeqCst), ref)) {
-        wake_receipt(ref);  // it may be a dead letter now: the sender looks
-    }
+    ring_bell_of_many(*letters_);
+    if (asked) wake_receipt(ref);  // it may be a dead letter now: the sender looks
     return returned;
 }
 
@@ -181,9 +193,9 @@ Result<void> PoolEngine::meet(PoolLoan& loan, std::uint32_t bytes, const SendOpt
     const Result<Answer> answer = this->answer(ticket, until);
     OutcomeWord word = settle(ticket);
     while (word.outcome == Outcome::pending) {  // nobody came in time
-        if (ring_.withdraw(me_, ticket, Outcome::withdrawn, &loan)) {
+        if (take_back(ticket, Outcome::withdrawn, &loan)) {
             ring_.free_receipt(ticket.ref);
-            Error error = answer ? Error{} : answer.error();
+            Error error = answer ? Error{.code = Errc::gone, .step = "send"} : answer.error();
             if (now && error.code == Errc::timed_out) error = {.code = Errc::full, .step = "send"};
             return std::unexpected(error);
         }
@@ -193,6 +205,12 @@ Result<void> PoolEngine::meet(PoolLoan& loan, std::uint32_t bytes, const SendOpt
     loan = PoolLoan{};
     if (word.outcome == Outcome::expired) return fail(Errc::timed_out, "send (its time to live)");
     return {};
+}
+
+bool PoolEngine::take_back(const PoolTicket& ticket, Outcome outcome, PoolLoan* keep) noexcept {
+    if (!ring_.withdraw(me_, ticket, outcome, keep)) return false;
+    ring_bell_of_many(*space_);  // its slot is free
+    return true;
 }
 
 OutcomeWord PoolEngine::settle(const PoolTicket& ticket) noexcept {
@@ -247,19 +265,19 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
         const OutcomeWord now = settle(ticket);
         if (now.outcome != Outcome::pending) return answer_of(ticket, now);
         if (expires_ns != 0 && sys::steady_ns() >= expires_ns &&
-            ring_.withdraw(me_, ticket, Outcome::expired)) {
+            take_back(ticket, Outcome::expired)) {
             ring_.count_expired();
             return result();
         }
         if (deadline.passed()) {
+            if (ended()) return result();  // by somebody who was quicker than we
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receipt");
         }
         std::chrono::nanoseconds longest = deadline.left(slice.left(g_wait_slice));
         if (expires_ns != 0) {
             const std::uint64_t now_ns = sys::steady_ns();
             const std::uint64_t left_ns = expires_ns > now_ns ? expires_ns - now_ns : 0;
-            // Over, and yet not withdrawn: a receiver has it, and may have it for long.
-            if (left_ns > 0) longest = std::min(longest, std::chrono::nanoseconds{left_ns + 1});
+            longest = std::min(longest, std::chrono::nanoseconds{left_ns + 1});
         }
         if (waiting_ == Waiting::spin) {
             for (int i = 0; i < kAdaptiveSpins && !ended(); ++i) cpu_pause();
@@ -274,7 +292,7 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
 }
 
 Result<Answer> PoolEngine::withdraw(const PoolTicket& ticket) {
-    if (ring_.withdraw(me_, ticket, Outcome::withdrawn)) ring_bell_of_many(*space_);
+    static_cast<void>(take_back(ticket, Outcome::withdrawn));
     return answer_of(ticket, settle(ticket));
 }
 

@@ -40,7 +40,7 @@ sys::Identity identity_of(std::uint64_t w0, std::uint64_t w1, std::uint64_t w2, 
 
 void store_name(ParticipantRecord& r, std::string_view name) noexcept {
     char copy[sizeof r.name]{};
-    std::memcpy(copy, name.data(), std::min(name.size(), sizeof copy - 1));
+    name.copy(copy, sizeof copy - 1);
     for (std::size_t i = 0; i < std::size(r.name); ++i) {
         std::uint64_t word = 0;
         std::memcpy(&word, copy + i * 8, 8);

@@ -92,6 +92,8 @@ public:
     [[nodiscard]] std::string last_name(std::uint32_t index) const;
 
     [[nodiscard]] std::uint32_t places() const noexcept;
+    // The process that made the table.
+    [[nodiscard]] const sys::Identity& creator() const noexcept { return creator_; }
     [[nodiscard]] ParticipantRecord& record(std::uint32_t index) const noexcept {
         return records_[index];
     }

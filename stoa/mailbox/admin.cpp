@@ -10,14 +10,6 @@
 namespace stoa {
 namespace {
 
-// Opens without finishing a removal that was begun.
-Result<Region> peek(const Domain& domain, std::string_view name) {
-    Result<sys::Fd> file =
-        sys::open_existing(domain.folder(), mailbox_file(name).c_str(), sys::Access::read_only);
-    if (!file) return std::unexpected(file.error());
-    return Region::attach(std::move(*file), RegionKind::mailbox, sys::Access::read_only);
-}
-
 Result<void> add_pools(const Region& region, MailboxFacts& facts) {
     facts.sent = facts.received = 0;  // the rings know better than the participants
     for (std::uint32_t i = 0; i < facts.plan.pool_count; ++i) {
@@ -46,10 +38,19 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
 }
 
 Result<void> add_lanes(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
+    facts.dropped_oldest = layout.dropped_oldest.load(kRelaxed);
+    facts.dropped_newest = layout.dropped_newest.load(kRelaxed);
     facts.lanes_open = std::min(layout.lanes_open.load(kSeqCst), facts.plan.lane_count);
     for (std::uint32_t i = 0; i < facts.lanes_open; ++i) {
         const LaneDoor* door = layout_at<LaneDoor>(region.content(), facts.plan.door_offset(i));
         if (door->ready.load(kSeqCst) == 0) continue;  // no memory is behind it yet
+        if (facts.plan.logged()) {
+            const Result<LogCounts> log = count_log(region.content().subspan(
+                facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
+            if (!log) return std::unexpected(log.error());
+            facts.depth += log->waiting;
+            continue;
+        }
         const Result<LaneCounts> counts = count_lane(region.content().subspan(
             facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
         if (!counts) return std::unexpected(counts.error());
@@ -70,6 +71,8 @@ Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
         facts.mode = info->mode;
         facts.memory_bytes = info->allocated_bytes;
     }
+    facts.owner = region.owner();
+    facts.creator = region.participants().creator();
     const MailboxLayout* layout = layout_at<MailboxLayout>(region.content(), 0);
     facts.sent = layout->left_sent.load(kRelaxed);
     facts.received = layout->left_received.load(kRelaxed);
@@ -92,6 +95,27 @@ std::vector<Participant> dead_of(const Region& region) {
     return dead;
 }
 
+// Those of files, and those that processes own.
+Result<std::vector<std::string>> all_names(const Domain& domain) {
+    Result<std::vector<std::string>> names = domain.names_of(kMailboxSuffix);
+    if (!names) return names;
+    const Result<std::vector<std::string>> owned = Region::owned_names(domain, RegionKind::mailbox);
+    if (!owned) {
+        // Without a list of sockets there are none that could be opened.
+        if (owned.error().code == Errc::not_supported) return names;
+        return std::unexpected(owned.error());
+    }
+    for (const std::string& file : *owned) {
+        if (!file.ends_with(kMailboxSuffix)) continue;
+        std::string name = file.substr(0, file.size() - kMailboxSuffix.size());
+        if (check_name(name)) names->push_back(std::move(name));
+    }
+    std::ranges::sort(*names);
+    const auto twice = std::ranges::unique(*names);  // both kinds, while one of them is going
+    names->erase(twice.begin(), twice.end());
+    return names;
+}
+
 bool vanished(const Error& error) noexcept {
     return error.code == Errc::not_found || error.code == Errc::gone;
 }
@@ -103,10 +127,11 @@ std::optional<Collected> collect(const Domain& domain, const std::string& name, 
         if (vanished(error)) return std::nullopt;
         return Collected{.name = name, .what = What::left_alone, .dead = {}, .error = error};
     };
-    const Result<Region> region = peek(domain, name);
+    const Result<Region> region = Region::peek(domain, mailbox_file(name), RegionKind::mailbox);
     if (!region) return left_alone(region.error());
     if (region->condemned()) {
-        const Result<Region> opened =  // finishes it
+        if (region->owner() == Owner::process) return std::nullopt;  // it ends with its owner
+        const Result<Region> opened =                                // finishes it
             dry_run ? fail(Errc::not_found, "open")
                     : Region::open(domain, mailbox_file(name), RegionKind::mailbox,
                                    sys::Access::read_only);
@@ -137,7 +162,7 @@ Result<std::vector<std::string>> mailbox_names(std::string_view domain_path) {
     const Result<Domain> domain = Domain::find(domain_path);
     if (!domain && domain.error().code == Errc::not_found) return std::vector<std::string>{};
     if (!domain) return std::unexpected(domain.error());
-    return domain->names_of(kMailboxSuffix);
+    return all_names(*domain);
 }
 
 Result<MailboxFacts> look_at_mailbox(std::string_view name, std::string_view domain_path) {
@@ -163,7 +188,7 @@ Result<std::vector<Collected>> collect_garbage(bool dry_run, std::string_view do
     const Result<Domain> domain = Domain::find(domain_path);
     if (!domain && domain.error().code == Errc::not_found) return std::vector<Collected>{};
     if (!domain) return std::unexpected(domain.error());
-    const Result<std::vector<std::string>> names = domain->names_of(kMailboxSuffix);
+    const Result<std::vector<std::string>> names = all_names(*domain);
     if (!names) return std::unexpected(names.error());
     std::vector<Collected> all;
     for (const std::string& name : *names) {

@@ -25,6 +25,8 @@ struct MailboxFacts {
     std::string name;
     MailboxPlan plan;
     std::uint32_t mode = 0;
+    Owner owner = Owner::system;
+    sys::Identity creator;           // with owner process: the owner
     std::uint64_t memory_bytes = 0;  // what it takes from the memory file system
     std::uint64_t depth = 0;         // messages that wait
     std::uint64_t queued_bytes = 0;  // their payload

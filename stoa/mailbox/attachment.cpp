@@ -21,11 +21,14 @@ Result<void> write_content(void* context, std::span<std::byte> content) {
     return static_cast<const MailboxPlan*>(context)->write(content);
 }
 
-RegionPlan region_plan(const MailboxPlan& plan, std::uint32_t mode) noexcept {
+RegionPlan region_plan(const MailboxPlan& plan, const MailboxOptions& options,
+                       std::string_view file_name = {}) noexcept {
     return {.kind = RegionKind::mailbox,
             .content_bytes = plan.content_bytes,
             .reserved_bytes = plan.reserved_bytes,
-            .mode = mode};
+            .mode = options.mode,
+            .owner = options.owner,
+            .owned_name = file_name};
 }
 
 Result<void> check_type(const MailboxPlan& plan, const TypeInfo* type) noexcept {
@@ -63,24 +66,29 @@ Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
     if (!plan) return std::unexpected(plan.error());
     const Result<Domain> domain = Domain::open(options.domain);
     if (!domain) return std::unexpected(domain.error());
+    const std::string file = mailbox_file(name);
     Result<Region> region =
-        Region::create_unnamed(*domain, region_plan(*plan, options.mode), write_content, &*plan);
+        Region::create_unnamed(*domain, region_plan(*plan, options, file), write_content, &*plan);
     if (!region) return std::unexpected(region.error());
     // The creator has its roles before anybody else can find the mailbox.
     Result<std::unique_ptr<Attachment>> entered =
         enter(std::move(*region), std::move(*plan), options.role, options.waiting);
     if (!entered) return entered;
-    const Result<void> published = (*entered)->region_.publish(*domain, mailbox_file(name));
+    const Result<void> published = (*entered)->region_.publish(*domain, file);
     if (!published) return std::unexpected(published.error());
+    (*entered)->owns_ = options.owner == Owner::process;
     return entered;
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::create_anonymous(const MailboxOptions& options,
                                                                  const TypeInfo& type) {
+    if (options.owner != Owner::system) {
+        return fail(Errc::bad_argument, "owner (without a name it ends with all who have it)");
+    }
     Result<MailboxPlan> plan = MailboxPlan::make(options, type);
     if (!plan) return std::unexpected(plan.error());
     Result<Region> region =
-        Region::create_anonymous(region_plan(*plan, options.mode), write_content, &*plan);
+        Region::create_anonymous(region_plan(*plan, options), write_content, &*plan);
     if (!region) return std::unexpected(region.error());
     return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
 }
@@ -99,7 +107,7 @@ Result<std::unique_ptr<Attachment>> Attachment::open(std::string_view name,
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
-    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting, options);
 }
 
 // As a participant without a role, so that it is in nobody's way.
@@ -130,13 +138,22 @@ Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenO
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
-    return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
+    return enter(std::move(*region), std::move(*plan), options.role, options.waiting, options);
 }
 
 Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan plan, Role role,
-                                                      Waiting waiting) {
+                                                      Waiting waiting, const OpenOptions& how) {
     std::unique_ptr<Attachment> entered{
         new Attachment{std::move(region), std::move(plan), role, waiting}};
+    entered->stands_by_ = how.stand_by;
+    entered->latest_ = how.latest;
+    entered->from_oldest_ = how.from_oldest;
+    if (entered->region_.owner() == Owner::process) {
+        const sys::Identity& owner = entered->region_.participants().creator();
+        Result<std::unique_ptr<OwnerWatch>> watch = OwnerWatch::of(owner);
+        if (!watch) return std::unexpected(watch.error());
+        entered->watch_ = std::move(*watch);
+    }
     if (Result<void> joined = entered->join(); !joined) return std::unexpected(joined.error());
     return entered;
 }
@@ -182,71 +199,6 @@ std::uint64_t Attachment::holder_word() const noexcept {
     return holder_of(index_, unpack_place(record_->word.load(kRelaxed)).incarnation);
 }
 
-// False: somebody else holds it.
-bool Attachment::take_seat(Atomic<std::uint64_t>& seat) noexcept {
-    std::uint64_t nobody = 0;
-    return seat.compare_exchange_strong(nobody, holder_word(), kSeqCst);
-}
-
-// Whether the holder of that seat does one thing only, and the same as we: what the one sends the
-// other never reads.
-bool Attachment::faces_its_like(std::uint32_t seat) const noexcept {
-    const std::uint64_t holder = station(seat).seat.load(kSeqCst);
-    const auto index = static_cast<std::uint32_t>(holder) - 1;
-    if (role_ == Role::both || holder == 0 || index >= region_.participants().places())
-        return false;
-    const ParticipantRecord& other = region_.participants().record(index);
-    return other.role.load(kRelaxed) == static_cast<std::uint32_t>(role_);
-}
-
-Result<void> Attachment::take_pair_seat() {
-    // One that only receives sits opposite to one that only sends, also when they come and go.
-    const std::uint32_t first = role_ == Role::receives ? 1 : 0;
-    for (const std::uint32_t seat : {first, 1 - first}) {
-        if (seat != first && faces_its_like(first)) {
-            return fail(Errc::in_use, "open (two that only send, or only receive, are no pair)");
-        }
-        if (!take_seat(station(seat).seat)) continue;
-        seat_ = seat;
-        record_->seat.store(seat, kRelaxed);
-        return {};
-    }
-    return fail(Errc::in_use, "open (a pair has two)");
-}
-
-Result<void> Attachment::take_roles() {
-    if (role_ == Role::none) return {};
-    if (plan_.sharing == Sharing::pair) return take_pair_seat();
-    if (plan_.routed()) return has(role_, Role::receives) ? take_station() : Result<void>{};
-    if (plan_.sharing == Sharing::single_receiver && has(role_, Role::receives)) {
-        if (!take_seat(station(0).seat)) {
-            // A handle that may do both goes on as a sender; one that only receives is refused.
-            if (role_ == Role::receives) return fail(Errc::in_use, "open (single receiver)");
-            role_ = Role::sends;
-            record_->role.store(static_cast<std::uint32_t>(role_), kRelaxed);
-        }
-    }
-    return {};
-}
-
-// A place for one more receiver, with what may still wait there.
-Result<void> Attachment::take_station() {
-    for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
-        if (!take_seat(station(i).seat)) continue;
-        STOA_CRASH_POINT("mailbox.station.taken");
-        seat_ = i;
-        record_->seat.store(i, kRelaxed);
-        std::uint32_t open = layout_->stations_open.load(kSeqCst);
-        while (open <= i && !layout_->stations_open.compare_exchange_weak(open, i + 1, kSeqCst)) {
-        }
-        if (plan_.pool_count == 0) return {};
-        const Result<PoolEngine*> made = make_pool(i);
-        if (!made) return std::unexpected(made.error());
-        return {};
-    }
-    return fail(Errc::no_free_place, "open (64 receivers)");
-}
-
 Result<PoolEngine*> Attachment::attach_pool(std::uint32_t i) {
     if (pools_.empty()) pools_.resize(plan_.pool_count);
     if (pools_[i] != nullptr) return pools_[i].get();
@@ -260,8 +212,8 @@ Result<PoolEngine*> Attachment::attach_pool(std::uint32_t i) {
                             .time_to_live_ns = plan_.time_to_live_ns};
     // Routed: a sender that waits may go on when any receiver has room, so one bell serves all.
     Atomic<std::uint32_t>& space = station(plan_.routed() ? 0 : i).bells.space;
-    pools_[i] = std::make_unique<PoolEngine>(*ring, i, station(i).bells.messages, space, policy,
-                                             waiting_, host());
+    pools_[i] =
+        std::make_unique<PoolEngine>(*ring, i, station(i).bells, space, policy, waiting_, host());
     return pools_[i].get();
 }
 
@@ -293,6 +245,7 @@ Result<void> Attachment::make_pool_engines() {
 }
 
 Result<void> Attachment::make_engines() {
+    if (plan_.sharing == Sharing::broadcast) return make_broadcast_engines();
     if (plan_.routed() && role_ != Role::none) {
         routes_ = std::make_unique<Routes>(*this);
         return plan_.pool_count > 0 || !has(role_, Role::receives) ? Result<void>{}
@@ -326,6 +279,11 @@ std::span<std::byte> Attachment::lane_memory(std::uint32_t lane) const noexcept 
 Result<void> Attachment::make_lane(std::uint32_t lane) {
     LaneDoor& here = door(lane);
     if (here.ready.load(kSeqCst) != 0) return {};
+    if (plan_.logged()) {
+        Result<void> made = make_log(lane);
+        if (!made) here.sender.store(0, kSeqCst);
+        return made;
+    }
     const std::uint64_t offset = plan_.lanes_offset + lane * plan_.lane_stride;
     Result<void> made = region_.reserve(offset, plan_.lane_stride);
     if (made) made = create_lane(lane_memory(lane), plan_.lane);
@@ -361,9 +319,14 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
             if (Result<void> made = make_lane(lane); !made) return std::unexpected(made.error());
             const std::uint32_t turn = here.station.load(kSeqCst) >> 8U;
             here.station.store(mine | (turn + 1) << 8U, kSeqCst);
-        } else if (plan_.routed() && (here.station.load(kSeqCst) & 0xffU) != mine) {
-            here.sender.store(0, kSeqCst);  // handed over meanwhile
-            continue;
+        } else if (plan_.routed()) {
+            std::uint32_t word = here.station.load(kSeqCst);
+            const std::uint32_t next = mine | ((word >> 8U) + 1) << 8U;
+            if ((word & 0xffU) != mine ||
+                !here.station.compare_exchange_strong(word, next, kSeqCst)) {
+                here.sender.store(0, kSeqCst);  // handed over meanwhile
+                continue;
+            }
         }
         open_door(lane);
         return lane;
@@ -371,10 +334,28 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
     return fail(Errc::no_free_place, "open (a lane per sender)");
 }
 
-Result<LaneOut> Attachment::lane_to(std::uint32_t lane, Atomic<std::uint32_t>* bell) {
+// Who sends on a lane, told from who sent there before, himself included; 0: nobody.
+std::uint64_t Attachment::turn_of_sender(std::uint32_t lane) const noexcept {
+    const std::uint64_t sender = door(lane).sender.load(kSeqCst);
+    return sender == 0 ? 0 : sender ^ std::uint64_t{door(lane).station.load(kSeqCst)} << 16U;
+}
+
+// Where the receiver of a lane sleeps: it may have been handed over since the lane was opened.
+Atomic<std::uint32_t>* Attachment::bell_of_lane(std::uint32_t lane) const noexcept {
+    if (plan_.sharing == Sharing::pair) return nullptr;
+    if (!plan_.routed()) return &station(0).bells.messages;
+    const std::uint32_t leads_to = (door(lane).station.load(kSeqCst) & 0xffU) - 1;
+    return &station(std::min(leads_to, plan_.station_count - 1)).bells.messages;
+}
+
+Result<LaneOut> Attachment::lane_to(std::uint32_t lane) {
     Result<LaneSender> sender = LaneSender::attach(lane_memory(lane), publisher_fence());
     if (!sender) return std::unexpected(sender.error());
     LaneBound bound{lane_memory(lane), *sender, plan_.capacity.messages};
+    const auto of = [](void* self, std::uint32_t which) {
+        return static_cast<Attachment*>(self)->bell_of_lane(which);
+    };
+    const LaneBell bell{.of = of, .context = this, .lane = lane};
     return LaneOut{std::move(*sender), std::move(bound), plan_.type_alignment, bell,
                    waiting_,           around_a_send()};
 }
@@ -386,11 +367,11 @@ Result<void> Attachment::make_lane_engines() {
         if (!pair) lane = take_door(0);
         if (!lane) return std::unexpected(lane.error());
         record_->seat.store(*lane, kRelaxed);
-        Result<LaneOut> out = lane_to(*lane, pair ? nullptr : &station(0).bells.messages);
+        Result<LaneOut> out = lane_to(*lane);
         if (!out) return std::unexpected(out.error());
         lane_out_.emplace(std::move(*out));
     }
-    return has(role_, Role::receives) ? make_lane_in(0) : Result<void>{};
+    return has(role_, Role::receives) && !waits_for_seat_ ? make_lane_in(0) : Result<void>{};
 }
 
 // The receiving end of all lanes that lead to a station.
@@ -416,8 +397,11 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
     const auto more = [](void* context) {
         return static_cast<Attachment*>(context)->layout_->orphans.load(kSeqCst) != 0;
     };
-    lane_in_.emplace(LaneSource{count, memory, this, plan_.routed() ? +more : nullptr}, bell,
-                     waiting_, around());
+    const auto sender = [](void* context, std::uint32_t lane) {
+        return static_cast<Attachment*>(context)->turn_of_sender(lane);
+    };
+    lane_in_.emplace(LaneSource{count, memory, this, plan_.routed() ? +more : nullptr, sender},
+                     bell, waiting_, around());
     return lane_in_->attach_lanes();
 }
 
@@ -427,14 +411,6 @@ Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
     }
     return fail(Errc::bad_argument,
                 "time_to_live (create the mailbox with receipts, or a time_to_live of its own)");
-}
-
-std::uint64_t Attachment::redrive(std::uint64_t most) noexcept {
-    std::uint64_t done = 0;
-    for (const std::unique_ptr<PoolEngine>& pool : pools_) {
-        if (pool && done < most) done += pool->redrive(most - done);
-    }
-    return done;
 }
 
 Result<std::size_t> Attachment::peek(std::span<std::byte> to, std::uint64_t skip) {
@@ -456,9 +432,10 @@ std::string Attachment::name_of(std::uint32_t pid) const {
     return sys::process_name(pid);
 }
 
-// --- what a handle does ---------------------------------------------------------------------------
+// --- what a handle does -------------------------------------------------------------------------
 
 Result<void> Attachment::send(Bytes message, const SendOptions& options, Deadline deadline) {
+    if (plan_.sharing == Sharing::broadcast) return broadcast(message, options, deadline);
     return routes_ ? routes_->send(message, options, deadline)
                    : out_->send(message, options, deadline);
 }
@@ -480,11 +457,18 @@ Result<void> Attachment::commit(PoolLoan& loan, std::uint32_t bytes, const SendO
 }
 
 Result<PoolLoan> Attachment::receive(Deadline deadline) {
-    if (of_dead_letters_) return in_->receive_dead_letter(deadline);
+    if (of_dead_letters_) return receive_dead_letter(deadline);
+    if (waits_for_seat_) {
+        if (Result<void> mine = take_over(deadline); !mine) return std::unexpected(mine.error());
+    }
+    if (plan_.by_turns) return receive_in_turn(deadline);
     return routes_ ? routes_->receive(deadline) : in_->receive(deadline);
 }
 
 Result<LaneMessage> Attachment::take(Deadline deadline) {
+    if (waits_for_seat_) {
+        if (Result<void> mine = take_over(deadline); !mine) return std::unexpected(mine.error());
+    }
     return routes_ ? routes_->take(deadline) : lane_in_->take(deadline);
 }
 
@@ -526,8 +510,8 @@ void Attachment::give_up_seats(std::uint32_t index) noexcept {
         unpack_place(region_.participants().record(index).word.load(kSeqCst)).incarnation;
     const std::uint64_t holder = holder_of(index, incarnation);
     const auto give_up = [&](Atomic<std::uint64_t>& word) {
-        std::uint64_t seen = holder;
-        if (!word.compare_exchange_strong(seen, 0, kSeqCst) && seen == (holder | kHandingOver)) {
+        std::uint64_t seen = word.load(kSeqCst);
+        if ((seen & ~(kHandingOver | kLatest)) == holder) {
             word.compare_exchange_strong(seen, 0, kSeqCst);
         }
     };
@@ -557,14 +541,36 @@ void Attachment::recover(std::uint32_t dead) noexcept {
     }
     STOA_CRASH_POINT("mailbox.recover.before_seats");
     give_up_seats(dead);
+    drop_cursors(dead);
     keep_totals(dead);
     note_orphans();
     // It may have died between its first message in a new lane and the bell.
     if (plan_.lane_count > 0 || plan_.routed()) wake_all();
 }
 
-void Attachment::wake_all() noexcept {
-    for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
+// The owner is proven dead: whoever comes or sleeps here learns it from one word.
+Result<void> Attachment::bury() const noexcept {
+    region_.end_ownership();
+    wake_all();
+    return fail(Errc::owner_gone, "mailbox");
+}
+
+// The owner's handle closes. First the word, then the names: who finds it still sees that it ended.
+void Attachment::let_go() noexcept {
+    if (sys::current_generation() != generation_) return;  // the parent's, not ours
+    owns_ = false;
+    region_.end_ownership();
+    STOA_CRASH_POINT("mailbox.let_go.ended");
+    region_.drop_name();
+    wake_all();
+}
+
+void Attachment::wake_all() const noexcept {
+    // Whoever takes a further station meanwhile looks before it sleeps.
+    const std::uint32_t open = std::max(layout_->stations_open.load(kSeqCst), 1U);
+    const std::uint32_t count =
+        plan_.routed() ? std::min(open, plan_.station_count) : plan_.station_count;
+    for (std::uint32_t i = 0; i < count; ++i) {
         ring_bell_for_all(station(i).bells.messages);
         ring_bell_for_all(station(i).bells.space);
     }
@@ -635,7 +641,7 @@ PoolHost Attachment::host() noexcept {
 
 // Routed: what waits for a receiver that is gone is the others' now. They look when they are woken.
 void Attachment::note_orphans() noexcept {
-    if (!plan_.routed()) return;
+    if (!plan_.routed() || plan_.sharing == Sharing::broadcast) return;
     const std::uint32_t open = std::min(layout_->stations_open.load(kSeqCst), plan_.station_count);
     for (std::uint32_t i = 0; i < open; ++i) {
         if (station(i).seat.load(kSeqCst) == 0) layout_->orphans.fetch_or(1ULL << i, kSeqCst);
@@ -645,10 +651,13 @@ void Attachment::note_orphans() noexcept {
 void Attachment::leave() noexcept {
     give_up_seats(index_);
     STOA_CRASH_POINT("mailbox.leave.seats");
+    if (log_in_ != nullptr) log_in_->leave();
     if (plan_.routed() && has(role_, Role::receives)) {
         note_orphans();
         wake_all();
     }
+    // Somebody may stand by.
+    if (plan_.sharing == Sharing::single_receiver) ring_bell_for_all(station(0).bells.space);
     keep_totals(index_);
     region_.participants().leave(index_);
 }

@@ -16,7 +16,9 @@
 #include <vector>
 
 #include "stoa/channel/lane_engine.hpp"
+#include "stoa/channel/log_engine.hpp"
 #include "stoa/channel/pool_engine.hpp"
+#include "stoa/mailbox/owner_watch.hpp"
 #include "stoa/mailbox/plan.hpp"
 #include "stoa/shm/region.hpp"
 #include "stoa/sys/fork_guard.hpp"
@@ -30,6 +32,13 @@ inline constexpr std::string_view kMailboxSuffix = ".mailbox";
 inline constexpr std::string_view kDeadSuffix = ".dead";
 
 class Routes;
+
+struct BroadcastMessage {
+    PoolLoan loan{};  // chunk kNoChunk: loan `length` of log `word`, or a copy
+    Bytes bytes{};
+    std::unique_ptr<std::byte[]> copy{};
+    std::uint64_t missed = 0;
+};
 
 class Attachment {
 public:
@@ -56,23 +65,33 @@ public:
     [[nodiscard]] Result<void> commit(PoolLoan& loan, std::uint32_t bytes,
                                       const SendOptions& options, Deadline deadline);
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
+    [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
     [[nodiscard]] bool nack(const PoolLoan& loan, std::string_view error) noexcept;
+    // Broadcast, over logs or copies. Errors: as LogOut and LogIn, PoolEngine
+    [[nodiscard]] Result<void> broadcast(Bytes message, const SendOptions& options,
+                                         Deadline deadline);
+    [[nodiscard]] Result<BroadcastMessage> subscribed(Deadline deadline);
+    void release_in_log(const PoolLoan& loan, Bytes payload) noexcept;
 
-    // ok, or why this handle must not act: forked, gone. One load each.
+    // ok, or why this handle must not act: forked, gone, owner_gone. One load each; of another
+    // process's mailbox sometimes a system call.
     [[nodiscard]] Result<void> check() const noexcept {
         if (sys::current_generation() != generation_) [[unlikely]] {
             return fail(Errc::forked, "mailbox");
         }
         if (region_.condemned()) [[unlikely]]
-            return fail(Errc::gone, "mailbox");
+            return fail(region_.owner_gone() ? Errc::owner_gone : Errc::gone, "mailbox");
+        if (watch_ != nullptr && watch_->gone()) [[unlikely]]
+            return bury();
         return {};
     }
     // The same for a send: also closed.
     [[nodiscard]] Result<void> check_to_send() const noexcept {
-        if (sys::current_generation() != generation_ || !region_.live()) [[unlikely]] {
+        if (sys::current_generation() != generation_ || !region_.live() || watch_ != nullptr)
+            [[unlikely]] {
             if (Result<void> good = check(); !good) return good;
-            return fail(Errc::closed, "send");
+            if (region_.closed()) return fail(Errc::closed, "send");
         }
         return {};
     }
@@ -91,7 +110,7 @@ public:
     [[nodiscard]] Result<void> look_around();
     // Recovers every dead participant; how many.
     std::uint32_t sweep();
-    void wake_all() noexcept;
+    void wake_all() const noexcept;
 
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return plan_; }
     [[nodiscard]] Region& region() noexcept { return region_; }
@@ -115,6 +134,14 @@ public:
     PoolEngine& pool(std::uint32_t station) noexcept { return *pools_[station]; }
     Routes* routes() noexcept { return routes_.get(); }
     LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
+    [[nodiscard]] bool receives_from_lanes() const noexcept {
+        return plan_.lane_count > 0 && !plan_.logged() && has(role_, Role::receives);
+    }
+    // A log that a full mailbox only makes wait: nothing is to be counted when it is.
+    LogOut* quick_log_out() noexcept {
+        return plan_.overflow == Overflow::block ? log_out_.get() : nullptr;
+    }
+    LogIn* log_in() noexcept { return log_in_.get(); }
     // The lane in which a loan lies.
     LaneOut* loaned_lane() noexcept { return lane_out_ ? &*lane_out_ : loaned_lane_; }
     void loan_lies_in(LaneOut* lane) noexcept { loaned_lane_ = lane; }
@@ -130,6 +157,8 @@ public:
             delete this;
     }
     void handle_closed() noexcept {
+        if (owns_) [[unlikely]]
+            let_go();
         handle_ = false;
         if (loans_ == 0 && receipts_ == 0) delete this;
     }
@@ -148,7 +177,7 @@ private:
     friend class Routes;
     Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
     static Result<std::unique_ptr<Attachment>> enter(Region region, MailboxPlan plan, Role role,
-                                                     Waiting waiting);
+                                                     Waiting waiting, const OpenOptions& how = {});
     static Result<std::unique_ptr<Attachment>> open_dead_letters(const Domain& domain,
                                                                  std::string_view name,
                                                                  const OpenOptions& options,
@@ -156,6 +185,14 @@ private:
     [[nodiscard]] Result<void> join();
     [[nodiscard]] Result<void> take_roles();
     [[nodiscard]] Result<void> take_pair_seat();
+    [[nodiscard]] Result<void> take_one_way_seat();
+    void sit_down(std::uint32_t seat, Role role) noexcept;
+    [[nodiscard]] std::string holder_of_seat(std::uint32_t seat) const;
+    [[nodiscard]] Error seat_is_taken(const char* format) const;
+    [[nodiscard]] Result<void> wait_for_seat(Deadline deadline);
+    [[nodiscard]] Result<void> take_over(Deadline deadline);
+    void leave_seat() noexcept;
+    [[nodiscard]] Result<PoolLoan> receive_in_turn(Deadline deadline);
     [[nodiscard]] bool faces_its_like(std::uint32_t seat) const noexcept;
     [[nodiscard]] bool take_seat(Atomic<std::uint64_t>& seat) noexcept;
     void take_place(std::uint32_t index) noexcept;
@@ -180,11 +217,26 @@ private:
     [[nodiscard]] Result<std::uint32_t> take_door(std::uint32_t station);
     [[nodiscard]] Result<void> make_lane(std::uint32_t lane);
     void open_door(std::uint32_t lane) noexcept;
-    [[nodiscard]] Result<LaneOut> lane_to(std::uint32_t lane, Atomic<std::uint32_t>* bell);
+    [[nodiscard]] std::uint64_t turn_of_sender(std::uint32_t lane) const noexcept;
+    [[nodiscard]] Atomic<std::uint32_t>* bell_of_lane(std::uint32_t lane) const noexcept;
+    [[nodiscard]] Result<LaneOut> lane_to(std::uint32_t lane);
     [[nodiscard]] Result<void> make_lane_in(std::uint32_t station);
+    [[nodiscard]] Result<void> make_log(std::uint32_t lane);
+    [[nodiscard]] Result<void> make_broadcast_engines();
+    [[nodiscard]] std::uint64_t subscriber(std::uint32_t i) const noexcept;
+    void enroll_subscribers(std::uint32_t log) noexcept;
+    void drop_cursors(std::uint32_t index) noexcept;
+    void empty_queue(PoolEngine& queue) noexcept;
+    [[nodiscard]] Result<void> broadcast_copies(Bytes message, const SendOptions& options,
+                                                Deadline deadline);
+    [[nodiscard]] Result<BroadcastMessage> next_in_logs(Deadline deadline);
+    [[nodiscard]] Result<BroadcastMessage> loan_of_next();
+    [[nodiscard]] Result<BroadcastMessage> copy_of_next();
     [[nodiscard]] std::uint64_t holder_word() const noexcept;
     [[nodiscard]] LaneDoor& door(std::uint32_t lane) const noexcept;
     [[nodiscard]] std::span<std::byte> lane_memory(std::uint32_t lane) const noexcept;
+    [[nodiscard]] Result<void> bury() const noexcept;
+    void let_go() noexcept;
     void recover(std::uint32_t dead) noexcept;
     void give_up_seats(std::uint32_t index) noexcept;
     void keep_totals(std::uint32_t index) noexcept;
@@ -196,6 +248,8 @@ private:
     Role role_;
     Waiting waiting_;
     std::uint64_t generation_ = 0;
+    std::unique_ptr<OwnerWatch> watch_;  // of another process's mailbox
+    bool owns_ = false;                  // the mailbox ends with this handle
     std::uint32_t index_ = 0;
     std::uint32_t seat_ = 0;
     ParticipantRecord* record_ = nullptr;
@@ -204,6 +258,8 @@ private:
     bool handle_ = true;
     bool joined_ = false;
     bool of_dead_letters_ = false;
+    bool stands_by_ = false;                          // was asked for
+    bool waits_for_seat_ = false;                     // and is so
     std::vector<std::unique_ptr<PoolEngine>> pools_;  // index: station; null: not attached yet
     std::unique_ptr<Routes> routes_;                  // where a sender chooses among receivers
     PoolEngine* out_ = nullptr;
@@ -211,6 +267,12 @@ private:
     std::optional<LaneOut> lane_out_;
     LaneOut* loaned_lane_ = nullptr;  // routed: one of those of routes_
     std::optional<LaneIn> lane_in_;
+    std::unique_ptr<LogOut> log_out_;
+    std::unique_ptr<LogIn> log_in_;
+    bool latest_ = false;       // a subscriber that skips
+    bool from_oldest_ = false;  // and begins with what is kept
+    std::uint64_t dropped_seen_ = 0;
+    std::vector<std::byte> copy_room_;
 };
 
 }  // namespace stoa

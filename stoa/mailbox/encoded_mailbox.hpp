@@ -17,6 +17,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -152,7 +153,7 @@ public:
     Result<std::size_t> receive_some(std::span<T> values, Deadline deadline = Deadline::never());
 
     // The message that the last receive could not decode, until the next receive; else nullptr.
-    [[nodiscard]] RawMessage* undecoded() noexcept { return undecoded_ ? &*undecoded_ : nullptr; }
+    [[nodiscard]] RawMessage* undecoded() noexcept { return undecoded_.get(); }
 
 private:
     explicit Mailbox(RawMailbox raw) noexcept : raw_{std::move(raw)} {}
@@ -164,7 +165,7 @@ private:
     Result<RawMessage> receive_and_decode(T& value, Deadline deadline);
 
     RawMailbox raw_;
-    std::optional<RawMessage> undecoded_;
+    std::unique_ptr<RawMessage> undecoded_;
     std::optional<Error> untold_;  // its error, when a receive of several met it behind others
 };
 
@@ -221,7 +222,7 @@ Result<RawMessage> Mailbox<T>::receive_and_decode(T& value, Deadline deadline) {
     Result<RawMessage> raw = raw_.receive_with(deadline);
     if (!raw) return raw;
     if (Result<void> good = decode_into(raw->bytes(), value); !good) {
-        undecoded_.emplace(std::move(*raw));
+        undecoded_ = std::make_unique<RawMessage>(std::move(*raw));
         return std::unexpected(good.error());
     }
     return raw;

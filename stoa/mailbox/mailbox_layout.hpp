@@ -38,6 +38,8 @@
 //      200     8 left_sent         anyone (add)  messages sent by those who left; for display
 //      208     8 left_received     anyone (add)  messages received by those who left; for display
 //      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
+//      224     8 dropped_oldest    anyone (add)  by logs; for display
+//      232     8 dropped_newest    anyone (add)  by logs; for display
 //      256  1024 type_text         creator       canonical text of the type, zero-terminated
 //     1280     - stations          -             station_count of MailboxStation
 //        -     - doors             -             lane_count of LaneDoor
@@ -46,7 +48,8 @@
 //
 // MailboxStation, a receiver and what leads to it; without routing there is one, a pair has two
 //        0     8 seat              anyone (CAS)  who receives: index + 1 | incarnation << 32;
-//                                                bit 15: who only hands its lanes over
+//                                                bit 15: who only hands its lanes over; bit 14: a
+//                                                subscriber that skips
 //        8     4 ready             anyone        1: the memory of its pool ring is there
 //       64   128 bells             anyone        PoolBells
 //
@@ -72,6 +75,7 @@ inline constexpr std::uint32_t kTypeTextBytes = 1024;
 inline constexpr std::uint32_t kMaxStations = 64;
 inline constexpr std::uint32_t kKeyBuckets = 1024;
 inline constexpr std::uint64_t kHandingOver = 1U << 15U;  // in a seat
+inline constexpr std::uint64_t kLatest = 1U << 14U;       // in a seat
 
 struct MailboxLayout {
     std::uint64_t magic;
@@ -109,6 +113,8 @@ struct MailboxLayout {
     Atomic<std::uint64_t> left_sent;
     Atomic<std::uint64_t> left_received;
     Atomic<std::uint64_t> orphans;
+    Atomic<std::uint64_t> dropped_oldest;
+    Atomic<std::uint64_t> dropped_newest;
     alignas(kCacheLine) char type_text[kTypeTextBytes];
 };
 static_assert(offsetof(MailboxLayout, magic) == 0);
@@ -146,6 +152,8 @@ static_assert(offsetof(MailboxLayout, stations_open) == 196);
 static_assert(offsetof(MailboxLayout, left_sent) == 200);
 static_assert(offsetof(MailboxLayout, left_received) == 208);
 static_assert(offsetof(MailboxLayout, orphans) == 216);
+static_assert(offsetof(MailboxLayout, dropped_oldest) == 224);
+static_assert(offsetof(MailboxLayout, dropped_newest) == 232);
 static_assert(offsetof(MailboxLayout, type_text) == 256);
 static_assert(sizeof(MailboxLayout) == 1280 && std::is_standard_layout_v<MailboxLayout>);
 

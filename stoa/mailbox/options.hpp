@@ -7,6 +7,7 @@
 
 #include "stoa/channel/send_options.hpp"
 #include "stoa/life/participants.hpp"
+#include "stoa/shm/region_layout.hpp"
 #include "stoa/sync/bell.hpp"
 
 namespace stoa {
@@ -55,8 +56,8 @@ struct MailboxOptions {
     // A waiting message gains one priority each time so long has passed; 0: never. Then a low
     // priority cannot starve.
     std::chrono::nanoseconds ageing{0};
-    // Receipts, withdrawal and times to live also where lanes would carry the mailbox: the pool ring
-    // carries it then.
+    // Receipts, withdrawal and times to live also where lanes would carry the mailbox; the
+    // pool ring does it then.
     bool receipts = false;
     std::chrono::nanoseconds time_to_live{0};  // of messages that name none; 0: for ever
     // Acknowledged: so many deliveries without ack make a dead letter, 1 to 255; 0: never.
@@ -70,8 +71,12 @@ struct MailboxOptions {
     // Loans and messages that one handle may hold, 1 to 64. Memory for those of 32 handles lies
     // beside the capacity; what more handles hold is taken from it.
     std::uint32_t loan_quota = 4;
-    std::uint32_t mode = 0600;
-    Role role = Role::both;  // of the handle that create returns
+    // process: it ends with the handle that create returns (clones do not prolong it), or with the
+    // process, also by SIGKILL; nothing of it is ever in a folder, and the name is free at once.
+    // Others then get `owner_gone`. For processes of the same user and namespaces.
+    Owner owner = Owner::system;
+    std::uint32_t mode = 0600;  // of its file; in a domain of a group 0060 is added
+    Role role = Role::both;     // of the handle that create returns
     Waiting waiting = Waiting::adaptive;
     std::string domain{};  // empty: STOA_DOMAIN, else /dev/shm/stoa-UID
 };

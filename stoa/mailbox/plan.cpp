@@ -80,7 +80,18 @@ Result<void> plan_lanes(MailboxPlan& plan) {
     plan.lane = {.ring_bytes = std::max(least.ring_bytes, std::bit_ceil(plan.reserve_bytes)),
                  .max_record_bytes = plan.max_bytes};
     plan.lanes_offset = align_up(end_of_doors(plan), kPage);
-    plan.lane_stride = align_up(plan.lane.bytes_needed(), kPage);
+    std::uint64_t lane_bytes = plan.lane.bytes_needed();
+    if (plan.sharing == Sharing::broadcast) {
+        // As many of the largest messages as wait, or what the reserve holds.
+        plan.log = {.ring_bytes = plan.lane.ring_bytes,
+                    .max_record_bytes = plan.max_bytes,
+                    .max_waiting = plan.capacity.messages,
+                    .subscribers = kMaxStations,
+                    .may_drop = plan.overflow == Overflow::drop_oldest};
+        if (!plan.log.valid()) return fail(Errc::bad_argument, "max_bytes (too big for a log)");
+        lane_bytes = plan.log.bytes_needed();
+    }
+    plan.lane_stride = align_up(lane_bytes, kPage);
     plan.content_bytes = plan.lanes_offset + plan.lane_stride * plan.lane_count;
     const std::uint32_t opened = pair ? 2 : plan.routed() ? 0 : 1;
     plan.reserved_bytes = plan.lanes_offset + plan.lane_stride * opened;
@@ -99,10 +110,11 @@ Result<void> check_capacity(const MailboxPlan& plan) {
     if (zero && dropping(plan)) {
         return fail(Errc::bad_argument, "capacity zero with drop (nothing waits to be dropped)");
     }
-    if (plan.capacity.kind == Capacity::Kind::unbounded && dropping(plan)) {
+    if (plan.capacity.kind != Capacity::Kind::unbounded) return {};
+    if (dropping(plan)) {
         return fail(Errc::bad_argument, "capacity unbounded with drop (it is never full)");
     }
-    return {};
+    return fail(Errc::not_supported, "capacity unbounded (not yet; bounded holds 1048576)");
 }
 
 // Everything that make() derives from the options, so that read() can compare.

@@ -9,6 +9,7 @@
 #include "stoa/mailbox/mailbox_layout.hpp"
 #include "stoa/mailbox/options.hpp"
 #include "stoa/ring/lane_layout.hpp"
+#include "stoa/ring/log_layout.hpp"
 #include "stoa/ring/pool_geometry.hpp"
 
 namespace stoa {
@@ -47,7 +48,8 @@ struct MailboxPlan {
     std::uint64_t lanes_offset = 0;
     std::uint64_t lane_stride = 0;
     PoolGeometry pool;                 // when pool_count > 0
-    LaneGeometry lane;                 // when lane_count > 0
+    LaneGeometry lane;                 // when lane_count > 0 and not logged()
+    LogGeometry log;                   // when logged()
     std::uint64_t content_bytes = 0;   // address space
     std::uint64_t reserved_bytes = 0;  // backed by memory when it is created
 
@@ -60,6 +62,10 @@ struct MailboxPlan {
     // Writes the image into zeroed memory whose first reserved_bytes are backed.
     Result<void> write(std::span<std::byte> content) const;
 
+    // A log of each sender carries it: then lane_count and lane_stride are those of the logs.
+    [[nodiscard]] bool logged() const noexcept {
+        return sharing == Sharing::broadcast && lane_count > 0;
+    }
     [[nodiscard]] bool is_bytes() const noexcept { return type_size == 0; }
     // Each receiver has a queue of its own, and a sender chooses among them.
     [[nodiscard]] bool routed() const noexcept { return sharing >= Sharing::round_robin; }

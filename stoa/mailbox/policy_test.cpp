@@ -80,6 +80,21 @@ TEST_F(MailboxPolicy, DropNewestKeepsTheOldestAndCounts) {
     EXPECT_EQ(next(box, 4), "012empty");
 }
 
+TEST_F(MailboxPolicy, AMessageToBeDeliveredAgainIsDroppedWhenItIsTheOldest) {
+    RawMailbox box = create({.capacity = bounded(4), .overflow = Overflow::drop_oldest});
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(box.send(std::to_string(i)));
+    kit::Child other{[] {
+        RawMailbox in = open(Role::receives);
+        kit::kill_self_at("pool.take.taken");
+        static_cast<void>(in.receive());
+    }};
+    EXPECT_EQ(other.wait().signal, SIGKILL);
+    static_cast<void>(sweep_mailbox("m"));  // 0 waits again, in its slot
+    ASSERT_TRUE(box.send("4"));
+    EXPECT_EQ(facts().dropped_oldest, 1U);
+    EXPECT_EQ(next(box, 4), "1234");
+}
+
 TEST_F(MailboxPolicy, DropOldestSparesHigherPriorities) {
     RawMailbox box =
         create({.capacity = bounded(2), .overflow = Overflow::drop_oldest, .priorities = 3});
@@ -126,6 +141,23 @@ TEST_F(MailboxPolicy, TheCapacityIsThatOfAllPrioritiesTogether) {
     EXPECT_EQ(next(box), "x");
     EXPECT_TRUE(box.try_send("x", {.priority = 0}));
     EXPECT_EQ(box.try_send("x").error().code, Errc::full);
+}
+
+TEST_F(MailboxPolicy, ASenderThatDiedBeforeItsHintHidesItsMessageNotForEver) {
+    RawMailbox box = create({.capacity = bounded(8), .priorities = 2});
+    ASSERT_TRUE(box.send("low"));
+    kit::Child other{[] {
+        RawMailbox out = open(Role::sends);
+        kit::kill_self_at("pool.publish.before_level");
+        static_cast<void>(out.send("high", {.priority = 1}));
+    }};
+    EXPECT_EQ(other.wait().signal, SIGKILL);
+    int turns = 0;
+    for (bool came = false; turns < 1000 && !came; ++turns) {  // the other queue is never empty
+        ASSERT_TRUE(box.send("low"));
+        came = next(box) == "high";
+    }
+    EXPECT_LT(turns, 1000);
 }
 
 TEST_F(MailboxPolicy, AWaitingMessageAgesPastHigherPriorities) {
@@ -179,23 +211,6 @@ TEST_F(MailboxPolicy, CloseEndsTheWaitsOfSendersAndReceivers) {
     EXPECT_EQ(next(box), "end_of_stream");
 }
 
-TEST_F(MailboxPolicy, CloseWakesWhoSleepsForAMessageToTheEnd) {
-    for (const Sharing sharing : {Sharing::any, Sharing::round_robin}) {
-        RawMailbox box = create({.sharing = sharing, .receipts = true, .role = Role::sends});
-        kit::Child sleeper{
-            [] { EXPECT_EQ(open(Role::receives).receive().error().code, Errc::end_of_stream); }};
-        ASSERT_TRUE(kit::wait_until([&] {
-            for (const Participant& seen : facts().participants) {
-                if (seen.waits == WaitsFor::message) return true;
-            }
-            return false;
-        }));
-        ASSERT_TRUE(box.close());
-        EXPECT_TRUE(sleeper.wait().ok());
-        ASSERT_TRUE(RawMailbox::destroy("m"));
-    }
-}
-
 TEST_F(MailboxPolicy, TheEndWaitsForLeasesThatMayComeBack) {
     RawMailbox box = create({.acknowledged = true});
     ASSERT_TRUE(box.send("1"));
@@ -209,6 +224,24 @@ TEST_F(MailboxPolicy, TheEndWaitsForLeasesThatMayComeBack) {
     EXPECT_TRUE(again->redelivered());
     ASSERT_TRUE(again->ack());
     EXPECT_EQ(box.receive().error().code, Errc::end_of_stream);
+}
+
+TEST_F(MailboxPolicy, TheEndComesWithNothingBeingTakenAndLost) {
+    RawMailbox box = create({});
+    ASSERT_TRUE(box.send("1"));
+    kit::Child other{[] {
+        RawMailbox in = open(Role::receives);
+        kit::stop_self_at("pool.take.taken");
+        static_cast<void>(in.receive());
+    }};
+    ASSERT_TRUE(other.wait_stopped());
+    ASSERT_TRUE(box.close());
+    // It is the stopped one's from now on: nobody gets it again when he dies.
+    EXPECT_EQ(box.receive().error().code, Errc::end_of_stream);
+    other.kill_and_wait();
+    static_cast<void>(sweep_mailbox("m"));
+    EXPECT_EQ(box.receive().error().code, Errc::end_of_stream);
+    EXPECT_EQ(facts().depth, 0U);
 }
 
 // --- rendezvous ---------------------------------------------------------------------------------
@@ -247,23 +280,39 @@ TEST_F(MailboxPolicy, ALoanThatMetNobodyIsStillHeld) {
 }
 
 TEST_F(MailboxPolicy, AReceiverThatDiesBetweenTakingAndHavingLeavesTheRendezvousOpen) {
-    RawMailbox out = create({.capacity = zero(), .role = Role::sends});
+    RawMailbox keep = create({.capacity = zero(), .role = Role::none});
+    kit::Child sender{[] { EXPECT_TRUE(open(Role::sends).send("x")); }};
     kit::Child first{[] {
         RawMailbox in = open(Role::receives);
         kit::kill_self_at("pool.take.taken");
         static_cast<void>(in.receive());
     }};
-    kit::Child second{[] {
-        // The first one has died when the second comes to receive.
-        ASSERT_TRUE(kit::wait_until([] {
-            const Result<MailboxFacts> now = look_at_mailbox("m");
-            return now && now->count(sys::Life::dead) == 1;
-        }));
-        EXPECT_EQ(open(Role::receives).receive().value().text(), "x");
-    }};
-    EXPECT_TRUE(out.send("x"));
     EXPECT_EQ(first.wait().signal, SIGKILL);
-    EXPECT_TRUE(second.wait().ok());
+    EXPECT_EQ(open(Role::receives).receive().value().text(), "x");
+    EXPECT_TRUE(sender.wait().ok());
+}
+
+TEST_F(MailboxPolicy, ARendezvousWhoseReceiverDiedWithTheLeaseKeepsItsDeadline) {
+    RawMailbox out = create({.capacity = zero(), .acknowledged = true, .role = Role::sends});
+    kit::Child first{[] {
+        RawMailbox in = open(Role::receives);
+        kit::kill_self_at("pool.take.adopted");
+        static_cast<void>(in.receive());
+    }};
+    // Whether it counts as met, or its time is over: the call ends.
+    const Result<void> met = out.send_for("x", 500ms);
+    EXPECT_TRUE(met || met.error().code == Errc::timed_out);
+    EXPECT_EQ(first.wait().signal, SIGKILL);
+}
+
+TEST_F(MailboxPolicy, ARendezvousInADestroyedMailboxSaysGone) {
+    RawMailbox out = create({.capacity = zero(), .role = Role::sends});
+    kit::Child other{[] {
+        ASSERT_TRUE(kit::wait_until([] { return facts().depth == 1; }));
+        EXPECT_TRUE(RawMailbox::destroy("m"));
+    }};
+    EXPECT_EQ(out.send("x").error().code, Errc::gone);
+    EXPECT_TRUE(other.wait().ok());
 }
 
 // --- receipts -----------------------------------------------------------------------------------
@@ -313,18 +362,6 @@ TEST_F(MailboxPolicy, AWithdrawnMessageIsReceivedByNobody) {
     EXPECT_EQ(third.wait().value().outcome, Outcome::taken);
     EXPECT_EQ(facts().withdrawn, 1U);
     EXPECT_EQ(facts().free_chunks, box.plan().pool.chunk_count);
-}
-
-TEST_F(MailboxPolicy, AMessageThatWasGivenBackCanBeWithdrawn) {
-    RawMailbox box = create({.acknowledged = true});
-    Receipt receipt = box.send_with_receipt("1").value();
-    Result<RawMessage> message = box.try_receive();
-    ASSERT_TRUE(message);
-    EXPECT_EQ(receipt.withdraw().value().outcome, Outcome::pending);  // somebody has it
-    ASSERT_TRUE(message->nack());
-    EXPECT_EQ(receipt.withdraw().value().outcome, Outcome::withdrawn);
-    EXPECT_EQ(next(box, 1), "empty");
-    EXPECT_EQ(facts().withdrawn, 1U);
 }
 
 TEST_F(MailboxPolicy, AReceiptSaysThatTheReceiverDiedBeforeItSaidAnything) {
@@ -402,6 +439,15 @@ TEST_F(MailboxPolicy, WhereLanesCarryItAReceiptNeedsTheOption) {
     EXPECT_EQ(out.send("x", {.priority = 1}).error().code, Errc::bad_argument);
 }
 
+TEST_F(MailboxPolicy, AMessageThatCameBackCanBeWithdrawn) {
+    RawMailbox box = create({.acknowledged = true});
+    Receipt receipt = box.send_with_receipt("x").value();
+    ASSERT_TRUE(box.receive().value().nack());
+    EXPECT_EQ(receipt.withdraw().value().outcome, Outcome::withdrawn);
+    EXPECT_EQ(next(box), "empty");
+    EXPECT_EQ(facts().free_chunks, box.plan().pool.chunk_count);
+}
+
 TEST_F(MailboxPolicy, ADroppedMessageEndsItsReceipt) {
     RawMailbox box = create({.capacity = bounded(1), .overflow = Overflow::drop_oldest});
     Receipt receipt = box.send_with_receipt("1").value();
@@ -449,9 +495,7 @@ TEST_F(MailboxPolicy, AMessageGivenBackTooOftenBecomesADeadLetterWithItsHistory)
     Receipt receipt = box.send_with_receipt("poison").value();
     for (int i = 0; i < 2; ++i) ASSERT_TRUE(box.receive().value().nack("it is bad"));
     EXPECT_EQ(next(box), "empty");
-    const Answer answer = receipt.wait().value();
-    EXPECT_EQ(answer.outcome, Outcome::dead_letter);
-    EXPECT_EQ(answer.pid, 0U);  // nobody took it for good
+    EXPECT_EQ(receipt.wait().value().outcome, Outcome::dead_letter);
     {
         RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::receives}).value();
         Result<RawMessage> letter = letters.receive();
@@ -504,6 +548,33 @@ TEST_F(MailboxPolicy, BeyondTheQuotaOfDeadLettersMessagesAreDeliveredOn) {
     EXPECT_EQ(next(box), "2");  // nothing is lost
 }
 
+TEST_F(MailboxPolicy, EachQueueOfAPairAndOfARoutedMailboxHasItsDeadLetters) {
+    for (const Sharing sharing : {Sharing::pair, Sharing::round_robin}) {
+        RawMailbox one = create({.sharing = sharing, .acknowledged = true, .dead_letter_after = 1});
+        RawMailbox two = open(Role::both);
+        for (RawMailbox* out : {&one, &two}) {
+            for (int i = 0; i < 2; ++i) ASSERT_TRUE(out->send("x"));
+        }
+        for (RawMailbox* in : {&one, &two}) {
+            for (int i = 0; i < 2; ++i) ASSERT_TRUE(in->receive().value().nack());
+        }
+        EXPECT_EQ(facts().dead_letters, 4U);
+        RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::receives}).value();
+        for (int i = 0; i < 2; ++i) ASSERT_TRUE(letters.receive().value().ack());
+        RawMailbox third = open(Role::none);
+        EXPECT_EQ(third.redrive().value(), 2U);
+        int got = 0;
+        for (RawMailbox* in : {&one, &two}) {
+            for (Result<RawMessage> m = in->try_receive(); m; m = in->try_receive(), ++got) {
+                ASSERT_TRUE(m->ack());
+            }
+        }
+        EXPECT_EQ(got, 2);
+        EXPECT_EQ(letters.try_receive().error().code, Errc::empty);
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
 TEST_F(MailboxPolicy, WithoutDeadLettersThereIsNoSuchName) {
     RawMailbox box = create({.acknowledged = true});
     EXPECT_EQ(RawMailbox::open("m.dead").error().code, Errc::not_found);
@@ -524,6 +595,90 @@ TEST_F(MailboxPolicy, PeekShowsWhatComesNextAndLeavesIt) {
     EXPECT_EQ(box.peek(bytes, 2).error().code, Errc::empty);
     EXPECT_EQ(facts().depth, 2U);
     EXPECT_EQ(next(box), "high");
+}
+
+// --- roles --------------------------------------------------------------------------------------
+
+TEST_F(MailboxPolicy, WhoStandsByTakesOverWhenTheReceiverDies) {
+    for (const bool acknowledged : {false, true}) {
+        RawMailbox out = create({.sharing = Sharing::single_receiver,
+                                 .acknowledged = acknowledged,
+                                 .role = Role::sends});
+        kit::Child first{[] {
+            RawMailbox in = open(Role::receives);
+            static_cast<void>(in.receive().value().ack());
+            ::pause();
+        }};
+        ASSERT_TRUE(out.send("1"));
+        ASSERT_TRUE(kit::wait_until([] { return facts().received == 1; }));
+        const Error refused = RawMailbox::open("m", {.role = Role::receives}).error();
+        EXPECT_EQ(refused.code, Errc::in_use);
+        EXPECT_NE(std::string{refused.step}.find(std::to_string(first.pid())), std::string::npos);
+        RawMailbox heir = RawMailbox::open("m", {.role = Role::receives, .stand_by = true}).value();
+        ASSERT_TRUE(out.send("2"));
+        EXPECT_EQ(heir.try_receive().error().code, Errc::empty);
+        EXPECT_EQ(heir.receive_for(1ms).error().code, Errc::timed_out);
+        first.kill_and_wait();
+        EXPECT_EQ(heir.receive().value().text(), "2");
+        ASSERT_TRUE(out.send("3"));
+        EXPECT_EQ(heir.receive().value().text(), acknowledged ? "2" : "3");
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
+TEST_F(MailboxPolicy, ByTurnsAnyNumberReceiveOneAtATime) {
+    RawMailbox out =
+        create({.sharing = Sharing::single_receiver, .by_turns = true, .role = Role::sends});
+    std::vector<RawMailbox> in;
+    for (int i = 0; i < 3; ++i) in.push_back(open(Role::receives));
+    for (int i = 0; i < 9; ++i) ASSERT_TRUE(out.send(std::to_string(i)));
+    for (int i = 0; i < 9; ++i) {
+        EXPECT_EQ(next(in[static_cast<std::size_t>(i % 3)]), std::to_string(i));
+    }
+    kit::Child waiting{[] {  // has the turn, and no message comes
+        RawMailbox mine = open(Role::receives);
+        static_cast<void>(mine.receive());
+    }};
+    ASSERT_TRUE(kit::wait_until([] {
+        for (const Participant& seen : facts().participants) {
+            if (seen.waits == WaitsFor::message) return true;
+        }
+        return false;
+    }));
+    EXPECT_EQ(in[0].receive_for(1ms).error().code, Errc::timed_out);
+    waiting.kill_and_wait();  // its turn ends with it
+    ASSERT_TRUE(out.send("x"));
+    EXPECT_EQ(in[0].receive().value().text(), "x");
+}
+
+TEST_F(MailboxPolicy, AOneWayPairHasASenderAndAReceiver) {
+    for (const bool acknowledged : {false, true}) {
+        RawMailbox first =
+            create({.sharing = Sharing::pair, .acknowledged = acknowledged, .one_way = true});
+        EXPECT_EQ(first.role(), Role::sends);
+        RawMailbox second = open(Role::both);
+        EXPECT_EQ(second.role(), Role::receives);
+        ASSERT_TRUE(first.send("x"));
+        EXPECT_EQ(next(second), "x");
+        EXPECT_EQ(second.send("x").error().code, Errc::bad_argument);
+        EXPECT_EQ(first.try_receive().error().code, Errc::bad_argument);
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
+TEST_F(MailboxPolicy, AThirdOneIsRefusedWithTheNamesOfThePair) {
+    RawMailbox one = create({.sharing = Sharing::pair});
+    kit::Child two{[] {
+        RawMailbox other = open(Role::both);
+        ::pause();
+    }};
+    ASSERT_TRUE(kit::wait_until([] { return facts().participants.size() == 2; }));
+    const Error refused = RawMailbox::open("m").error();
+    EXPECT_EQ(refused.code, Errc::in_use);
+    const std::string text = refused.step;
+    EXPECT_NE(text.find(std::to_string(two.pid())), std::string::npos) << text;
+    EXPECT_NE(text.find(std::to_string(::getpid())), std::string::npos) << text;
+    EXPECT_NE(text.find(sys::own_name()), std::string::npos) << text;
 }
 
 TEST_F(MailboxPolicy, WhatCannotBeIsRefusedWithTheReason) {

@@ -1,5 +1,7 @@
 #include "stoa/mailbox/raw_mailbox.hpp"
 
+#include <algorithm>
+
 #include "stoa/mailbox/routes.hpp"
 
 #include "stoa/sys/memfd.hpp"
@@ -23,6 +25,8 @@ RawMessage& RawMessage::operator=(RawMessage&& other) noexcept {
         from_ = std::exchange(other.from_, nullptr);
         pool_ = other.pool_;
         bytes_ = other.bytes_;
+        copy_ = std::move(other.copy_);
+        missed_ = other.missed_;
     }
     return *this;
 }
@@ -70,6 +74,7 @@ RawLoan& RawLoan::operator=(RawLoan&& other) noexcept {
         to_ = std::exchange(other.to_, nullptr);
         pool_ = other.pool_;
         room_ = other.room_;
+        own_ = std::move(other.own_);
     }
     return *this;
 }
@@ -80,6 +85,14 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
     if (Result<void> good = to_->check_to_send(); !good) return good;
     if (bytes > room_.size()) return fail(Errc::too_big, "commit");
     if (!to_->fits(bytes)) return fail(Errc::wrong_size, "commit");
+    if (own_ != nullptr) {
+        Result<void> sent = to_->broadcast(room_.first(bytes), options, deadline);
+        if (!sent) return sent;
+        to_->count_sent(1);
+        own_.reset();
+        done();
+        return {};
+    }
     if (pool_.chunk == kNoChunk) return to_->refuse(options);
     Result<void> sent = to_->commit(pool_, static_cast<std::uint32_t>(bytes), options, deadline);
     if (!sent) return sent;
@@ -91,7 +104,9 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
 void RawLoan::drop_slowly() noexcept {
     const Result<void> mine = to_->check();
     if (mine || mine.error().code != Errc::forked) {
-        if (pool_.chunk == kNoChunk) {
+        if (own_ != nullptr) {
+            own_.reset();
+        } else if (pool_.chunk == kNoChunk) {
             to_->loaned_lane()->abandon();
         } else {
             to_->pool(pool_.station).release(pool_);
@@ -242,7 +257,7 @@ Result<void> RawMailbox::send_with(Payload message, Deadline deadline, const Sen
         if (!options.is_plain()) return at_->refuse(options);
         sent = lane->send(message.bytes(), at_->overflow_deadline(deadline));
     } else if (has(at_->role(), Role::sends)) {
-        if (at_->plan().pool_count == 0) {
+        if (at_->plan().pool_count == 0 && !at_->plan().logged()) {
             if (!options.is_plain()) return at_->refuse(options);
             deadline = at_->overflow_deadline(deadline);
         }
@@ -260,6 +275,9 @@ Result<Receipt> RawMailbox::send_with_receipt(Payload message, const SendOptions
     }
     if (!has(at_->role(), Role::sends)) {
         return fail(Errc::bad_argument, "send (this handle does not send)");
+    }
+    if (at_->plan().sharing == Sharing::broadcast) {
+        return fail(Errc::not_supported, "send_with_receipt (everybody takes what is broadcast)");
     }
     if (at_->plan().pool_count == 0) {
         return fail(Errc::not_supported, "send_with_receipt (create the mailbox with receipts)");
@@ -296,6 +314,13 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
     }
     if (!has(at_->role(), Role::sends))
         return fail(Errc::bad_argument, "loan (this handle does not send)");
+    if (at_->plan().sharing == Sharing::broadcast) {
+        if (bytes > at_->plan().max_bytes) return fail(Errc::too_big, "loan");
+        auto own = std::make_unique<std::byte[]>(std::max<std::uint64_t>(bytes, 1));
+        RawLoan loan{at_, PoolLoan{}, {own.get(), static_cast<std::size_t>(bytes)}};
+        loan.own_ = std::move(own);
+        return loan;
+    }
     if (at_->plan().pool_count == 0) {
         LaneOut* lane = nullptr;
         const Result<std::span<std::byte>> room =
@@ -311,7 +336,13 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
 
 Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
     if (Result<void> good = check_to_lend(); !good) return std::unexpected(good.error());
-    if (at_->lane_in() != nullptr) {
+    if (at_->plan().sharing == Sharing::broadcast && !at_->of_dead_letters()) {
+        Result<BroadcastMessage> message = at_->subscribed(deadline);
+        if (!message) return std::unexpected(message.error());
+        at_->count_received(1);
+        return RawMessage{at_, std::move(*message)};
+    }
+    if (at_->receives_from_lanes()) {
         const Result<LaneMessage> message = at_->take(deadline);
         if (!message) return std::unexpected(message.error());
         at_->count_received(1);

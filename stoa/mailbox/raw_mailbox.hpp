@@ -9,7 +9,8 @@
 //             whose receiver died before ack() is delivered again, marked. Loans of the dead return
 //             within 100 ms to whoever waits for them.
 // Blocking:   send and receive until done; try_ never; _for and _until until then (steady clock).
-// Lifetime:   messages and loans may outlive their handle and keep the memory mapped.
+// Lifetime:   messages and loans may outlive their handle and keep the memory mapped. A mailbox
+//             with owner process ends with the handle that created it; clones do not prolong it.
 // Units:      bytes.
 // Source:     docs/guide; the algorithms are named in stoa/ring.
 #pragma once
@@ -32,7 +33,11 @@ namespace stoa {
 class RawMessage {
 public:
     RawMessage(RawMessage&& other) noexcept
-        : from_{std::exchange(other.from_, nullptr)}, pool_{other.pool_}, bytes_{other.bytes_} {}
+        : from_{std::exchange(other.from_, nullptr)},
+          pool_{other.pool_},
+          bytes_{other.bytes_},
+          copy_{std::move(other.copy_)},
+          missed_{other.missed_} {}
     RawMessage& operator=(RawMessage&& other) noexcept;
     // Plain: gives the memory back. Acknowledged and not acked: as nack().
     ~RawMessage() { drop(); }
@@ -48,6 +53,8 @@ public:
     // Deliveries before this one that ended without an ack (stays at 255).
     [[nodiscard]] std::uint32_t earlier_deliveries() const noexcept { return pool_.deliveries; }
 
+    // Broadcast, to a subscriber that skips: messages of its sender before this one that it missed.
+    [[nodiscard]] std::uint64_t missed() const noexcept { return missed_; }
     // Of a redelivered message or a dead letter: who gave it back last, and why.
     [[nodiscard]] MessageHistory history() const;
 
@@ -71,6 +78,11 @@ private:
                               .redelivered = message.handed_over,
                               .word = message.lane},
                      message.record.payload} {}
+    RawMessage(Attachment* from, BroadcastMessage&& message) noexcept
+        : RawMessage{from, message.loan, message.bytes} {
+        copy_ = std::move(message.copy);
+        missed_ = message.missed;
+    }
     void drop() noexcept {
         if (from_ == nullptr) return;
         if (in_lane() && from_->check()) [[likely]] {
@@ -81,8 +93,12 @@ private:
     }
     [[nodiscard]] bool in_lane() const noexcept { return pool_.chunk == kNoChunk; }
     void release_in_lane() noexcept {
-        from_->lane_in()->release({.lane = static_cast<std::uint32_t>(pool_.word),
-                                   .record = {.payload = bytes_, .loan = pool_.length}});
+        if (LaneIn* const lanes = from_->lane_in()) [[likely]] {
+            lanes->release({.lane = static_cast<std::uint32_t>(pool_.word),
+                            .record = {.payload = bytes_, .loan = pool_.length}});
+        } else {
+            from_->release_in_log(pool_, bytes_);
+        }
         done();
     }
     void done() noexcept { std::exchange(from_, nullptr)->given_back(); }
@@ -91,6 +107,8 @@ private:
     Attachment* from_;  // counted
     PoolLoan pool_;     // chunk kNoChunk: loan `length` of lane `word`
     Bytes bytes_;
+    std::unique_ptr<std::byte[]> copy_{};  // where bytes_ lies, when it was copied
+    std::uint64_t missed_ = 0;
 };
 
 // Memory inside the mailbox, lent to fill. Nothing is sent before commit().
@@ -99,7 +117,8 @@ public:
     RawLoan(RawLoan&& other) noexcept
         : to_{std::exchange(other.to_, nullptr)},
           pool_{other.pool_},
-          room_{std::exchange(other.room_, {})} {}
+          room_{std::exchange(other.room_, {})},
+          own_{std::move(other.own_)} {}
     RawLoan& operator=(RawLoan&& other) noexcept;
     // Abandons what was not committed.
     ~RawLoan() { drop(); }
@@ -110,7 +129,7 @@ public:
     // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
     Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never(),
                         const SendOptions& options = {}) {
-        if (to_ == nullptr || pool_.chunk != kNoChunk || bytes > room_.size() ||
+        if (to_ == nullptr || pool_.chunk != kNoChunk || own_ != nullptr || bytes > room_.size() ||
             !to_->fits(bytes) || !to_->check_to_send() || !options.is_plain()) [[unlikely]] {
             return commit_slowly(bytes, deadline, options);
         }
@@ -140,6 +159,7 @@ private:
     Attachment* to_;  // counted
     PoolLoan pool_;   // chunk kNoChunk: it lies in the lane
     std::span<std::byte> room_;
+    std::unique_ptr<std::byte[]> own_{};  // broadcast: its memory, until it is committed
 };
 
 // What becomes of one message that was sent with a receipt: exactly one Outcome.
@@ -184,13 +204,15 @@ class RawMailbox {
 public:
     using Clock = Deadline::Clock;
 
-    // Errors: exists, bad_name, bad_argument, out_of_space, unsafe_folder, denied, limit_reached
+    // Errors: exists, bad_name, bad_argument, out_of_space, unsafe_folder, denied, limit_reached,
+    //         not_supported (owner process: no sockets, or a domain of a group)
     [[nodiscard]] static Result<RawMailbox> create(std::string_view name,
                                                    const MailboxOptions& options = {},
                                                    const TypeInfo& type = {});
     // Errors: not_found, bad_name, denied, unsafe_folder, bad_layout, wrong_version, wrong_type,
     //         in_use (the role is taken), no_free_place, limit_reached, exists (it is condemned,
-    //         and whoever removes its name has stopped: after 1 s)
+    //         and whoever removes its name has stopped: after 1 s), not_supported (a process owns
+    //         it that does not show it to us)
     [[nodiscard]] static Result<RawMailbox> open(std::string_view name,
                                                  const OpenOptions& options = {},
                                                  const TypeInfo* type = nullptr);
@@ -204,8 +226,8 @@ public:
                                                              const TypeInfo& type = {});
     [[nodiscard]] static Result<RawMailbox> attach(sys::Fd file, const OpenOptions& options = {},
                                                    const TypeInfo* type = nullptr);
-    // Destroys it: its name is free, waiting calls of others return `gone`, within 100 ms. Errors:
-    // as open
+    // Destroys it: its name is free, waiting calls of others return `gone`, within 100 ms. The name
+    // of a mailbox that a process owns is free when that closes its handle. Errors: as open
     static Result<void> destroy(std::string_view name, std::string_view domain = {});
 
     RawMailbox(RawMailbox&& other) noexcept : at_{std::exchange(other.at_, nullptr)} {}
@@ -218,9 +240,10 @@ public:
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return at_->plan(); }
     [[nodiscard]] Role role() const noexcept { return at_->role(); }
 
-    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, closed, forked,
-    // bad_argument (the handle only receives; no such priority; a time to live where lanes carry
-    // the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until: timed_out
+    // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, owner_gone,
+    // closed, forked, bad_argument (the handle only receives; no such priority; a time to live
+    // where lanes carry the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until:
+    // timed_out
     Result<void> send(Payload message, const SendOptions& options = {}) {
         return send_with(message, Deadline::never(), options);
     }
@@ -263,8 +286,8 @@ public:
         return RawLoan{at_, PoolLoan{}, room};
     }
 
-    // Errors: gone, forked, too_many_loans, bad_argument (it only sends), corrupt; try_: empty;
-    // _for and _until: timed_out
+    // Errors: gone, owner_gone, forked, too_many_loans, bad_argument (it only sends), corrupt;
+    // try_: empty; _for and _until: timed_out
     Result<RawMessage> receive() { return receive_with(Deadline::never()); }
     Result<RawMessage> try_receive() { return receive_with(Deadline::immediately()); }
     Result<RawMessage> receive_for(std::chrono::nanoseconds wait) {
@@ -296,6 +319,14 @@ public:
     [[nodiscard]] bool send_value_now(const void* value, const SendOptions& options) noexcept {
         if constexpr (kAlignment > 16) return false;
         LaneOut* lane = at_->lane_out();
+        if (LogOut* const log = at_->quick_log_out()) {
+            if (!options.is_plain() || !at_->check_to_send() ||
+                !log->try_send_value<kBytes>(value)) {
+                return false;
+            }
+            at_->count_sent(1);
+            return true;
+        }
         if (lane == nullptr || !options.is_plain() || !at_->check_to_send() ||
             !lane->try_send_value<kBytes>(value)) {
             return false;
@@ -306,6 +337,12 @@ public:
     template <std::size_t kBytes, std::size_t kAlignment>
     [[nodiscard]] std::uint64_t send_values_now(const void* values, std::uint64_t count) noexcept {
         if constexpr (kAlignment > 16) return 0;
+        if (LogOut* const log = at_->quick_log_out()) {
+            if (!at_->check_to_send()) return 0;
+            const std::uint64_t published = log->try_send_values<kBytes>(values, count);
+            at_->count_sent(published);
+            return published;
+        }
         LaneOut* lane = at_->lane_out();
         if (lane == nullptr || !at_->check_to_send()) return 0;
         const std::uint64_t sent = lane->try_send_values<kBytes>(values, count);
@@ -315,6 +352,12 @@ public:
     template <std::size_t kBytes>
     [[nodiscard]] bool receive_value_now(void* value) noexcept {
         LaneIn* lanes = at_->lane_in();
+        if (LogIn* const logs = at_->log_in()) {
+            LogCopy copied;
+            if (!at_->check() || !logs->try_copy_value<kBytes>(value, copied)) return false;
+            at_->count_received(1);
+            return true;
+        }
         if (lanes == nullptr || !at_->check() || !lanes->try_receive_value<kBytes>(value)) {
             return false;
         }

@@ -74,7 +74,9 @@ std::uint32_t Routes::of_key(std::uint64_t key) {
         const auto station = static_cast<std::uint32_t>(word >> 16U) & (kMaxStations - 1);
         const std::uint64_t holder = word & ~(std::uint64_t{kMaxStations - 1} << 16U);
         if (word != 0 && station < open_stations() && seat(station) == holder) return station;
-        const std::uint32_t next = next_in_turn(turn_);
+        // Whoever took the station over reads the keys that were sent there: it keeps them.
+        const bool taken_over = word != 0 && station < open_stations() && receives(seat(station));
+        const std::uint32_t next = taken_over ? station : next_in_turn(turn_);
         if (next == kNone) return kNone;
         const std::uint64_t now = seat(next);
         if (!receives(now)) continue;
@@ -243,13 +245,19 @@ Result<Routes::OpenLane*> Routes::lane_to(std::uint32_t station) {
         door.sender.store(0, kSeqCst);  // whoever sends to that station next may have it
         lane.reset();
     }
-    const Result<std::uint32_t> door = at_.take_door(station);
-    if (!door) return std::unexpected(door.error());
-    Result<LaneOut> out = at_.lane_to(*door, &at_.station(station).bells.messages);
-    if (!out) return std::unexpected(out.error());
-    const std::uint32_t word = at_.door(*door).station.load(kSeqCst);
-    lane = std::make_unique<OpenLane>(OpenLane{*door, word, std::move(*out)});
-    return lane.get();
+    for (;;) {
+        const Result<std::uint32_t> door = at_.take_door(station);
+        if (!door) return std::unexpected(door.error());
+        const std::uint32_t word = at_.door(*door).station.load(kSeqCst);
+        if ((word & 0xffU) != station + 1) {  // handed over meanwhile
+            at_.door(*door).sender.store(0, kSeqCst);
+            continue;
+        }
+        Result<LaneOut> out = at_.lane_to(*door);
+        if (!out) return std::unexpected(out.error());
+        lane = std::make_unique<OpenLane>(OpenLane{*door, word, std::move(*out)});
+        return lane.get();
+    }
 }
 
 Result<void> Routes::send_on_lane(std::uint32_t station, Bytes message, Deadline deadline) {
@@ -271,10 +279,22 @@ Result<std::span<std::byte>> Routes::reserve_in_lane(std::uint64_t bytes, Deadli
 
 // --- receiving ----------------------------------------------------------------------------------
 
+// The stations of nobody where messages may wait: those whose bit is set, and, since whoever is to
+// set it, or cleared it and looks again, may have stopped, those where some are seen.
+std::uint64_t Routes::orphaned() {
+    std::uint64_t found = at_.layout_->orphans.load(kSeqCst);
+    for (std::uint32_t i = 0; i < open_stations(); ++i) {
+        if (seat(i) != 0) continue;
+        const Result<PoolEngine*> pool = at_.attach_pool(i);
+        if (pool && *pool != nullptr && (*pool)->ring().has_messages()) found |= 1ULL << i;
+    }
+    return found;
+}
+
 // A message of a receiver that went. Errors: empty, corrupt, what looking around says
 Result<PoolLoan> Routes::take_orphan() {
     Atomic<std::uint64_t>& orphans = at_.layout_->orphans;
-    for (std::uint64_t left = orphans.load(kSeqCst); left != 0; left &= left - 1) {  // H1
+    for (std::uint64_t left = orphaned(); left != 0; left &= left - 1) {  // H1
         const auto station = static_cast<std::uint32_t>(std::countr_zero(left));
         const std::uint64_t bit = 1ULL << station;
         if (station >= at_.plan_.station_count) {
@@ -306,14 +326,11 @@ Result<PoolLoan> Routes::take_orphan() {
 bool Routes::all_drained() {
     for (std::uint32_t i = 0; i < open_stations(); ++i) {
         if (at_.plan_.pool_count == 0) break;
-        const Result<PoolEngine*> pool = at_.attach_pool(i);
-        if (!pool || *pool == nullptr) continue;
+        const Result<PoolEngine*> pool = at_.make_pool(i);  // so that it can be sealed
+        if (!pool) continue;
         PoolRing& ring = (*pool)->ring();
-        if (!ring.seal()) return false;  // or a send that began before the close ends behind us
-        if (ring.may_come_back(at_.index_)) {
-            if (seat(i) == 0) at_.layout_->orphans.fetch_or(1ULL << i, kSeqCst);
-            return false;
-        }
+        // Sealed: else a sender that stopped would find a queue that nobody looks at any more.
+        if (!ring.seal() || ring.may_come_back(at_.index_)) return false;
     }
     const std::uint32_t lanes =
         std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);
@@ -328,26 +345,22 @@ bool Routes::all_drained() {
 Result<PoolLoan> Routes::receive(Deadline deadline) {
     PoolEngine& own = at_.pool(at_.seat_);
     for (;;) {
-        const bool ending = at_.region_.closed();
         Result<PoolLoan> loan = own.receive(Deadline::immediately());
         if (loan) return loan;
         const Errc code = loan.error().code;
         if (code != Errc::empty && code != Errc::end_of_stream) return loan;
-        if (at_.layout_->orphans.load(kSeqCst) != 0) {
-            Result<PoolLoan> orphan = take_orphan();
-            if (orphan || orphan.error().code != Errc::empty) return orphan;
-        }
+        Result<PoolLoan> orphan = take_orphan();
+        if (orphan || orphan.error().code != Errc::empty) return orphan;
         const bool drained = code == Errc::end_of_stream;
         if (drained && all_drained()) return loan;
         if (deadline.passed()) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
         const auto ready = [&] {
-            return at_.layout_->orphans.load(kSeqCst) != 0 ||
-                   (!drained && !own.ring().seems_empty()) || (!ending && at_.region_.closed());
+            return orphaned() != 0 || (!drained && !own.ring().seems_empty());
         };
         const Result<void> waited =
-            own.wait_for_message(ending ? deadline.sooner(g_wait_slice) : deadline, ready);
+            own.wait_for_message(drained ? deadline.sooner(g_wait_slice) : deadline, ready);
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
@@ -377,9 +390,11 @@ bool Routes::adopt_lanes(std::uint32_t station) noexcept {
             std::uint32_t word = at_.door(i).station.load(kSeqCst);
             if ((word & 0xffU) != station + 1) continue;
             if (!change) return true;
-            at_.lane_in_->expect_handed_over(i);
             const std::uint32_t ours = (at_.seat_ + 1) | ((word >> 8U) + 1) << 8U;
-            any |= at_.door(i).station.compare_exchange_strong(word, ours, kSeqCst);
+            if (!at_.door(i).station.compare_exchange_strong(word, ours, kSeqCst)) continue;
+            // Read behind the CAS: who comes later to this door knows where it leads.
+            at_.lane_in_->expect_handed_over(i, at_.turn_of_sender(i));
+            any = true;
         }
         return false;
     };

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "tests/kit/crash_at.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 #include "tests/kit/wait_until.hpp"
@@ -301,6 +303,47 @@ TEST(KeyAffine, EqualKeysGoToOneReceiverAsLongAsItLives) {
         in.clear();
         ASSERT_TRUE(RawMailbox::destroy("m"));
     }
+}
+
+TEST(KeyAffine, AMessageIntoALaneThatWasHandedOverMeanwhileWakesItsNewReceiver) {
+    const kit::TempDomain domain;
+    const RawMailbox keeper =
+        RawMailbox::create("m", {.sharing = Sharing::key_affine, .role = Role::none}).value();
+    const auto count = [] { return look_at_mailbox("m").value().participants.size(); };
+    const auto sleeps = [](pid_t pid) {
+        std::ifstream stat{"/proc/" + std::to_string(pid) + "/stat"};
+        std::string line;
+        std::getline(stat, line);
+        return line.find(") S ") != std::string::npos;
+    };
+    kit::Child first{[] {
+        const RawMailbox in = RawMailbox::open("m", {.role = Role::receives}).value();
+        ::pause();
+    }};
+    ASSERT_TRUE(kit::wait_until([&] { return count() == 2; }));
+    kit::Child sender{[] {
+        RawMailbox out = RawMailbox::open("m", {.role = Role::sends}).value();
+        EXPECT_TRUE(out.send("0"));
+        kit::stop_self_at("lane.publish.cleared");  // behind its look where the lane leads
+        EXPECT_TRUE(out.send("1"));
+    }};
+    ASSERT_TRUE(sender.wait_stopped());
+    kit::Child heir{[] {
+        g_wait_slice = 1h;
+        RawMailbox in = RawMailbox::open("m", {.role = Role::receives}).value();
+        EXPECT_EQ(in.receive().value().text(), "0");
+        EXPECT_EQ(in.receive().value().text(), "1");
+    }};
+    ASSERT_TRUE(kit::wait_until([&] { return count() == 4 && sleeps(heir.pid()); }));
+    first.kill_and_wait();
+    ASSERT_TRUE(sweep_mailbox("m"));
+    const auto received = [] { return look_at_mailbox("m").value().received; };
+    ASSERT_TRUE(kit::wait_until([&] { return received() == 1 && sleeps(heir.pid()); }));
+    // Another one receives where the sender believes that it sends.
+    const RawMailbox third = RawMailbox::open("m", {.role = Role::receives}).value();
+    sender.resume();
+    EXPECT_TRUE(sender.wait().ok());
+    EXPECT_TRUE(heir.wait().ok());
 }
 
 TEST(RoundRobin, ARendezvousMeetsTheReceiverThatWaits) {

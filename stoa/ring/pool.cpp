@@ -159,7 +159,7 @@ PoolStatus PoolRing::publish(const PoolLoan& loan, const PoolSend& how, Position
     sent.flags.store(how.noted ? PoolChunk::kNoted : 0, kRelaxed);
     if (geometry_.level_count == 1) [[likely]]
         return publish_at(loan, how, at);
-    if (all_full()) return PoolStatus::full;
+    if (all_full(how.level)) return PoolStatus::full;
     const PoolStatus status = publish_at(loan, how, at);
     // The message is there; the hint follows. Whoever is about to sleep looks at every level.
     const std::uint64_t bit = 1ULL << how.level;
@@ -249,7 +249,7 @@ void PoolRing::fill(PoolLoan& loan, std::uint32_t index, std::uint64_t word) con
     loan.chunk = index;
     loan.word = word;
     loan.deliveries = now.count;
-    loan.redelivered = now.takes > 0 || now.count > 0;
+    loan.redelivered = (now.takes > 0 && !now.dropping()) || now.count > 0;
     loan.noted = (chunk(index).flags.load(kRelaxed) & PoolChunk::kNoted) != 0 && has_extras();
     loan.length = std::min(chunk(index).length.load(kRelaxed), class_of(index).payload_bytes);
     if (loan.redelivered) layout_->redelivered.fetch_add(1, kRelaxed);
@@ -283,7 +283,8 @@ PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns
     return take_ranked(me, loan, now_ns);
 }
 
-PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept {
+PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
+                                std::uint32_t mark) noexcept {
     Atomic<std::uint64_t>& head_hint = queues_[level].head;
     const std::uint32_t first = first_slot(level);
     for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
@@ -298,6 +299,7 @@ PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan&
             if (now.chunk >= geometry_.chunk_count) return PoolStatus::corrupt;
             now.kind = SlotKind::taken;
             now.who = me;
+            now.takes |= mark;
             const std::uint64_t taken = codec_.pack(now);
             STOA_CRASH_POINT("pool.take.before");
             if (!here.compare_exchange_strong(seen, taken, kSeqCst)) continue;  // R1

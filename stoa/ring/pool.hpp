@@ -104,8 +104,8 @@ public:
     // Takes the oldest message of the highest priority, or one to be delivered again. ok, empty,
     // sealed, corrupt. `now_ns` (steady clock) is looked at only where messages age.
     PoolStatus take(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns = 0) noexcept;
-    // Takes the oldest message of the lowest priority that is not above `level`: one to drop. ok,
-    // empty, corrupt.
+    // Takes the oldest message of the lowest priority that is not above `level`: one to drop, which
+    // its receipt says from now on. ok, empty, corrupt.
     PoolStatus take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept;
 
     // Gives a chunk back: an abandoned claim, a message that was read, an ack. False: not this
@@ -119,16 +119,12 @@ public:
     // sleeps on the receipt of `ref`.
     bool finish(const PoolLoan& loan, const ReceiptRef& ref, std::uint32_t pid,
                 bool& wake) noexcept;
-    // Keeps a message that this endpoint took as a dead letter. False: the quota does not allow it,
-    // or it is not this endpoint's loan; nothing was changed.
-    bool bury_loan(const PoolLoan& loan, Cause cause) noexcept;
+    // Keeps a message that this endpoint took as a dead letter, if the quota allows; else frees it.
+    bool bury_loan(const PoolLoan& loan) noexcept;
 
     // Nothing is sent any more once what waits is taken: seals each queue that is empty. True: all
     // are sealed now.
     bool seal() noexcept;
-    // Sealed: whether something may yet be delivered to `me`: what was given back, or in acknowledged
-    // mode the leases of others. False once means never again, but for dead letters.
-    [[nodiscard]] bool may_come_back(std::uint32_t me) noexcept;
 
     // Brings back what endpoint `dead` held. The caller has proven its death and announced the
     // sweep (life/participants.hpp), so that its index is not reused meanwhile.
@@ -153,8 +149,8 @@ public:
     // `pid_of` tells the process of an endpoint index.
     OutcomeWord settle(const PoolTicket& ticket, std::uint32_t (*pid_of)(void*, std::uint32_t),
                        void* context) noexcept;
-    // Takes it back if nobody took it yet, and ends its receipt with `outcome`. True: done, its
-    // chunk is free, or lent to its sender again as `keep`.
+    // Takes it back if nobody has it, and ends its receipt with `outcome`. True: done, its chunk is
+    // free, or lent to its sender again as `keep`.
     bool withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
                   PoolLoan* keep = nullptr) noexcept;
 
@@ -167,6 +163,9 @@ public:
 
     void count_dropped_newest() noexcept { layout_->dropped_newest.fetch_add(1, kRelaxed); }
     void count_dropped_oldest() noexcept { layout_->dropped_oldest.fetch_add(1, kRelaxed); }
+    [[nodiscard]] std::uint64_t counts_dropped_oldest() const noexcept {
+        return layout_->dropped_oldest.load(kRelaxed);
+    }
     void count_expired() noexcept { layout_->expired.fetch_add(1, kRelaxed); }
 
     // Whether a receiver may find something: unlike !seems_empty(), not the end of a stream.
@@ -178,6 +177,9 @@ public:
     }
     [[nodiscard]] bool seems_empty() const noexcept;     // a hint for waiting: take() decides
     [[nodiscard]] std::uint64_t depth() const noexcept;  // of the queues, cheaply; a hint
+    // Of a ring that is sealed: whether a message may still come back from another receiver. What
+    // one has begun to take is his from now on.
+    [[nodiscard]] bool may_come_back(std::uint32_t me) noexcept;
     [[nodiscard]] PoolCounts counts() const noexcept;
     // Copies the message that waits `skip` places behind the next one, without taking it: what it
     // had when it was looked at. Errors: empty, corrupt
@@ -210,7 +212,11 @@ private:
                                   std::uint32_t me, PoolLoan& loan) noexcept;
     void set_hint(std::uint32_t chunk) noexcept;
     PoolStatus publish_at(const PoolLoan& loan, const PoolSend& how, Position* at) noexcept;
-    PoolStatus take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept;
+    // `mark`: 0, or kDropping.
+    PoolStatus take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
+                          std::uint32_t mark = 0) noexcept;
+    [[nodiscard]] PoolStatus take_in_the_way(std::uint32_t me, std::uint32_t level,
+                                             PoolLoan& loan) noexcept;
     PoolStatus take_ranked(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns) noexcept;
     [[nodiscard]] bool level_seems_empty(std::uint32_t level) const noexcept;
     [[nodiscard]] std::uint64_t levels_with_messages() const noexcept;
@@ -218,18 +224,20 @@ private:
     [[nodiscard]] std::uint64_t all_levels() const noexcept {
         return (1ULL << geometry_.level_count) - 1;
     }
+    [[nodiscard]] std::uint64_t depth_of(std::uint64_t levels) const noexcept;
     [[nodiscard]] std::uint32_t best_level(std::uint64_t levels,
                                            std::uint64_t now_ns) const noexcept;
-    [[nodiscard]] bool all_full() noexcept;
+    [[nodiscard]] bool all_full(std::uint32_t level) noexcept;
     void move_head_on(std::uint32_t level) noexcept;
     void lower(std::uint32_t level) noexcept;
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;
     [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket,
-                                           std::uint32_t& who) const noexcept;
-    [[nodiscard]] bool take_back(std::uint32_t me, const PoolTicket& ticket,
-                                 PoolLoan& loan) noexcept;
-    [[nodiscard]] bool take_back_marked(std::uint32_t me, const PoolTicket& ticket,
-                                        PoolLoan& loan) noexcept;
+                                           std::uint64_t& word) const noexcept;
+    void tell_of_burial(std::uint32_t chunk, std::uint64_t seen) noexcept;
+    [[nodiscard]] bool take_back_slot(std::uint32_t me, const PoolTicket& ticket,
+                                      PoolLoan& loan) noexcept;
+    [[nodiscard]] bool take_back_chunk(std::uint32_t me, const PoolTicket& ticket,
+                                       PoolLoan& loan) noexcept;
     void note_death(std::uint32_t chunk, const PoolDead& dead) noexcept;
     void tell_before_freeing(std::uint32_t chunk, std::uint64_t seen,
                              const PoolDead& dead) noexcept;
@@ -264,6 +272,7 @@ private:
     std::uint32_t hint_cursor_[kPoolMaxClasses]{};  // where this handle found a chunk last
     std::uint32_t chunk_cursor_ = 0;                // where it found a redelivery last
     std::uint32_t slot_cursor_ = 0;
+    std::uint32_t takes_by_hint_ = 0;  // since every level was looked at
 };
 
 }  // namespace stoa

@@ -10,19 +10,20 @@
 //   sender    S2 slot = FULL        L1 read the bit, set it when it is down
 //   receiver  L2 clear the bit      L3 look at the queue again, set the bit when it is not empty
 // If L1 still saw the bit up, L2 came later, so L3 sees S2. A sender that dies or stops between S2
-// and L1 hides its message only from this hint: before a receiver sleeps it looks at every queue.
+// and L1, like a receiver between L2 and L3, hides messages only from this hint: before a receiver
+// sleeps it looks at every queue, and after so many takes as well.
 //
 // Sealing: the slot in which the next message would come, EMPTY, becomes SEALED by one CAS. It
 // fails exactly when somebody sent there first; after it every send to that queue says `sealed`.
 namespace stoa {
 
-// Whether as many wait in all levels together as the mailbox may hold. Every level counts, also one
-// that the hint hides: between L2 and L3 it hides as many as fit. A head hint that a dead or
+// Whether as many wait in all levels together as the mailbox may hold. A head hint that a dead or
 // stopped receiver left behind must not make it look full for ever.
-bool PoolRing::all_full() noexcept {
-    if (depth() < geometry_.slot_count) [[likely]]
+bool PoolRing::all_full(std::uint32_t level) noexcept {
+    if (depth_of(layout_->levels.load(kSeqCst)) < geometry_.slot_count) [[likely]]
         return false;
     for (std::uint32_t l = 0; l < geometry_.level_count; ++l) move_head_on(l);
+    layout_->levels.fetch_or(1ULL << level, kSeqCst);  // counted by depth() from now on
     return depth() >= geometry_.slot_count;
 }
 
@@ -39,8 +40,13 @@ void PoolRing::move_head_on(std::uint32_t level) noexcept {
 }
 
 std::uint64_t PoolRing::depth() const noexcept {
+    return depth_of(all_levels());
+}
+
+std::uint64_t PoolRing::depth_of(std::uint64_t levels) const noexcept {
     std::uint64_t sum = 0;
-    for (std::uint32_t level = 0; level < geometry_.level_count; ++level) {
+    for (std::uint64_t left = levels & all_levels(); left != 0; left &= left - 1) {
+        const auto level = static_cast<std::uint32_t>(std::countr_zero(left));
         const Position head = Position::of(queues_[level].head.load(kSeqCst));
         const Position tail = Position::of(queues_[level].tail.load(kSeqCst));
         const std::int64_t laps = codec_.ahead(tail.lap, head.lap);
@@ -79,6 +85,12 @@ void PoolRing::lower(std::uint32_t level) noexcept {
 }
 
 PoolStatus PoolRing::take_ranked(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns) noexcept {
+    constexpr std::uint32_t kTakesByHint = 64;
+    if (++takes_by_hint_ >= kTakesByHint) {  // the hint may have been left down for ever
+        takes_by_hint_ = 0;
+        const std::uint64_t missed = levels_with_messages() & ~layout_->levels.load(kSeqCst);
+        if (missed != 0) layout_->levels.fetch_or(missed, kSeqCst);
+    }
     for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
         const std::uint64_t levels = layout_->levels.load(kSeqCst) & all_levels();
         if (levels == 0) {  // the hint knows of none: the truth decides
@@ -95,9 +107,33 @@ PoolStatus PoolRing::take_ranked(std::uint32_t me, PoolLoan& loan, std::uint64_t
     return PoolStatus::corrupt;
 }
 
+// Where the next message would come waits one of the last lap, to be delivered again: it is the
+// oldest, and to drop any other would make no room.
+PoolStatus PoolRing::take_in_the_way(std::uint32_t me, std::uint32_t level,
+                                     PoolLoan& loan) noexcept {
+    const Position tail = Position::of(queues_[level].tail.load(kSeqCst));
+    if (tail.index >= geometry_.slot_count) return PoolStatus::corrupt;
+    const std::uint32_t index = first_slot(level) + tail.index;
+    std::uint64_t seen = slot(index).load(kSeqCst);
+    Slot now = codec_.unpack(seen);
+    if (now.kind != SlotKind::redeliver || codec_.ahead(now.lap, tail.lap) >= 0) {
+        return PoolStatus::empty;
+    }
+    if (now.chunk >= geometry_.chunk_count) return PoolStatus::corrupt;
+    if (now.takes >= kMaxTakes) return PoolStatus::empty;  // whoever takes it next buries it
+    now.kind = SlotKind::taken;
+    now.who = me;
+    now.takes = (now.takes + 1) | kDropping;
+    const std::uint64_t taken = codec_.pack(now);
+    if (!slot(index).compare_exchange_strong(seen, taken, kSeqCst)) return PoolStatus::empty;
+    STOA_CRASH_POINT("pool.drop.taken");
+    return finish_take(me, index, taken, loan);
+}
+
 PoolStatus PoolRing::take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept {
     for (std::uint32_t l = 0; l <= level && l < geometry_.level_count; ++l) {
-        const PoolStatus status = take_level(me, l, loan);
+        PoolStatus status = take_in_the_way(me, l, loan);
+        if (status == PoolStatus::empty) status = take_level(me, l, loan, kDropping);
         if (status == PoolStatus::ok || status == PoolStatus::corrupt) return status;
     }
     return PoolStatus::empty;
@@ -158,29 +194,22 @@ bool PoolRing::seal_level(std::uint32_t level) noexcept {
     return false;
 }
 
-// Nothing waits in the queues any more. What another one is taking is made its own first (a taker
-// that dies before that would leave it to nobody); in acknowledged mode it comes back then as a
-// lease. What was put back already is told by the flag, also if whoever put it back stopped before
-// it raised. Slots first: a message goes from its slot to its chunk word, and never back.
+// Scanned once: in a sealed ring nothing is sent, so a message only goes from a slot to a chunk.
 bool PoolRing::may_come_back(std::uint32_t me) noexcept {
-    bool lent = false;
     bool marked = false;
     for (std::uint32_t i = 0; i < all_slots(); ++i) {
-        std::uint64_t seen = slot(i).load(kSeqCst);
-        for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
-            if (codec_.unpack(seen).kind != SlotKind::taken || !help_taken(i, seen)) break;
-            seen = slot(i).load(kSeqCst);
-        }
-        marked |= codec_.unpack(seen).kind == SlotKind::redeliver;
+        const std::uint64_t seen = slot(i).load(kSeqCst);
+        if (codec_.unpack(seen).kind == SlotKind::taken) static_cast<void>(help_taken(i, seen));
+        marked |= codec_.unpack(slot(i).load(kSeqCst)).kind != SlotKind::empty;
     }
-    STOA_CRASH_POINT("pool.end.slots_done");
-    for (std::uint32_t i = 0; geometry_.acknowledged && i < geometry_.chunk_count; ++i) {
+    bool lent = false;
+    for (std::uint32_t i = 0; geometry_.redelivers_chunks() && i < geometry_.chunk_count; ++i) {
         const ChunkWord now = unpack_chunk(chunk(i).word.load(kSeqCst));
-        lent |= now.state == ChunkState::borrowed && now.owner != me;
+        lent |= geometry_.acknowledged && now.state == ChunkState::borrowed && now.owner != me;
         marked |= now.state == ChunkState::redeliver;
     }
-    if (marked) raise();
-    return lent || marked;
+    if (marked) raise();  // who marked it may have stopped before he said so
+    return marked || lent;
 }
 
 bool PoolRing::seal() noexcept {

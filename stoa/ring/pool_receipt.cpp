@@ -13,7 +13,6 @@
 //   plain, rendezvous   R3 the message is delivered    O1 outcome = taken      R4 chunk = FREE
 //   acknowledged        A1 chunk = DONE(me): acked     O1 outcome = acked      A2 chunk = FREE
 //   withdrawn           W1 slot FULL -> TAKEN(sender)  W2 as a take            O1, R4
-//                       W1 chunk REDELIVER -> BORROWED(sender)                 O1, R4
 // Death: between the first step and O1 the chunk still names the dead one and its note the receipt:
 // recover() does O1 (DONE: acked; else receiver_died) before it frees the chunk. A receiver that
 // stopped there leaves the same: the waiting sender reads the chunk word and does O1 for it.
@@ -22,12 +21,22 @@
 namespace stoa {
 namespace {
 
-constexpr std::uint32_t kNobody = UINT32_MAX;  // no endpoint
+// What a dead letter's receipt says. Its cause is in its word: a late recoverer may still write over
+// the note, which is for display.
+constexpr Outcome outcome_when_buried(ChunkWord letter) noexcept {
+    switch (static_cast<Cause>(letter.takes)) {
+        case Cause::receiver_died: return Outcome::receiver_died;
+        case Cause::expired: return Outcome::expired;
+        case Cause::returned:
+        case Cause::none: break;
+    }
+    return Outcome::dead_letter;
+}
 
 template <std::size_t kWords>
 void store_text(Atomic<std::uint64_t> (&words)[kWords], std::string_view text) noexcept {
     char copy[kWords * 8]{};
-    std::memcpy(copy, text.data(), std::min(text.size(), sizeof copy - 1));
+    text.copy(copy, sizeof copy - 1);
     for (std::size_t i = 0; i < kWords; ++i) {
         std::uint64_t word = 0;
         std::memcpy(&word, copy + i * 8, 8);
@@ -126,6 +135,10 @@ void PoolRing::tell_before_freeing(std::uint32_t index, std::uint64_t seen,
     if (chunk(index).word.load(kSeqCst) != seen) return;
     ReceiptRef ref;
     if (!ReceiptRef::of(word, ref)) return;
+    if (unpack_chunk(seen).dropping()) {
+        static_cast<void>(resolve(ref, Outcome::dropped, 0));
+        return;
+    }
     static_cast<void>(resolve(
         ref, state == ChunkState::done ? Outcome::acked : Outcome::receiver_died, dead.pid));
 }
@@ -166,24 +179,19 @@ bool PoolRing::finish(const PoolLoan& loan, const ReceiptRef& ref, std::uint32_t
 }
 
 // What the words say of a message of mine that is in no slot any more.
-Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint32_t& who) const noexcept {
-    const std::uint64_t word = chunk(ticket.chunk).word.load(kSeqCst);
+Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint64_t& word) const noexcept {
+    word = chunk(ticket.chunk).word.load(kSeqCst);
     const std::uint64_t note_word = note(ticket.chunk).receipt.load(kSeqCst);
     if (chunk(ticket.chunk).word.load(kSeqCst) != word) return Outcome::pending;  // look again
     if (note_word != ticket.ref.word()) return Outcome::none;  // the chunk is another message's
     const ChunkWord now = unpack_chunk(word);
-    who = now.owner;
     switch (now.state) {
         case ChunkState::borrowed:
+            if (now.dropping()) return Outcome::dropped;
             return geometry_.acknowledged && !ticket.ref.at_take ? Outcome::pending
                                                                  : Outcome::taken;
         case ChunkState::done: return Outcome::acked;
-        case ChunkState::dead_letter: {
-            const auto cause = static_cast<Cause>(now.owner);
-            who = kNobody;
-            if (cause == Cause::receiver_died) return Outcome::receiver_died;
-            return cause == Cause::expired ? Outcome::expired : Outcome::dead_letter;
-        }
+        case ChunkState::dead_letter: return outcome_when_buried(now);
         case ChunkState::free: return Outcome::none;
         case ChunkState::loaned:
         case ChunkState::redeliver: return Outcome::pending;
@@ -201,20 +209,14 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
     if (now.outcome != Outcome::pending) return now;
     const std::uint32_t index = first_slot(ticket.level) + ticket.at.index;
     const std::uint64_t seen = slot(index).load(kSeqCst);
-    const auto lies_in = [&](const Slot& there) {
-        return there.kind != SlotKind::empty && there.lap == ticket.at.lap &&
-               there.chunk == ticket.chunk;
-    };
     const Slot there = codec_.unpack(seen);
-    if (lies_in(there)) {
+    if (there.lap == ticket.at.lap && there.chunk == ticket.chunk &&
+        there.kind != SlotKind::empty) {
         if (there.kind != SlotKind::taken) return now;  // it waits
         static_cast<void>(help_taken(index, seen));     // a receiver stopped, or is at it
-        // Still there: its taker died, and whoever recovers put it back before we could help. The
-        // chunk names the dead one all the same.
-        if (lies_in(codec_.unpack(slot(index).load(kSeqCst)))) return now;
     }
-    std::uint32_t who = 0;
-    const Outcome found = outcome_in_chunk(ticket, who);
+    std::uint64_t word = 0;
+    const Outcome found = outcome_in_chunk(ticket, word);
     if (found == Outcome::pending) return told();
     if (found == Outcome::none) {
         // Done with and freed: then it was told first. Else the memory is damaged.
@@ -225,8 +227,10 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
         return told();
     }
     std::uint32_t pid = 0;
-    if (who != kNobody) {
-        pid = pid_of(context, who);
+    if (found == Outcome::taken || found == Outcome::acked) {
+        pid = pid_of(context, unpack_chunk(word).owner);
+        // He may have left, and his index be another's.
+        if (chunk(ticket.chunk).word.load(kSeqCst) != word) return told();
     } else if (found == Outcome::receiver_died) {
         pid = note(ticket.chunk).last_pid.load(kRelaxed);
     }
@@ -234,14 +238,17 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
     return told();
 }
 
-// Of its slot, as a receiver would.
-bool PoolRing::take_back(std::uint32_t me, const PoolTicket& ticket, PoolLoan& loan) noexcept {
+// W1 and W2 of a message that lies in its slot.
+bool PoolRing::take_back_slot(std::uint32_t me, const PoolTicket& ticket, PoolLoan& loan) noexcept {
     const std::uint32_t index = first_slot(ticket.level) + ticket.at.index;
     std::uint64_t seen = slot(index).load(kSeqCst);
     Slot there = codec_.unpack(seen);
-    const bool waits = there.kind == SlotKind::full ||
-                       (there.kind == SlotKind::redeliver && there.takes < kMaxTakes);
+    const bool waits = there.kind == SlotKind::full || there.kind == SlotKind::redeliver;
     if (!waits || there.lap != ticket.at.lap || there.chunk != ticket.chunk) return false;
+    if (there.takes >= kMaxTakes) {  // nobody may take it any more
+        bury(index, seen);
+        return false;
+    }
     there.takes += there.kind == SlotKind::redeliver ? 1 : 0;
     there.kind = SlotKind::taken;
     there.who = me;
@@ -251,30 +258,29 @@ bool PoolRing::take_back(std::uint32_t me, const PoolTicket& ticket, PoolLoan& l
     return finish_take(me, index, taken, loan) == PoolStatus::ok;  // W2
 }
 
-// Acknowledged mode: it was given back, lies in no slot and waits in its chunk word. Of a chunk
-// whose word did not change meanwhile, the note is of that message and its receipt has not ended.
-bool PoolRing::take_back_marked(std::uint32_t me, const PoolTicket& ticket,
-                                PoolLoan& loan) noexcept {
+// W1 of a message that came back from a receiver: the CAS tells that the note read before is its.
+bool PoolRing::take_back_chunk(std::uint32_t me, const PoolTicket& ticket,
+                               PoolLoan& loan) noexcept {
     Atomic<std::uint64_t>& word = chunk(ticket.chunk).word;
     std::uint64_t seen = word.load(kSeqCst);
-    ChunkWord now = unpack_chunk(seen);
+    const ChunkWord now = unpack_chunk(seen);
     if (now.state != ChunkState::redeliver) return false;
     if (note(ticket.chunk).receipt.load(kSeqCst) != ticket.ref.word()) return false;
-    const std::uint64_t told = receipts_[ticket.ref.index].outcome.load(kSeqCst);
-    if (OutcomeWord::of(told).outcome != Outcome::pending) return false;
-    now.epoch += 1;
-    now.owner = me;
-    now.state = ChunkState::borrowed;
-    if (!word.compare_exchange_strong(seen, pack(now), kSeqCst)) return false;  // W1
+    const std::uint64_t mine = pack({.epoch = now.epoch + 1,
+                                     .owner = me,
+                                     .takes = now.takes,
+                                     .count = now.count,
+                                     .state = ChunkState::borrowed});
+    if (!word.compare_exchange_strong(seen, mine, kSeqCst)) return false;
     STOA_CRASH_POINT("pool.withdraw.claimed");
-    fill(loan, ticket.chunk, pack(now));
+    loan = {.chunk = ticket.chunk, .word = mine};
     return true;
 }
 
 bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
                         PoolLoan* keep) noexcept {
     PoolLoan loan;
-    if (!take_back(me, ticket, loan) && !take_back_marked(me, ticket, loan)) return false;
+    if (!take_back_slot(me, ticket, loan) && !take_back_chunk(me, ticket, loan)) return false;
     static_cast<void>(resolve(ticket.ref, outcome, 0));
     if (outcome == Outcome::withdrawn) layout_->withdrawn.fetch_add(1, kRelaxed);
     if (keep == nullptr) return release(loan);
@@ -296,13 +302,13 @@ std::uint64_t PoolRing::dead_letters() const noexcept {
     return count;
 }
 
-bool PoolRing::bury_loan(const PoolLoan& loan, Cause cause) noexcept {
+bool PoolRing::bury_loan(const PoolLoan& loan) noexcept {
     Atomic<std::uint64_t>& word = chunk(loan.chunk).word;
     if (word.load(kRelaxed) != loan.word) return false;
     if (dead_letters() >= geometry_.dead_letter_quota) return false;
     ChunkWord now = unpack_chunk(loan.word);
     now = {.epoch = now.epoch + 1,
-           .owner = static_cast<std::uint32_t>(cause),
+           .takes = static_cast<std::uint32_t>(Cause::expired),
            .count = now.count,
            .state = ChunkState::dead_letter};
     word.store(pack(now), kSeqCst);
@@ -310,11 +316,24 @@ bool PoolRing::bury_loan(const PoolLoan& loan, Cause cause) noexcept {
     return true;
 }
 
+// Before a dead letter goes anywhere else: its sender, who may look later, learns that it was one.
+void PoolRing::tell_of_burial(std::uint32_t index, std::uint64_t seen) noexcept {
+    if (!has_extras() || (chunk(index).flags.load(kRelaxed) & PoolChunk::kNoted) == 0) return;
+    const std::uint64_t word = note(index).receipt.load(kSeqCst);
+    const std::uint32_t pid = note(index).last_pid.load(kRelaxed);
+    if (chunk(index).word.load(kSeqCst) != seen) return;
+    const Outcome outcome = outcome_when_buried(unpack_chunk(seen));
+    ReceiptRef ref;
+    if (!ReceiptRef::of(word, ref)) return;
+    static_cast<void>(resolve(ref, outcome, outcome == Outcome::receiver_died ? pid : 0));
+}
+
 PoolStatus PoolRing::take_dead_letter(std::uint32_t me, PoolLoan& loan) noexcept {
     for (std::uint32_t i = 0; i < geometry_.chunk_count; ++i) {
         std::uint64_t seen = chunk(i).word.load(kSeqCst);
         const ChunkWord now = unpack_chunk(seen);
         if (now.state != ChunkState::dead_letter) continue;
+        tell_of_burial(i, seen);
         const std::uint64_t mine = pack({.epoch = now.epoch + 1,
                                          .owner = me,
                                          .count = now.count,
@@ -333,6 +352,7 @@ std::uint64_t PoolRing::redrive(std::uint64_t most) noexcept {
         std::uint64_t seen = chunk(i).word.load(kSeqCst);
         const ChunkWord now = unpack_chunk(seen);
         if (now.state != ChunkState::dead_letter) continue;
+        tell_of_burial(i, seen);
         const std::uint64_t again =
             pack({.epoch = now.epoch + 1, .takes = kRedriven, .state = ChunkState::redeliver});
         if (!chunk(i).word.compare_exchange_strong(seen, again, kSeqCst)) continue;

@@ -26,6 +26,7 @@ void PoolRing::recover_slots(std::uint32_t dead) noexcept {
         Slot now = codec_.unpack(seen);
         if (now.kind != SlotKind::taken || now.who != dead) continue;
         now.kind = SlotKind::redeliver;
+        now.takes &= ~kDropping;  // it was not dropped yet
         now.who = 0;
         STOA_CRASH_POINT("pool.recover.slot");
         slot(i).compare_exchange_strong(seen, codec_.pack(now),
@@ -37,7 +38,8 @@ void PoolRing::recover_slots(std::uint32_t dead) noexcept {
 // null: its holder, alive, gives it back.
 void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen, const PoolDead* dead) noexcept {
     const ChunkWord now = unpack_chunk(seen);
-    const bool again = geometry_.acknowledged && now.state == ChunkState::borrowed;
+    const bool again =
+        geometry_.acknowledged && now.state == ChunkState::borrowed && !now.dropping();
     ChunkWord after{.epoch = now.epoch + 1};
     if (again) {
         after.count = now.count < 255 ? now.count + 1 : 255;
@@ -47,9 +49,9 @@ void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen, const PoolDea
                           ? ChunkState::dead_letter
                           : ChunkState::redeliver;
         after.takes = now.takes == kRedriven ? kRedriven : 0;
-        if (after.state == ChunkState::dead_letter) {  // its word says why, in place of an owner
-            const Cause cause = dead != nullptr ? Cause::receiver_died : Cause::returned;
-            after.owner = static_cast<std::uint32_t>(cause);
+        if (after.state == ChunkState::dead_letter) {
+            after.takes = static_cast<std::uint32_t>(dead != nullptr ? Cause::receiver_died
+                                                                     : Cause::returned);
         }
         if (dead != nullptr) note_death(index, *dead);
     } else if (dead != nullptr) {

@@ -14,7 +14,8 @@
 namespace stoa {
 
 inline constexpr std::uint32_t kMaxEndpoints = 1U << 12U;
-inline constexpr std::uint32_t kMaxTakes = 254;  // the take after this one makes a dead letter
+inline constexpr std::uint32_t kMaxTakes = 126;  // the take after this one makes a dead letter
+inline constexpr std::uint32_t kDropping = 128;  // added to the takes of one that drops the message
 inline constexpr std::uint32_t kRedriven = 255;  // in a chunk word: it was a dead letter
 
 enum class SlotKind : std::uint8_t { empty = 0, full = 1, taken = 2, redeliver = 3 };
@@ -27,6 +28,8 @@ struct Slot {
         0;  // how often this lap's message was taken before: (lap, takes) never repeats
     SlotKind kind = SlotKind::empty;
 
+    // TAKEN: not to be received, but to make room.
+    [[nodiscard]] constexpr bool dropping() const noexcept { return (takes & kDropping) != 0; }
     [[nodiscard]] constexpr bool open() const noexcept {  // may be sent to
         return kind == SlotKind::empty && takes == 0;
     }
@@ -83,10 +86,15 @@ inline constexpr std::uint64_t kEpochMask = (1ULL << 33U) - 1;
 
 struct ChunkWord {
     std::uint64_t epoch = 0;  // every transition makes a new one; 33 bits
-    std::uint32_t owner = 0;  // of a dead letter: the Cause, why it became one
-    std::uint32_t takes = 0;  // of the slot word that it was adopted for, or kRedriven
+    std::uint32_t owner = 0;
+    std::uint32_t takes = 0;  // of the slot word that it was adopted for, or kRedriven; of a dead
+                              // letter: its Cause
     std::uint32_t count = 0;  // deliveries that ended without ack; stays at 255
     ChunkState state = ChunkState::free;
+
+    [[nodiscard]] constexpr bool dropping() const noexcept {
+        return state == ChunkState::borrowed && takes >= kDropping && takes != kRedriven;
+    }
 
     friend constexpr bool operator==(const ChunkWord&, const ChunkWord&) = default;
 };

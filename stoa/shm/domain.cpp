@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "stoa/sys/file.hpp"
 
@@ -25,13 +26,31 @@ std::string default_path() {
 
 }  // namespace
 
-Result<Domain> Domain::find(std::string_view path) {
-    Domain domain;
-    domain.path_ = path.empty() ? default_path() : std::string{path};
-    Result<sys::Fd> folder = sys::open_folder(domain.path_.c_str());
+Result<Domain> Domain::of(std::string path, Result<sys::Fd> folder) {
     if (!folder) return std::unexpected(folder.error());
+    const Result<sys::FileInfo> info = sys::info(*folder);
+    if (!info) return std::unexpected(info.error());
+    Domain domain;
+    domain.path_ = std::move(path);
     domain.folder_ = std::move(*folder);
+    domain.shared_ = sys::is_shared_folder(info->mode);
     return domain;
+}
+
+Result<Domain> Domain::find(std::string_view path) {
+    std::string chosen = path.empty() ? default_path() : std::string{path};
+    Result<sys::Fd> folder = sys::open_folder(chosen.c_str());
+    return of(std::move(chosen), std::move(folder));
+}
+
+Result<Domain> Domain::create(std::string_view path, std::optional<std::uint32_t> group) {
+    std::string chosen{path};
+    Result<sys::Fd> folder = group ? sys::create_shared_folder(chosen.c_str(), *group)
+                                   : sys::create_private_folder(chosen.c_str());
+    if (!folder && folder.error().code == Errc::not_found) {
+        return fail(Errc::unsafe_folder, "make the domain folder", folder.error().os_errno);
+    }
+    return of(std::move(chosen), std::move(folder));
 }
 
 Result<Domain> Domain::open(std::string_view path) {

@@ -20,22 +20,27 @@
 // very file (not on the name, not on the folder) and after a look that the name still leads to it.
 // While it is held nobody else can free the name, so nobody can put a fresh file there. The kernel
 // drops the lock with its holder; a holder that is stopped keeps only this one dead name busy.
+//
+// What a process owns has no file: its name is a lock that vanishes with the process (OwnedName). A
+// name is one for both kinds, and the state decides between two that come at once: both publish as
+// NAMED, then look for the other.
+//   system   N1 linkat a NAMED file      N2 lock taken? CAS NAMED -> CONDEMNED, else -> LIVE
+//   process  N3 take the lock, NAMED     N4 a file that is NAMED: N2 for it; then one that is LIVE:
+//                                        CAS own NAMED -> CONDEMNED, no file: -> LIVE
+// While the lock is held no new file goes LIVE: a file that N4 missed was linked after N3, so its
+// N2 sees the lock; one that looked for the lock before N3 meets N4 at its own state word. So one
+// of two goes LIVE, and one only. Whoever opens a NAMED region takes these steps for it: a creator
+// that is stopped or dead between them blocks nobody.
 namespace stoa {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kChecksumBytes = offsetof(RegionLayout, checksum);
 constexpr auto kRemovalPatience = 1s;
+constexpr int kTurns = 100;  // of calls that meet a name which comes and goes
 
 std::uint64_t checksum_of(const RegionLayout& layout) noexcept {
-    std::byte bytes[kChecksumBytes];
-    std::memcpy(bytes, &layout, kChecksumBytes);
-    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a, 64 bit
-    for (const std::byte byte : bytes) {
-        hash = (hash ^ static_cast<std::uint8_t>(byte)) * 1099511628211ULL;
-    }
-    return hash;
+    return region_checksum(std::as_bytes(std::span<const RegionLayout, 1>{&layout, 1}));
 }
 
 // Opens `file` anew by its name. No descriptor: the name leads elsewhere, or nowhere.
@@ -71,9 +76,30 @@ Result<void> remove_name(const Domain& domain, const char* name, const sys::Fd& 
     return gone;
 }
 
+// Which folder, which name: what find() compares.
+Result<void> write_owner(RegionLayout& layout, const Domain* domain, const RegionPlan& plan) {
+    layout.owner = static_cast<std::uint32_t>(plan.owner);
+    if (plan.owner == Owner::system) return {};
+    if (domain == nullptr || plan.owned_name.size() > kRegionNameBytes) {
+        return fail(Errc::bad_argument, "create (owner process needs a name)");
+    }
+    const Result<sys::FileInfo> folder = sys::info(domain->folder());
+    if (!folder) return std::unexpected(folder.error());
+    layout.domain_device = folder->device;
+    layout.domain_inode = folder->inode;
+    layout.name_bytes = static_cast<std::uint32_t>(plan.owned_name.size());
+    std::copy(plan.owned_name.begin(), plan.owned_name.end(), layout.name);
+    return {};
+}
+
+bool is_state(std::uint64_t state) noexcept {
+    return state >= kRegionLive && state <= kRegionClosed;
+}
+
 }  // namespace
 
-Result<Region> Region::make(sys::Fd file, const RegionPlan& plan, InitContent init, void* context) {
+Result<Region> Region::make(const Domain* domain, sys::Fd file, const RegionPlan& plan,
+                            InitContent init, void* context) {
     const std::uint64_t table_offset = kPage;
     const std::uint64_t content_offset =
         align_up(table_offset + Participants::bytes_for(plan.max_places), kPage);
@@ -102,6 +128,8 @@ Result<Region> Region::make(sys::Fd file, const RegionPlan& plan, InitContent in
     layout->content_offset = content_offset;
     layout->content_bytes = plan.content_bytes;
     layout->inode = info->inode;
+    done = write_owner(*layout, domain, plan);
+    if (!done) return std::unexpected(done.error());
     layout->checksum = checksum_of(*layout);
     done =
         Participants::create(mapping->bytes().subspan(table_offset, content_offset - table_offset),
@@ -109,6 +137,8 @@ Result<Region> Region::make(sys::Fd file, const RegionPlan& plan, InitContent in
     if (done) done = init(context, mapping->bytes().subspan(content_offset, plan.content_bytes));
     if (!done) return std::unexpected(done.error());
     layout->state.store(kRegionLive, kSeqCst);
+    if (plan.owner == Owner::process) done = sys::seal_size(file);
+    if (!done) return std::unexpected(done.error());
     return map(std::move(file), plan.kind, sys::Access::read_write);
 }
 
@@ -126,9 +156,11 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
     }
     if (layout->inode != info->inode) return fail(Errc::bad_layout, "region (a copy of one)");
     if (layout->kind != static_cast<std::uint32_t>(kind)) return fail(Errc::wrong_type, "region");
-    const std::uint64_t state = layout->state.load(kSeqCst);
-    if (state < kRegionLive || state > kRegionClosed) return fail(Errc::bad_layout, "region");
+    if (!is_state(layout->state.load(kSeqCst))) return fail(Errc::bad_layout, "region");
+    const std::uint32_t owner = layout->owner;
+    if (owner > static_cast<std::uint32_t>(Owner::process)) return fail(Errc::bad_layout, "region");
     Region region;
+    region.owner_ = static_cast<Owner>(owner);
     region.table_offset_ = layout->table_offset;
     region.content_offset_ = layout->content_offset;
     const std::uint64_t content_bytes = layout->content_bytes;
@@ -143,28 +175,97 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
     region.content_ = mapping->bytes().subspan(region.content_offset_, content_bytes);
     region.layout_ = layout;
     region.mapping_ = std::move(*mapping);
-    region.file_ = std::move(file);
+    region.file_ = sys::ForkFd{std::move(file)};
+    if (region.owner_ == Owner::process) region.file_.close_on_fork(sys::NoFork{});
     return region;
 }
 
 Result<Region> Region::create_unnamed(const Domain& domain, const RegionPlan& plan,
                                       InitContent init, void* context) {
-    Result<sys::Fd> file = sys::make_unnamed(domain.folder(), plan.mode);
+    if (plan.owner == Owner::process && domain.shared()) {
+        return fail(Errc::not_supported,
+                    "create (what a process owns opens to its own user alone, and this domain is "
+                    "shared by a group)");
+    }
+    Result<sys::Fd> file = plan.owner == Owner::process
+                               ? sys::make_memory("stoa")
+                               : sys::make_unnamed(domain.folder(), plan.mode);
     if (!file) return std::unexpected(file.error());
-    return make(std::move(*file), plan, init, context);
+    return make(&domain, std::move(*file), plan, init, context);
 }
 
 Result<void> Region::publish(const Domain& domain, std::string_view file_name) {
+    layout_->state.store(kRegionNamed, kSeqCst);  // nobody else has it yet
     const std::string name{file_name};
-    const auto kind = static_cast<RegionKind>(layout_->kind);  // nobody else has it yet
-    for (int turn = 0; turn < 100; ++turn) {
+    return owner_ == Owner::process ? publish_owned(domain, name) : publish_file(domain, name);
+}
+
+Result<void> Region::publish_file(const Domain& domain, const std::string& name) {
+    const auto kind = static_cast<RegionKind>(layout_->kind);
+    for (int turn = 0; turn < kTurns; ++turn) {
+        const Result<bool> taken = owned_name_taken(domain, name);
+        if (!taken) return std::unexpected(taken.error());
+        if (*taken) return fail(Errc::exists, "create (a process owns one of this name)");
         STOA_CRASH_POINT("region.create.before_publish");
-        const Result<void> published = sys::publish(file_, domain.folder(), name.c_str());
-        if (published || published.error().code != Errc::exists) return published;
-        const Result<Region> there = open(domain, name, kind);  // removes a condemned one
+        const Result<void> published =
+            sys::publish(file_.fd(), domain.folder(), name.c_str());  // N1
+        STOA_CRASH_POINT("region.create.published");
+        if (published) {
+            const Result<std::uint64_t> decided = decide_file(domain, name);
+            if (!decided) return std::unexpected(decided.error());
+            if (is_usable(*decided)) return {};
+            const Result<void> gone = remove_name(domain, name.c_str(), file_.fd());
+            return gone ? fail(Errc::exists, "create (a process owns one of this name)") : gone;
+        }
+        if (published.error().code != Errc::exists) return published;
+        // Removes a condemned one.
+        const Result<Region> there = open_file(domain, name, kind, sys::Access::read_write);
         if (there || there.error().code != Errc::not_found) return published;
     }
     return fail(Errc::exists, "create");
+}
+
+// N2. The state, which is NAMED no more.
+Result<std::uint64_t> Region::decide_file(const Domain& domain, const std::string& name) noexcept {
+    std::uint64_t state = layout_->state.load(kSeqCst);
+    if (state != kRegionNamed) return state;
+    const Result<bool> taken = owned_name_taken(domain, name);
+    if (!taken) return std::unexpected(taken.error());
+    STOA_CRASH_POINT("region.decide.before");
+    const std::uint64_t decided = *taken ? kRegionCondemned : kRegionLive;
+    return layout_->state.compare_exchange_strong(state, decided, kSeqCst) ? decided : state;
+}
+
+Result<void> Region::publish_owned(const Domain& domain, const std::string& name) {
+    Result<OwnedName> claimed = OwnedName::claim(domain, name, file_.fd());  // N3
+    if (!claimed) return std::unexpected(claimed.error());
+    STOA_CRASH_POINT("region.create.claimed");
+    name_ = std::move(*claimed);
+    const Result<std::uint64_t> decided = decide_owned(domain, name);
+    if (decided && is_usable(*decided)) return {};
+    std::uint64_t state = kRegionNamed;  // an error: nobody else may decide any more, unless he has
+    if (!layout_->state.compare_exchange_strong(state, kRegionCondemned, kSeqCst) &&
+        is_usable(state)) {
+        return {};
+    }
+    name_.reset();
+    if (!decided) return std::unexpected(decided.error());
+    return fail(Errc::exists, "create");
+}
+
+// N4. The state, which is NAMED no more.
+Result<std::uint64_t> Region::decide_owned(const Domain& domain, const std::string& name) {
+    const auto kind = static_cast<RegionKind>(layout_->kind);
+    // Opening decides about a NAMED file and removes a condemned one.
+    const Result<Region> there = open_file(domain, name, kind, sys::Access::read_write);
+    const Errc code = there ? Errc{} : there.error().code;
+    if (code == Errc::limit_reached || code == Errc::exists || code == Errc::os) {
+        return std::unexpected(there.error());  // that does not tell whether a file has the name
+    }
+    STOA_CRASH_POINT("region.decide_owned.before");
+    std::uint64_t state = kRegionNamed;
+    const std::uint64_t decided = code == Errc::not_found ? kRegionLive : kRegionCondemned;
+    return layout_->state.compare_exchange_strong(state, decided, kSeqCst) ? decided : state;
 }
 
 Result<Region> Region::create(const Domain& domain, std::string_view file_name,
@@ -179,34 +280,110 @@ Result<Region> Region::create(const Domain& domain, std::string_view file_name,
 Result<Region> Region::create_anonymous(const RegionPlan& plan, InitContent init, void* context) {
     Result<sys::Fd> file = sys::make_memory("stoa");
     if (!file) return std::unexpected(file.error());
-    return make(std::move(*file), plan, init, context);
+    return make(nullptr, std::move(*file), plan, init, context);
+}
+
+Result<Region> Region::open_file(const Domain& domain, const std::string& name, RegionKind kind,
+                                 sys::Access access) {
+    Result<sys::Fd> file = sys::open_existing(domain.folder(), name.c_str(), access);
+    if (!file) return std::unexpected(file.error());
+    Result<Region> region = map(std::move(*file), kind, access);
+    if (!region || !region->condemned()) return region;
+    if (region->layout_->state.load(kSeqCst) == kRegionNamed && access == sys::Access::read_only) {
+        // To decide is to write.
+        if (Result<Region> decided = open_file(domain, name, kind, sys::Access::read_write);
+            !decided) {
+            return decided;
+        }
+        return region;
+    }
+    const Result<std::uint64_t> decided = region->decide_file(domain, name);
+    if (!decided) return std::unexpected(decided.error());
+    if (is_usable(*decided)) return region;
+    if (Result<void> gone = remove_name(domain, name.c_str(), region->file()); !gone) {
+        return std::unexpected(gone.error());
+    }
+    return fail(Errc::not_found, "open");
+}
+
+// What a process has under this name, in whatever state it is.
+Result<Region> Region::find(const Domain& domain, std::string_view file_name, RegionKind kind,
+                            sys::Access access) {
+    Result<sys::Fd> memory = find_owned(domain, file_name, access);
+    if (!memory) return std::unexpected(memory.error());
+    Result<Region> region = map(std::move(*memory), kind, access);
+    if (region && !region->is_named(domain, file_name)) return fail(Errc::not_found, "open");
+    return region;
 }
 
 Result<Region> Region::open(const Domain& domain, std::string_view file_name, RegionKind kind,
                             sys::Access access) {
     const std::string name{file_name};
-    Result<sys::Fd> file = sys::open_existing(domain.folder(), name.c_str(), access);
-    if (!file) return std::unexpected(file.error());
-    Result<Region> region = map(std::move(*file), kind, access);
-    if (region && region->condemned()) {
-        if (Result<void> gone = remove_name(domain, name.c_str(), region->file_); !gone) {
-            return std::unexpected(gone.error());
+    for (int turn = 0; turn < kTurns; ++turn) {
+        Result<Region> region = open_file(domain, name, kind, access);
+        if (region || region.error().code != Errc::not_found) return region;
+        Result<Region> owned = find(domain, name, kind, access);
+        if (!owned || !owned->condemned()) return owned;
+        if (owned->layout_->state.load(kSeqCst) != kRegionNamed) {
+            return fail(Errc::not_found, "open");  // its owner is about to let the name go
         }
-        return fail(Errc::not_found, "open");
+        if (access == sys::Access::read_write) {
+            const Result<std::uint64_t> state = owned->decide_owned(domain, name);
+            if (!state) return std::unexpected(state.error());
+            if (is_usable(*state)) return owned;
+            continue;  // a file has won
+        }
+        const Result<Region> decided = open(domain, name, kind, sys::Access::read_write);
+        if (!decided) return std::unexpected(decided.error());
     }
-    return region;
+    return fail(Errc::not_found, "open");
+}
+
+Result<Region> Region::peek(const Domain& domain, std::string_view file_name, RegionKind kind) {
+    const std::string name{file_name};
+    Result<sys::Fd> file =
+        sys::open_existing(domain.folder(), name.c_str(), sys::Access::read_only);
+    if (file) return map(std::move(*file), kind, sys::Access::read_only);
+    if (file.error().code != Errc::not_found) return std::unexpected(file.error());
+    return find(domain, name, kind, sys::Access::read_only);
+}
+
+bool Region::is_named(const Domain& domain, std::string_view file_name) const noexcept {
+    const std::uint32_t bytes = layout_->name_bytes;
+    const Result<sys::FileInfo> folder = sys::info(domain.folder());
+    return folder && owner_ == Owner::process && bytes <= kRegionNameBytes &&
+           std::string_view{layout_->name, bytes} == file_name &&
+           layout_->domain_device == folder->device && layout_->domain_inode == folder->inode;
+}
+
+Result<std::vector<std::string>> Region::owned_names(const Domain& domain, RegionKind kind) {
+    Result<std::vector<sys::Fd>> all = list_owned(domain);
+    if (!all) return std::unexpected(all.error());
+    std::vector<std::string> names;
+    for (sys::Fd& memory : *all) {
+        const Result<Region> region = map(std::move(memory), kind, sys::Access::read_only);
+        if (!region || region->condemned()) continue;
+        const std::uint32_t bytes = std::min(region->layout_->name_bytes, kRegionNameBytes);
+        std::string name{region->layout_->name, bytes};
+        if (region->is_named(domain, name)) names.push_back(std::move(name));
+    }
+    return names;
 }
 
 Result<Region> Region::attach(sys::Fd file, RegionKind kind, sys::Access access) {
     return map(std::move(file), kind, access);
 }
 
-bool Region::condemn() noexcept {
+bool Region::end_with(std::uint64_t end) const noexcept {
     std::uint64_t state = layout_->state.load(kSeqCst);
-    while (state != kRegionCondemned) {
-        if (layout_->state.compare_exchange_weak(state, kRegionCondemned, kSeqCst)) return true;
+    while (is_usable(state)) {
+        if (layout_->state.compare_exchange_weak(state, end, kSeqCst)) return true;
     }
     return false;
+}
+
+bool Region::condemn() noexcept {
+    return end_with(kRegionCondemned);
 }
 
 void Region::close() noexcept {
@@ -214,11 +391,16 @@ void Region::close() noexcept {
     layout_->state.compare_exchange_strong(live, kRegionClosed, kSeqCst);
 }
 
+bool Region::end_ownership() const noexcept {
+    return end_with(kRegionOwnerGone);
+}
+
 Result<bool> Region::destroy(const Domain& domain, std::string_view file_name, Region& region) {
     const std::string name{file_name};
     const bool mine = region.condemn();
     STOA_CRASH_POINT("region.destroy.condemned");
-    if (Result<void> gone = remove_name(domain, name.c_str(), region.file_); !gone) {
+    if (region.owner_ == Owner::process) return mine;
+    if (Result<void> gone = remove_name(domain, name.c_str(), region.file()); !gone) {
         return std::unexpected(gone.error());
     }
     return mine;
@@ -233,7 +415,7 @@ Result<void> Region::discard(const Domain& domain, std::string_view file_name) {
 }
 
 std::uint64_t Region::allocated_bytes() const noexcept {
-    const Result<sys::FileInfo> info = sys::info(file_);
+    const Result<sys::FileInfo> info = sys::info(file_.fd());
     return info ? info->allocated_bytes : 0;
 }
 
@@ -241,18 +423,18 @@ Result<void> Region::reserve(std::uint64_t content_offset, std::uint64_t bytes) 
     if (content_offset > content_.size() || bytes > content_.size() - content_offset) {
         return fail(Errc::bad_argument, "region.reserve");
     }
-    return sys::reserve(file_, content_offset_ + content_offset, bytes);
+    return sys::reserve(file_.fd(), content_offset_ + content_offset, bytes);
 }
 
 bool Region::give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept {
     if (content_offset > content_.size() || bytes > content_.size() - content_offset) return false;
-    return sys::punch_hole(file_, content_offset_ + content_offset, bytes).has_value();
+    return sys::punch_hole(file_.fd(), content_offset_ + content_offset, bytes).has_value();
 }
 
 Result<std::uint32_t> Region::join(Role role) {
     const auto reserve_records = [](void* context, std::uint64_t offset, std::uint64_t bytes) {
         const Region& region = *static_cast<Region*>(context);
-        return sys::reserve(region.file_, region.table_offset_ + offset, bytes);
+        return sys::reserve(region.file(), region.table_offset_ + offset, bytes);
     };
     return participants_->join(role, reserve_records, this);
 }

@@ -3,11 +3,13 @@
 // Start here: Region::create, Region::open; join through participants().
 // Threads:    create and open anywhere; one Region object per thread, or lock it yourself.
 // Processes:  any number map it, at different addresses.
-// Death:      at any instruction of create, open or destroy the name is absent or fully valid.
+// Death:      at any instruction of create, open or destroy the name is absent or fully valid. What
+//             a process owns vanishes with it, name and memory.
 // Blocking:   only the file system; a name that another process is removing is waited for, 1 s.
 // Lifetime:   unmaps in its destructor; the memory lives as long as its name or a mapping.
 // Units:      bytes.
-// Source:     O_TMPFILE and linkat(2) through /proc/self/fd: published when complete.
+// Source:     O_TMPFILE and linkat(2) through /proc/self/fd: published when complete; memfd and
+//             abstract sockets for what a process owns (owned_name.hpp).
 #pragma once
 
 #include <cstdint>
@@ -19,7 +21,9 @@
 #include "stoa/base/error.hpp"
 #include "stoa/life/participants.hpp"
 #include "stoa/shm/domain.hpp"
+#include "stoa/shm/owned_name.hpp"
 #include "stoa/shm/region_layout.hpp"
+#include "stoa/sys/close_on_fork.hpp"
 #include "stoa/sys/fd.hpp"
 #include "stoa/sys/mapping.hpp"
 
@@ -32,6 +36,8 @@ struct RegionPlan {
     std::uint32_t places = 32;
     std::uint32_t max_places = kMaxPlaces;
     std::uint32_t mode = 0600;
+    Owner owner = Owner::system;
+    std::string_view owned_name{};  // of owner process: the name that publish() will give it
 };
 
 // Writes the content of a new region: zeroed memory, of which the first reserved_bytes may be used.
@@ -40,10 +46,13 @@ using InitContent = Result<void> (*)(void* context, std::span<std::byte> content
 class Region {
 public:
     // A file in the domain's folder that has no name yet: it vanishes with whoever holds it, unless
-    // it is published. Errors: out_of_space, denied, limit_reached, what init returns
+    // it is published. With owner process: memory, in no folder.
+    // Errors: out_of_space, denied, limit_reached, not_supported, what init returns
     [[nodiscard]] static Result<Region> create_unnamed(const Domain& domain, const RegionPlan& plan,
                                                        InitContent init, void* context);
-    // Gives it its name: from now on others find it, complete. Errors: exists, denied
+    // Gives it its name: from now on others find it, complete. A name is one for both kinds; of two
+    // that publish at once exactly one succeeds. Errors: exists, denied, not_supported (owner
+    // process), limit_reached
     [[nodiscard]] Result<void> publish(const Domain& domain, std::string_view file_name);
     // Both.
     [[nodiscard]] static Result<Region> create(const Domain& domain, std::string_view file_name,
@@ -53,7 +62,8 @@ public:
     [[nodiscard]] static Result<Region> create_anonymous(const RegionPlan& plan, InitContent init,
                                                          void* context);
     // Errors: not_found, denied, bad_layout, wrong_version, limit_reached, exists (condemned, and
-    //         whoever removes its name has stopped: after 1 s)
+    //         whoever removes its name has stopped: after 1 s), not_supported (it belongs to a
+    //         process that does not show it to us)
     [[nodiscard]] static Result<Region> open(const Domain& domain, std::string_view file_name,
                                              RegionKind kind,
                                              sys::Access access = sys::Access::read_write);
@@ -61,14 +71,26 @@ public:
     [[nodiscard]] static Result<Region> attach(sys::Fd file, RegionKind kind,
                                                sys::Access access = sys::Access::read_write);
 
-    // Marks the region CONDEMNED and removes its name. True: this call condemned it.
+    // The same without removing or deciding anything: whatever state it is in.
+    [[nodiscard]] static Result<Region> peek(const Domain& domain, std::string_view file_name,
+                                             RegionKind kind);
+    // The names of all regions of this kind that processes own and show to the caller.
+    [[nodiscard]] static Result<std::vector<std::string>> owned_names(const Domain& domain,
+                                                                      RegionKind kind);
+
+    // Marks the region CONDEMNED and removes its name; that of a process's region is free when its
+    // owner lets go. True: this call condemned it.
     [[nodiscard]] static Result<bool> destroy(const Domain& domain, std::string_view file_name,
                                               Region& region);
     // Removes a name whatever is under it: also a damaged file that open() refuses.
     static Result<void> discard(const Domain& domain, std::string_view file_name);
 
+    // It may be worked with: live, or closed and not yet drained.
+    [[nodiscard]] static constexpr bool is_usable(std::uint64_t state) noexcept {
+        return state == kRegionLive || state == kRegionClosed;
+    }
     [[nodiscard]] bool condemned() const noexcept {
-        return layout_->state.load(kSeqCst) == kRegionCondemned;
+        return !is_usable(layout_->state.load(kSeqCst));
     }
     // Neither closed nor condemned.
     [[nodiscard]] bool live() const noexcept { return layout_->state.load(kSeqCst) == kRegionLive; }
@@ -80,10 +102,20 @@ public:
     // True: this call condemned it.
     bool condemn() noexcept;
 
+    [[nodiscard]] Owner owner() const noexcept { return owner_; }
+    [[nodiscard]] bool owner_gone() const noexcept {
+        return layout_->state.load(kSeqCst) == kRegionOwnerGone;
+    }
+    // The owner lets go, or somebody has proven its death: no call on it goes on. True: it was
+    // usable until now.
+    bool end_ownership() const noexcept;
+    // Gives the name back; nobody finds it any more.
+    void drop_name() noexcept { name_.reset(); }
+
     [[nodiscard]] std::span<std::byte> content() const noexcept { return content_; }
     [[nodiscard]] Participants& participants() noexcept { return *participants_; }
     [[nodiscard]] const Participants& participants() const noexcept { return *participants_; }
-    [[nodiscard]] const sys::Fd& file() const noexcept { return file_; }
+    [[nodiscard]] const sys::Fd& file() const noexcept { return file_.fd(); }
     [[nodiscard]] std::uint64_t allocated_bytes() const noexcept;
 
     // Takes a place in the table for the calling process.
@@ -96,14 +128,27 @@ public:
     bool give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
 
 private:
+    bool end_with(std::uint64_t end) const noexcept;
     Region() = default;
-    static Result<Region> make(sys::Fd file, const RegionPlan& plan, InitContent init,
-                               void* context);
+    static Result<Region> make(const Domain* domain, sys::Fd file, const RegionPlan& plan,
+                               InitContent init, void* context);
     static Result<Region> map(sys::Fd file, RegionKind kind, sys::Access access);
+    static Result<Region> open_file(const Domain& domain, const std::string& name, RegionKind kind,
+                                    sys::Access access);
+    static Result<Region> find(const Domain& domain, std::string_view file_name, RegionKind kind,
+                               sys::Access access);
+    [[nodiscard]] bool is_named(const Domain& domain, std::string_view file_name) const noexcept;
+    [[nodiscard]] Result<void> publish_file(const Domain& domain, const std::string& name);
+    [[nodiscard]] Result<void> publish_owned(const Domain& domain, const std::string& name);
+    [[nodiscard]] Result<std::uint64_t> decide_file(const Domain& domain,
+                                                    const std::string& name) noexcept;
+    [[nodiscard]] Result<std::uint64_t> decide_owned(const Domain& domain, const std::string& name);
 
-    sys::Fd file_;
+    sys::ForkFd file_;  // a forked child keeps no descriptor of what a process owns
+    std::optional<OwnedName> name_;
     sys::Mapping mapping_;
     RegionLayout* layout_ = nullptr;
+    Owner owner_ = Owner::system;
     std::span<std::byte> content_;
     std::uint64_t table_offset_ = 0;  // private copies
     std::uint64_t content_offset_ = 0;

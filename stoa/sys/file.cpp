@@ -13,6 +13,7 @@
 
 #include "stoa/base/size.hpp"
 #include "stoa/sys/errno.hpp"
+#include "stoa/sys/rights.hpp"
 
 namespace stoa::sys {
 namespace {
@@ -40,33 +41,95 @@ Result<off_t> checked_end(std::uint64_t offset, std::uint64_t bytes, const char*
     return static_cast<off_t>(*end);
 }
 
+bool is_denial(const Error& error) noexcept {
+    return error.code == Errc::denied && error.os_errno != EROFS;
+}
+
+// Who has the right that is missing in the folder of `path`.
+std::unexpected<Error> lacking_in_parent(const char* path, const Error& error) noexcept {
+    const std::string_view text{path};
+    const std::size_t slash = text.rfind('/');
+    char parent[4096] = ".";
+    struct stat status{};
+    if (slash != std::string_view::npos && slash < sizeof parent) {
+        const std::size_t bytes = std::max<std::size_t>(slash, 1);
+        *std::copy_n(path, bytes, parent) = '\0';
+    }
+    if (!is_denial(error) || ::stat(parent, &status) != 0) return std::unexpected(error);
+    return lacking(error.code, error.step, "write its parent folder", status, error.os_errno);
+}
+
 }  // namespace
 
 Result<Fd> open_folder(const char* path) noexcept {
-    const auto number = retry_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-                                   0, "open folder");
+    constexpr const char* kStep = "open folder";
+    struct stat status{};
+    const auto number =
+        retry_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, kStep);
     if (!number) {
         const int os_errno = number.error().os_errno;
         if (os_errno == ENOTDIR || os_errno == ELOOP) {
-            return fail(Errc::unsafe_folder, "open folder", os_errno);
+            return fail(Errc::unsafe_folder, kStep, os_errno);
+        }
+        if (is_denial(number.error()) && ::lstat(path, &status) == 0) {
+            return lacking(Errc::denied, kStep, "enter it", status, os_errno);
         }
         return std::unexpected(number.error());
     }
     Fd folder{*number};
-    struct stat status{};
     if (::fstat(folder.get(), &status) != 0) return fail_errno("fstat folder");
-    if (status.st_uid != ::geteuid() || (status.st_mode & 077U) != 0) {
-        return fail(Errc::unsafe_folder, "open folder");
+    if (is_shared_folder(status.st_mode)) {
+        if (in_group(status.st_gid)) return folder;
+        return unfit(Errc::unsafe_folder, kStep, "you are no member of the group that shares it",
+                     status);
+    }
+    if (status.st_uid != ::geteuid()) {
+        return unfit(Errc::unsafe_folder, kStep, "another user has all rights to it", status);
+    }
+    if ((status.st_mode & 077U) != 0) {
+        return unfit(Errc::unsafe_folder, kStep,
+                     "others may enter it, a domain is 0700 or 2770 of a group", status);
     }
     return folder;
 }
 
-Result<Fd> create_folder(const char* path) noexcept {
-    const bool made = ::mkdir(path, 0700) == 0;
-    if (!made && errno != EEXIST) return fail_errno("mkdir folder");
+Result<Fd> create_private_folder(const char* path) noexcept {
+    if (::mkdir(path, 0700) != 0) {
+        return lacking_in_parent(path, error_from_errno(errno, "mkdir folder"));
+    }
     // A umask may have taken the owner's own rights away.
-    if (made && ::chmod(path, 0700) != 0) return fail_errno("chmod folder");
+    if (::chmod(path, 0700) != 0) return fail_errno("chmod folder");
     return open_folder(path);
+}
+
+Result<Fd> create_folder(const char* path) noexcept {
+    Result<Fd> made = create_private_folder(path);
+    return made || made.error().code != Errc::exists ? std::move(made) : open_folder(path);
+}
+
+Result<Fd> create_shared_folder(const char* path, std::uint32_t group) noexcept {
+    if (::mkdir(path, 0700) != 0) {
+        return lacking_in_parent(path, error_from_errno(errno, "mkdir folder"));
+    }
+    // Private until it belongs to the group; chown(2) would take the bit of the group away.
+    if (::chown(path, static_cast<uid_t>(-1), group) != 0 || ::chmod(path, 02770) != 0) {
+        const int os_errno = errno;
+        (void)::rmdir(path);
+        if (os_errno == EPERM) {
+            return fail(Errc::denied,
+                        "create (the right to give it to that group is missing: its "
+                        "members have it, and root)",
+                        os_errno);
+        }
+        return std::unexpected(error_from_errno(os_errno, "chown folder"));
+    }
+    Result<Fd> folder = open_folder(path);
+    if (folder) return folder;
+    // Root may make a domain for a group that it is no member of, and then not use it.
+    const auto number = retry_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+                                   0, "open folder");
+    if (!number) return std::unexpected(number.error());
+    return Fd{*number};
 }
 
 Result<Fd> make_unnamed(const Fd& folder, std::uint32_t mode) noexcept {
@@ -81,6 +144,18 @@ Result<Fd> make_unnamed(const Fd& folder, std::uint32_t mode) noexcept {
         return std::unexpected(number.error());
     }
     Fd file{*number};
+    struct stat of_folder{};
+    struct stat status{};
+    if (::fstat(folder.get(), &of_folder) != 0 || ::fstat(file.get(), &status) != 0) {
+        return fail_errno("fstat");
+    }
+    if (is_shared_folder(of_folder.st_mode)) {
+        mode |= 0060U;
+        if (status.st_gid != of_folder.st_gid &&
+            ::fchown(file.get(), static_cast<uid_t>(-1), of_folder.st_gid) != 0) {
+            return fail_errno("fchown");
+        }
+    }
     if (::fchmod(file.get(), static_cast<mode_t>(mode)) != 0) return fail_errno("fchmod");
     return file;
 }
@@ -137,14 +212,29 @@ Result<void> publish(const Fd& file, const Fd& folder, const char* name) noexcep
 
 Result<Fd> open_existing(const Fd& folder, const char* name, Access access) noexcept {
     const int how = access == Access::read_write ? O_RDWR : O_RDONLY;
+    const char* const right = access == Access::read_write ? "read and write it" : "read it";
+    struct stat status{};
     const auto number = retry_open(folder.get(), name,
                                    how | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0, "open");
-    if (!number) return std::unexpected(number.error());
+    if (!number) {
+        if (is_denial(number.error()) &&
+            ::fstatat(folder.get(), name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+            return lacking(Errc::denied, "open", right, status, number.error().os_errno);
+        }
+        return std::unexpected(number.error());
+    }
     Fd file{*number};
-    struct stat status{};
     if (::fstat(file.get(), &status) != 0) return fail_errno("fstat");
     if (!S_ISREG(status.st_mode)) return fail(Errc::bad_layout, "open: not a regular file");
-    if (status.st_uid != ::geteuid()) return fail(Errc::denied, "open: owned by another user");
+    if (status.st_uid == ::geteuid()) return file;
+    struct stat of_folder{};
+    if (::fstat(folder.get(), &of_folder) != 0) return fail_errno("fstat folder");
+    if (!is_shared_folder(of_folder.st_mode)) {
+        return unfit(Errc::denied, "open", "in a folder of one user, owned by another one", status);
+    }
+    if (status.st_gid != of_folder.st_gid || (status.st_mode & 0007U) != 0) {
+        return unfit(Errc::denied, "open", "it is not for the group of the folder alone", status);
+    }
     return file;
 }
 
@@ -184,6 +274,7 @@ Result<FileInfo> info(const Fd& file) noexcept {
                     .bytes = static_cast<std::uint64_t>(status.st_size),
                     .allocated_bytes = static_cast<std::uint64_t>(status.st_blocks) * 512,
                     .owner = status.st_uid,
+                    .group = status.st_gid,
                     .mode = status.st_mode & 07777U,
                     .links = static_cast<std::uint32_t>(status.st_nlink)};
 }

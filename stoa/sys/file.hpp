@@ -1,11 +1,10 @@
-// Files of a folder that is ours alone: made without a name, published last.
+// Files of a folder that is ours alone, or our group's: made without a name, published last.
 //
 // Start here: create_folder, make_unnamed, reserve, publish; open_existing.
 // Threads:    safe; nothing is kept between calls.
 // Processes:  publish decides races: exactly one caller gets a name, the others `exists`.
 // Death:      a file without a name vanishes with its last descriptor: a death before publish
-// leaves
-//             nothing, a death after it leaves the complete file.
+//             leaves nothing, a death after it leaves the complete file.
 // Blocking:   as long as the file system takes; never for a peer (a fifo is refused, not awaited).
 // Lifetime:   an Fd returned here belongs to the caller.
 // Units:      bytes.
@@ -22,14 +21,24 @@
 
 namespace stoa::sys {
 
-// Errors: not_found; unsafe_folder: not a folder, a symbolic link, owned by another user, or open
-// to group or others; denied; limit_reached
+// A folder that is private (0700, ours) or shared (2770 of a group of ours, whoever owns it). What
+// lies in a shared one belongs to its group, mode 0660. Errors of rights name who has them.
+// Errors: not_found; unsafe_folder: any other folder, or none, or a symbolic link; denied;
+// limit_reached
 [[nodiscard]] Result<Fd> open_folder(const char* path) noexcept;
 
 // Makes the folder (mode 0700) unless it is there, then open_folder. Parents must exist.
 [[nodiscard]] Result<Fd> create_folder(const char* path) noexcept;
 
+// The same, refusing one that is there. Errors: exists
+[[nodiscard]] Result<Fd> create_private_folder(const char* path) noexcept;
+
+// Makes a folder that a group shares. Errors: exists; not_found: its parent; denied: also when the
+// caller is no member of the group
+[[nodiscard]] Result<Fd> create_shared_folder(const char* path, std::uint32_t group) noexcept;
+
 // A new file in no folder, open for reading and writing; `mode` is exact, the umask is not applied.
+// In a shared folder the group may read and write it.
 // Errors: not_supported: this file system has no O_TMPFILE; denied; limit_reached; out_of_space
 [[nodiscard]] Result<Fd> make_unnamed(const Fd& folder, std::uint32_t mode) noexcept;
 
@@ -51,8 +60,8 @@ namespace stoa::sys {
 // folder was removed
 [[nodiscard]] Result<void> publish(const Fd& file, const Fd& folder, const char* name) noexcept;
 
-// Errors: not_found; denied: no permission, or the file is another user's; bad_layout: a symbolic
-// link or not a regular file; limit_reached
+// Errors: not_found; denied: no permission, or the file is another user's (in a shared folder:
+// another group's); bad_layout: a symbolic link or not a regular file; limit_reached
 [[nodiscard]] Result<Fd> open_existing(const Fd& folder, const char* name, Access access) noexcept;
 
 // Errors: not_found, denied
@@ -67,9 +76,13 @@ struct FileInfo {
     std::uint64_t bytes = 0;            // the size
     std::uint64_t allocated_bytes = 0;  // what it takes from the file system
     std::uint32_t owner = 0;            // user id
+    std::uint32_t group = 0;            // group id
     std::uint32_t mode = 0;             // permission bits
     std::uint32_t links = 0;            // 0: it has no name (any more)
 };
 [[nodiscard]] Result<FileInfo> info(const Fd& file) noexcept;
+[[nodiscard]] constexpr bool is_shared_folder(std::uint32_t mode) noexcept {
+    return (mode & 07777U) == 02770U;
+}
 
 }  // namespace stoa::sys

@@ -232,16 +232,19 @@ Life by_pid(std::uint32_t pid, Start start) noexcept {
     return life == Life::unknown && has_ended(pidfd) ? Life::dead : life;
 }
 
-// nullopt: handles do not work here after all. ESTALE is dead only inside our pid namespace: a live
-// process outside it cannot be opened either.
-std::optional<Life> by_handle(const Identity& identity, const Self& own) noexcept {
-    const bool in_sight = identity.pid_namespace == own.identity.pid_namespace;
+Fd open_by_identity(const Identity& identity, const Self& own) noexcept {
     const PidfsHandle handle{.handle_type = static_cast<std::int32_t>(own.proof & 0xffff'ffffU),
                              .id = identity.pidfs_id};
     Fd mount;
     if ((own.proof & kNeedsPidfd) != 0) mount = open_pidfd(own.identity.pid);
-    const int where = mount.valid() ? mount.get() : kPidfsRoot;
-    const Fd pidfd = open_handle(where, handle);
+    return open_handle(mount.valid() ? mount.get() : kPidfsRoot, handle);
+}
+
+// nullopt: handles do not work here after all. ESTALE is dead only inside our pid namespace: a live
+// process outside it cannot be opened either.
+std::optional<Life> by_handle(const Identity& identity, const Self& own) noexcept {
+    const bool in_sight = identity.pid_namespace == own.identity.pid_namespace;
+    const Fd pidfd = open_by_identity(identity, own);
     if (pidfd.valid()) return has_ended(pidfd) ? Life::dead : Life::alive;
     if (errno == ESTALE) return in_sight ? Life::dead : Life::unknown;
     if (no_descriptor_left(errno)) return in_sight ? by_signal(identity.pid) : Life::unknown;
@@ -297,6 +300,34 @@ Life probe_claim(std::uint32_t pid, std::uint16_t start_ticks_low) noexcept {
     const KeepErrno keep;
     if (!is_pid(pid)) return Life::unknown;
     return by_pid(pid, {.ticks = start_ticks_low, .mask = 0xffff});
+}
+
+Result<Fd> open_process(const Identity& identity) noexcept {
+    if (!is_pid(identity.pid)) return fail(Errc::bad_argument, "open process");
+    const auto own = own_self();
+    if (!own) return std::unexpected(own.error());
+    Fd process;
+    errno = 0;
+    if (identity.pidfs_id != 0 && identity.boot_id == own->identity.boot_id &&
+        (own->proof & kHandles) != 0) {
+        process = open_by_identity(identity, *own);
+    }
+    // By number: whoever has it now. If it is the one we look for it was so all the time.
+    if (!process.valid() && identity.pid_namespace == own->identity.pid_namespace) {
+        process = open_pidfd(identity.pid);
+    }
+    if (!process.valid() && no_descriptor_left(errno)) return fail_errno("pidfd_open");
+    switch (probe(identity)) {
+        case Life::alive: return process;
+        case Life::dead: return fail(Errc::peer_died, "open process");
+        case Life::unknown: break;
+    }
+    return fail(Errc::not_supported, "open process (it cannot be seen from here)");
+}
+
+bool ended(const Fd& process) noexcept {
+    const KeepErrno keep;
+    return has_ended(process);
 }
 
 bool uses_pidfs_handles() noexcept {

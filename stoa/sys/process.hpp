@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "stoa/base/error.hpp"
+#include "stoa/sys/fd.hpp"
 
 namespace stoa::sys {
 
@@ -58,6 +59,13 @@ enum class Life : std::uint8_t {
 [[nodiscard]] constexpr std::uint16_t start_ticks_low(const Identity& identity) noexcept {
     return static_cast<std::uint16_t>(identity.start_ticks & 0xffffU);
 }
+
+// A descriptor of exactly this process, for ended(); not valid where the kernel gives none (then
+// only probe() tells). Errors: peer_died: proven dead; not_supported: it cannot be seen from here;
+// limit_reached; bad_argument
+[[nodiscard]] Result<Fd> open_process(const Identity& identity) noexcept;
+// One system call. Precondition: the descriptor is valid.
+[[nodiscard]] bool ended(const Fd& process) noexcept;
 
 // True when probe uses pidfs handles in this process. Precondition: self() has succeeded.
 [[nodiscard]] bool uses_pidfs_handles() noexcept;

@@ -219,11 +219,29 @@ int run_one_again(const Request& request, const Suite& suite) {
     return 2;
 }
 
+// Whether its day is another one.
+bool rests_today(const Request& request, const Suite& suite, std::size_t index) {
+    constexpr std::size_t kDays = 4;
+    if (request.options.full || request.options.singles || !request.scenario.empty()) return false;
+    const std::string name = suite.scenarios[index]->name();
+    const bool by_days = std::ranges::any_of(
+        suite.by_days, [&](const std::string& begin) { return name.starts_with(begin); });
+    const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+    const auto day = static_cast<std::size_t>(today.time_since_epoch().count());
+    return by_days && (index + day) % kDays != 0;
+}
+
 int run_all(const Request& request, const Suite& suite) {
     std::vector<Scenario*> chosen;
     std::size_t named = 0;
-    for (const auto& scenario : suite.scenarios) {
+    std::size_t resting = 0;
+    for (std::size_t k = 0; k < suite.scenarios.size(); ++k) {
+        const auto& scenario = suite.scenarios[k];
         if (!scenario->name().starts_with(request.scenario)) continue;
+        if (rests_today(request, suite, k)) {
+            ++resting;
+            continue;
+        }
         if (++named % request.parts == request.part % request.parts) {
             chosen.push_back(scenario.get());
         }
@@ -231,6 +249,12 @@ int run_all(const Request& request, const Suite& suite) {
     if (chosen.empty()) {
         std::fprintf(stderr, "no scenario is called %s; see --list\n", request.scenario.c_str());
         return 2;
+    }
+    if (resting > 0) {
+        std::printf(
+            "%zu scenarios have another day (of policy, letters, routed); all of them: "
+            "--singles, --full or --scenario NAME\n",
+            resting);
     }
     std::printf("seed %lu\n%s", request.options.seed, kHead);
     Engine engine{request.options};

@@ -5,11 +5,18 @@
 int main(int argc, char** argv) {
     stoa::crash::Suite suite;
     stoa::crash::add_lane_scenarios(suite.scenarios);
+    stoa::crash::add_log_scenarios(suite.scenarios);
     stoa::crash::add_pool_scenarios(suite.scenarios);
     stoa::crash::add_mailbox_scenarios(suite.scenarios);
+    stoa::crash::add_policy_scenarios(suite.scenarios);
+    stoa::crash::add_route_scenarios(suite.scenarios);
     stoa::crash::add_name_scenarios(suite.scenarios);
-    suite.covered = {"stoa::Lane",           "stoa::PoolRing::", "stoa::PoolGeometry::",
-                     "stoa::Participants::", "stoa::Region::",   "stoa::Attachment::"};
+    stoa::crash::add_owned_scenarios(suite.scenarios);
+    suite.covered = {
+        "stoa::Lane",           "stoa::Log",      "stoa::PoolRing::",   "stoa::PoolGeometry::",
+        "stoa::Participants::", "stoa::Region::", "stoa::Attachment::", "stoa::OwnedName::",
+        "stoa::Routes::"};
+    suite.by_days = {"policy", "letters", "routed"};
     suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_"};
     return stoa::crash::crash_main(argc, argv, suite);
 }

@@ -74,10 +74,8 @@ const std::vector<Image>& images() {
 }
 
 void mend_checksum(Page& first) {
-    std::uint64_t hash = 14695981039346656037ULL;
-    for (std::size_t i = 0; i < offsetof(RegionLayout, checksum); ++i) {
-        hash = (hash ^ static_cast<std::uint8_t>(first.bytes[i])) * 1099511628211ULL;
-    }
+    const std::uint64_t hash =
+        region_checksum(std::span{first.bytes}.first<sizeof(RegionLayout)>());
     std::memcpy(first.bytes.data() + offsetof(RegionLayout, checksum), &hash, sizeof hash);
 }
 

@@ -1,6 +1,8 @@
 """Builds each mutant in a copy of the sources and runs the proof that must turn red.
 
-usage: run.py SOURCE BUILD [NAME ...]     (all mutants, or those named)
+usage: run.py SOURCE BUILD [--full | NAME ...]
+
+Without a name a share of them, another one each day; --full: all; else those named.
 """
 import os
 import pathlib
@@ -8,11 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 from mutants import MUTANTS
 
 PARTS = ("CMakeLists.txt", "CMakePresets.json", "cmake", "stoa", "tests", "examples")
 RUN_SECONDS = 60  # a proof that hangs has turned red as well
+MOST_A_DAY = 14
 
 
 def copy_sources(source: pathlib.Path, copy: pathlib.Path) -> None:
@@ -79,14 +83,29 @@ def judge(mutant, copy):
         path.write_text(healthy)
 
 
+def choose(arguments):
+    """The mutants to run. All have their turn within a few days."""
+    if arguments == ["--full"]:
+        return list(MUTANTS)
+    unknown = set(arguments) - {m.name for m in MUTANTS}
+    if unknown:
+        sys.exit("no mutant is called " + ", ".join(sorted(unknown)))
+    if arguments:
+        return [m for m in MUTANTS if m.name in arguments]
+    days = -(-len(MUTANTS) // MOST_A_DAY)
+    today = int(time.time() // 86400) % days
+    left_out = [m.name for i, m in enumerate(MUTANTS) if i % days != today]
+    print(f"{len(left_out)} have another day (--full runs all): {', '.join(left_out)}", flush=True)
+    return [m for i, m in enumerate(MUTANTS) if i % days == today]
+
+
 def main():
     source, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-    names = sys.argv[3:]
+    chosen = choose(sys.argv[3:])
     copy = folder / "source"
     copy.mkdir(parents=True, exist_ok=True)
     copy_sources(source, copy)
     failures = 0
-    chosen = [m for m in MUTANTS if not names or m.name in names]
     for mutant in chosen:
         problem = judge(mutant, copy)
         if problem:

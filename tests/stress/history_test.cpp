@@ -6,9 +6,9 @@
 // Plain mode: every sent message is got exactly once, but for at most one per killed receiver (and
 // what it held). Acknowledged mode: every sent message is acked; one may be noted twice only when
 // its receiver died between the note and the ack, and then the second is marked. Nothing unexpected
-// is ever got, payloads are whole, and first deliveries of one sender are in order at each
-// receiver. A killed sender's successor is another sender: its numbers go on, its order begins
-// anew.
+// is ever got, payloads are whole, and first deliveries of one sender and priority are in order at
+// each receiver. A killed sender's successor is another sender: its numbers go on, its order begins
+// anew. key_affine: what is sent under one key while its receiver lives goes to no other one.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -35,6 +35,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::uint32_t kMaxSenders = 3;
+constexpr std::uint32_t kMaxChildren = 8;
+constexpr std::uint32_t kKeys = 16;
 constexpr std::uint64_t kMaxPerSender = 24'000'000;
 
 std::uint64_t budget(const char* variable, std::uint64_t usual) {
@@ -52,7 +54,10 @@ struct Notes {  // in shared memory
     Atomic<std::uint64_t> got;     // notes of receivers
     Atomic<std::uint64_t> broken;  // torn, unexpected or out of order
     Atomic<std::uint64_t> redelivered;
+    Atomic<std::uint64_t> astray;  // of a key that a living receiver has
     SenderNote senders[kMaxSenders];
+    Atomic<std::uint64_t> lives[kMaxChildren];  // counted up before a child is killed
+    Atomic<std::uint64_t> has_key[kKeys];       // child + 1 | life << 8: who got it last
     Atomic<std::uint8_t> times[kMaxSenders][kMaxPerSender];  // how often a message was noted
     Atomic<std::uint8_t> maybe[kMaxSenders][kMaxPerSender];  // its sender died in the call
 };
@@ -63,7 +68,12 @@ struct Header {
     std::uint32_t length;
     std::uint32_t life;  // pid of the sending process
     std::uint32_t unused;
+    std::uint64_t sent_ns;  // before the call
 };
+
+std::uint64_t now_ns() {
+    return static_cast<std::uint64_t>(Deadline::Clock::now().time_since_epoch().count());
+}
 
 std::uint64_t mix(std::uint64_t x) {
     x ^= x >> 33U;
@@ -78,8 +88,9 @@ std::uint32_t length_of(std::uint32_t sender, std::uint64_t seq) {
 }
 
 void fill(std::span<std::byte> room, std::uint32_t sender, std::uint64_t seq) {
-    const Header header{seq, sender, static_cast<std::uint32_t>(room.size()),
-                        static_cast<std::uint32_t>(getpid()), 0};
+    const Header header{
+        seq, sender,  static_cast<std::uint32_t>(room.size()), static_cast<std::uint32_t>(getpid()),
+        0,   now_ns()};
     std::memcpy(room.data(), &header, sizeof header);
     const std::uint64_t x = mix(seq + sender);
     for (std::size_t i = sizeof header; i < room.size(); ++i) {
@@ -106,6 +117,7 @@ struct Kind {
     bool acknowledged;
     std::uint32_t senders;
     std::uint32_t receivers;
+    std::uint32_t priorities = 1;
 };
 
 class History : public testing::TestWithParam<Kind> {
@@ -127,16 +139,43 @@ protected:
         for (std::uint64_t seq = note.attempt.load() + 1; seq < kMaxPerSender; ++seq) {
             if (notes().stop.load() != 0) return;
             note.attempt.store(seq);
-            RawLoan loan = out.loan(length_of(me, seq)).value();
-            fill(loan.room().first(length_of(me, seq)), me, seq);
-            loan.commit(length_of(me, seq)).value();
+            send(out, me, seq);
             note.ok.store(seq);
         }
     }
 
-    void receive_for_ever() {
+    // A loan does not know its key yet, so that a key needs a copy.
+    void send(RawMailbox& out, std::uint32_t me, std::uint64_t seq) const {
+        const SendOptions how{.priority = static_cast<std::uint32_t>(seq % GetParam().priorities),
+                              .key = seq % kKeys};
+        const std::uint32_t length = length_of(me, seq);
+        if (GetParam().sharing == Sharing::key_affine) {
+            std::array<std::byte, 4096> bytes{};
+            fill(std::span{bytes}.first(length), me, seq);
+            out.send(Bytes{bytes}.first(length), how).value();
+            return;
+        }
+        RawLoan loan = out.loan(length).value();
+        fill(loan.room().first(length), me, seq);
+        loan.commit(length, Deadline::never(), how).value();
+    }
+
+    // A first delivery of what was sent since this receiver is there.
+    void note_key(const Header& header, std::uint32_t me, std::uint64_t life) {
+        const std::uint64_t mine = (me + 1) | life << 8U;
+        const std::uint64_t before = notes().has_key[header.seq % kKeys].exchange(mine);
+        if (before == 0 || before == mine) return;
+        const auto other = static_cast<std::uint32_t>(before & 0xffU) - 1;
+        if (notes().lives[other].load() == before >> 8U) notes().astray.fetch_add(1);
+    }
+
+    void receive_for_ever(std::uint32_t me) {
+        const std::uint64_t life = notes().lives[me].load();
         RawMailbox in = attach(Role::receives);
-        std::unordered_map<std::uint32_t, std::uint64_t> last;  // by the life of its sender
+        const std::uint64_t since_ns = now_ns();
+        const Kind kind = GetParam();
+        // By the life of its sender and the priority.
+        std::unordered_map<std::uint64_t, std::uint64_t> last;
         for (;;) {
             Result<RawMessage> message = in.receive();
             if (!message) continue;
@@ -148,8 +187,11 @@ protected:
             if (message->redelivered()) {
                 notes().redelivered.fetch_add(1);
             } else {
-                if (header.seq <= last[header.life]) notes().broken.fetch_add(1);
-                last[header.life] = header.seq;
+                std::uint64_t& before = last[header.life | header.seq % kind.priorities << 32U];
+                if (header.seq <= before) notes().broken.fetch_add(1);
+                before = header.seq;
+                const bool keyed = kind.sharing == Sharing::key_affine;
+                if (keyed && header.sent_ns > since_ns) note_key(header, me, life);
             }
             notes().times[header.sender][header.seq].fetch_add(1);
             notes().got.fetch_add(1);
@@ -160,7 +202,7 @@ protected:
     [[nodiscard]] kit::Child start(std::uint32_t who) {
         const Kind kind = GetParam();
         return kit::Child{[this, who, kind] {
-            who < kind.senders ? send_until_stopped(who) : receive_for_ever();
+            who < kind.senders ? send_until_stopped(who) : receive_for_ever(who);
         }};
     }
     void note_death(std::uint32_t who) {
@@ -184,6 +226,7 @@ TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
         const RawMailbox box = RawMailbox::create_anonymous({.capacity = bounded(64),
                                                              .sharing = kind.sharing,
                                                              .acknowledged = kind.acknowledged,
+                                                             .priorities = kind.priorities,
                                                              .max_bytes = 4096,
                                                              .role = Role::none})
                                    .value();
@@ -205,6 +248,7 @@ TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
         const std::uint64_t due = (kill + 1) * messages / (kills + 1);
         ASSERT_TRUE(kit::wait_until([&] { return sent() >= due; }, 120s)) << "stuck at " << sent();
         const auto who = static_cast<std::uint32_t>(random() % children.size());
+        notes().lives[who].fetch_add(1);
         children[who].kill_and_wait();
         note_death(who);
         ++killed[who < kind.senders ? 0 : 1];
@@ -231,6 +275,7 @@ TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
     }
 
     EXPECT_EQ(notes().broken.load(), 0U);
+    EXPECT_EQ(notes().astray.load(), 0U);
     std::uint64_t missing = 0;
     std::uint64_t twice = 0;
     std::uint64_t phantoms = 0;
@@ -258,9 +303,12 @@ TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
 }
 
 std::string name_of(const testing::TestParamInfo<Kind>& tested) {
-    constexpr std::array kSharings{"any", "single_receiver", "pair"};
-    return std::string{kSharings.at(static_cast<std::size_t>(tested.param.sharing))} +
-           (tested.param.acknowledged ? "_acknowledged" : "_plain");
+    constexpr std::array kSharings{"any",         "single_receiver", "pair",
+                                   "round_robin", "least_loaded",    "key_affine"};
+    std::string name = kSharings.at(static_cast<std::size_t>(tested.param.sharing));
+    name += tested.param.acknowledged ? "_acknowledged" : "_plain";
+    if (tested.param.priorities > 1) name += "_" + std::to_string(tested.param.priorities);
+    return name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, History,
@@ -270,6 +318,24 @@ INSTANTIATE_TEST_SUITE_P(Kinds, History,
                                          Kind{Sharing::single_receiver, true, 3, 1},
                                          Kind{Sharing::pair, false, 1, 1},
                                          Kind{Sharing::pair, true, 1, 1}),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(Routed, History,
+                         testing::Values(Kind{Sharing::round_robin, false, 3, 3},
+                                         Kind{Sharing::round_robin, true, 3, 3},
+                                         Kind{Sharing::least_loaded, false, 3, 3},
+                                         Kind{Sharing::least_loaded, true, 3, 3},
+                                         Kind{Sharing::key_affine, false, 3, 3},
+                                         Kind{Sharing::key_affine, true, 3, 3}),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(Priorities, History,
+                         testing::Values(Kind{Sharing::any, false, 3, 3, 4},
+                                         Kind{Sharing::single_receiver, true, 3, 1, 4},
+                                         Kind{Sharing::pair, false, 1, 1, 4},
+                                         Kind{Sharing::round_robin, true, 3, 3, 4},
+                                         Kind{Sharing::least_loaded, false, 3, 3, 4},
+                                         Kind{Sharing::key_affine, true, 3, 3, 4}),
                          name_of);
 
 }  // namespace

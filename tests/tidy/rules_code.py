@@ -17,8 +17,8 @@ OPENING = ("Start here", "Threads", "Processes", "Death", "Blocking", "Lifetime"
 # Headers that need no opening: values, constants and words that one line describes.
 SMALL = {"base/atomic.hpp", "base/check.hpp", "base/crash_point.hpp", "base/layout.hpp",
          "base/size.hpp", "channel/type_info.hpp", "mailbox/options.hpp", "mailbox/plan.hpp",
-         "channel/lane_bound.hpp", "ring/pool_geometry.hpp", "ring/pool_words.hpp", "stoa.hpp",
-         "sys/errno.hpp", "sys/memfd.hpp"}
+         "channel/lane_bound.hpp", "ring/log_checks.hpp", "ring/pool_geometry.hpp",
+         "ring/pool_words.hpp", "stoa.hpp", "sys/errno.hpp", "sys/memfd.hpp"}
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"\n]+)[>"]', re.MULTILINE)
 _ATOMIC_CALL = re.compile(

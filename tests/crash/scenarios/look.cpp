@@ -9,7 +9,7 @@ WaitingMessages waiting_in_pool(std::span<std::byte> memory, const PoolGeometry&
     const SlotCodec codec{geometry.chunk_count};
     const auto* slots = layout_at<Atomic<std::uint64_t>>(memory, geometry.slots_offset);
     std::set<std::uint32_t> queued;
-    for (std::uint32_t k = 0; k < geometry.slot_count; ++k) {
+    for (std::uint32_t k = 0; k < geometry.slot_count * geometry.level_count; ++k) {
         const Slot slot = codec.unpack(slots[k].load());
         if (slot.kind != SlotKind::empty) queued.insert(slot.chunk);
     }
@@ -19,15 +19,18 @@ WaitingMessages waiting_in_pool(std::span<std::byte> memory, const PoolGeometry&
         for (std::uint32_t n = 0; n < c.count; ++n) {
             const std::uint64_t offset = c.first_offset + std::uint64_t{n} * c.stride;
             const auto& chunk = *layout_at<PoolChunk>(memory, offset);
-            const ChunkState state = unpack_chunk(chunk.word.load()).state;
+            const ChunkWord word = unpack_chunk(chunk.word.load());
+            const ChunkState state = word.state;
             const bool in_slot = queued.contains(c.first_chunk + n);
-            const bool leased = geometry.acknowledged &&
-                                (state == ChunkState::borrowed || state == ChunkState::redeliver);
-            if (!leased && !in_slot) continue;
+            const bool leased = geometry.acknowledged && state == ChunkState::borrowed;
+            const bool marked = state == ChunkState::redeliver;
+            const bool letter = state == ChunkState::dead_letter;
+            if (!leased && !marked && !letter && !in_slot) continue;
             const std::uint64_t number =
                 read_payload(memory.subspan(offset + sizeof(PoolChunk), chunk.length));
             found.numbers.insert(number);
-            if (!in_slot) found.delivered_before.insert(number);
+            if (!in_slot && word.takes != kRedriven) found.delivered_before.insert(number);
+            if (letter && !in_slot) found.letters.insert(number);
         }
     }
     return found;

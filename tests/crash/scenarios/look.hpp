@@ -15,9 +15,11 @@ namespace stoa::crash {
 struct WaitingMessages {
     std::set<std::uint64_t> numbers;
     std::set<std::uint64_t> delivered_before;  // of these: leased, so a delivery is to be counted
+    std::set<std::uint64_t> letters;           // dead ones, which are among `numbers` as well
 };
 
-// In a slot, or (acknowledged) in a chunk that is leased or marked for redelivery.
+// In a slot of any priority, a dead letter, or (acknowledged) in a chunk that is leased or marked for
+// redelivery.
 [[nodiscard]] WaitingMessages waiting_in_pool(std::span<std::byte> memory,
                                               const PoolGeometry& geometry);
 

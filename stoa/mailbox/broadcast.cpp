@@ -1,0 +1,250 @@
+#include <algorithm>
+#include <cstring>
+
+#include "stoa/base/crash_point.hpp"
+#include "stoa/mailbox/attachment.hpp"
+
+// Broadcast: every subscriber gets each message. A station is a subscriber. Plain mailboxes have a
+// log per sender, in which each subscriber has a cursor of its station's number; where priorities,
+// acknowledgement, receipts or times to live are asked for, each subscriber has a pool ring, and
+// a send puts a copy into each.
+//
+// Order of joining a log and of making one (seq_cst):
+//   subscriber  B1 takes its seat       B2 joins the logs whose door is ready
+//   sender      L1 makes the log        L2 enrolls who has a seat     L3 the door is ready
+//               L4 reads the seats again: enrolls newcomers, drops who went     then sends
+// Death: of a subscriber: its seat is cleared, then its cursors are dropped, by whoever sweeps; in
+// the reverse order an enrolment on its way would leak a cursor.
+namespace stoa {
+namespace {
+
+constexpr std::uint64_t kCopied = UINT64_MAX;  // in a loan's word: the message is our own memory
+
+std::unexpected<Error> missing_receiver() noexcept {
+    return fail(Errc::bad_argument, "receive (this handle does not receive)");
+}
+
+}  // namespace
+
+std::uint64_t Attachment::subscriber(std::uint32_t i) const noexcept {
+    return station(i).seat.load(kSeqCst);
+}
+
+// L2 and L4.
+void Attachment::enroll_subscribers(std::uint32_t log) noexcept {
+    Result<LogSeats> seats = LogSeats::open(lane_memory(log));
+    if (!seats) return;
+    for (std::uint32_t i = 0; i < plan_.station_count; ++i) {
+        const std::uint64_t seat = subscriber(i);
+        const std::uint64_t holder = seat & ~kLatest;
+        const std::uint64_t there = seats->holder(i);
+        if (there != 0 && there != holder) seats->drop(i, there);  // it went meanwhile
+        if (holder == 0 || there == holder) continue;
+        STOA_CRASH_POINT("mailbox.enroll.before");
+        static_cast<void>(
+            seats->enroll(i, holder, (seat & kLatest) != 0 ? LogMode::latest : LogMode::reliable));
+        if (subscriber(i) != seat) seats->drop(i, holder);
+    }
+}
+
+Result<void> Attachment::make_log(std::uint32_t lane) {
+    const std::uint64_t offset = plan_.lanes_offset + lane * plan_.lane_stride;
+    region_.give_back(offset, plan_.lane_stride);  // what a dead one left half made
+    Result<void> made = region_.reserve(offset, plan_.lane_stride);
+    if (made) made = create_log(lane_memory(lane), plan_.log);  // L1
+    if (!made) {
+        region_.give_back(offset, plan_.lane_stride);
+        return made;
+    }
+    enroll_subscribers(lane);
+    STOA_CRASH_POINT("mailbox.log.enrolled");
+    return {};
+}
+
+Result<void> Attachment::make_broadcast_engines() {
+    if (role_ == Role::none || plan_.pool_count > 0) return {};
+    Atomic<std::uint32_t>& bell = station(0).bells.messages;
+    if (has(role_, Role::sends)) {
+        const Result<std::uint32_t> lane = take_door(0);
+        if (!lane) return std::unexpected(lane.error());
+        enroll_subscribers(*lane);
+        Result<LogWriter> writer = LogWriter::attach(lane_memory(*lane), publisher_fence());
+        if (!writer) return std::unexpected(writer.error());
+        const bool drops = plan_.overflow == Overflow::drop_oldest;
+        log_out_ =
+            std::make_unique<LogOut>(std::move(*writer), drops ? LogFull::drops : LogFull::waits,
+                                     plan_.type_alignment, bell, waiting_, around_a_send());
+    }
+    if (!has(role_, Role::receives)) return {};
+    const auto count = [](void* context) {
+        const Attachment& self = *static_cast<Attachment*>(context);
+        return std::min(self.layout_->lanes_open.load(kSeqCst), self.plan_.lane_count);
+    };
+    const auto memory = [](void* context, std::uint32_t lane) -> std::span<std::byte> {
+        const Attachment& self = *static_cast<Attachment*>(context);
+        if (self.door(lane).ready.load(kSeqCst) == 0) return {};
+        return self.lane_memory(lane);
+    };
+    const LogPlace place{.index = seat_,
+                         .holder = holder_word(),
+                         .mode = latest_ ? LogMode::latest : LogMode::reliable,
+                         .start = from_oldest_ ? LogStart::oldest_kept : LogStart::now};
+    log_in_ =
+        std::make_unique<LogIn>(LaneSource{count, memory, this}, place, bell, waiting_, around());
+    return log_in_->attach_logs();  // B2
+}
+
+// What a subscriber that went left in its queue is nobody's: the next one begins from now.
+void Attachment::empty_queue(PoolEngine& queue) noexcept {
+    PoolRing& ring = queue.ring();
+    PoolLoan old;
+    for (std::uint64_t n = 0; n < 2ULL * ring.geometry().chunk_count; ++n) {
+        if (ring.take(index_, old) != PoolStatus::ok) break;
+        queue.release(old);
+    }
+    queue.wake_all();
+}
+
+// --- sending ------------------------------------------------------------------------------------
+
+Result<void> Attachment::broadcast(Bytes message, const SendOptions& options, Deadline deadline) {
+    if (plan_.pool_count > 0) return broadcast_copies(message, options, deadline);
+    if (!options.is_plain()) return refuse(options);
+    const bool waits = plan_.overflow == Overflow::block || plan_.overflow == Overflow::drop_oldest;
+    const std::uint64_t dropped = log_out_->writer().dropped();
+    const Result<void> sent = log_out_->send(message, waits ? deadline : Deadline::immediately());
+    if (const std::uint64_t more = log_out_->writer().dropped() - dropped; more > 0) {
+        layout_->dropped_oldest.fetch_add(more, kRelaxed);
+    }
+    if (!sent && sent.error().code == Errc::full && plan_.overflow == Overflow::drop_newest) {
+        layout_->dropped_newest.fetch_add(1, kRelaxed);
+        return {};
+    }
+    return sent;
+}
+
+// Waits until everybody who holds the sender back has room, then puts a copy into each queue.
+Result<void> Attachment::broadcast_copies(Bytes message, const SendOptions& options,
+                                          Deadline deadline) {
+    const auto open = [&] {
+        return std::min(layout_->stations_open.load(kSeqCst), plan_.station_count);
+    };
+    const auto held_back = [&] {
+        for (std::uint32_t i = 0; i < open(); ++i) {
+            const std::uint64_t seat = subscriber(i);
+            if (seat != 0 && (seat & kLatest) == 0 && queue_is_full(i)) return true;
+        }
+        return false;
+    };
+    while (plan_.overflow == Overflow::block && held_back()) {
+        if (deadline.passed()) {
+            return fail(deadline.is_immediate() ? Errc::full : Errc::timed_out, "send");
+        }
+        Result<PoolEngine*> any = make_pool(0);
+        if (!any) return std::unexpected(any.error());
+        const Result<void> waited =
+            (*any)->wait_for_room(deadline.sooner(g_wait_slice), [&] { return !held_back(); });
+        if (!waited && waited.error().code != Errc::timed_out) return waited;
+        if (Result<void> looked = look_around(); !looked) return looked;
+    }
+    if (plan_.overflow == Overflow::reject && held_back()) return fail(Errc::full, "send");
+    for (std::uint32_t i = 0; i < open(); ++i) {
+        const std::uint64_t seat = subscriber(i);
+        if (seat == 0) continue;
+        const Result<PoolEngine*> queue = attach_pool(i);
+        if (!queue) return std::unexpected(queue.error());
+        if (*queue == nullptr) continue;  // it is still coming
+        (*queue)->set_overflow((seat & kLatest) != 0 ? Overflow::drop_oldest : plan_.overflow);
+        Result<void> sent;
+        do {  // a subscriber that goes meanwhile holds nobody
+            sent = (*queue)->send(message, options, deadline.sooner(g_wait_slice));
+        } while (!sent && sent.error().code == Errc::timed_out && !deadline.passed() &&
+                 subscriber(i) == seat);
+        if (!sent && subscriber(i) == seat) return sent;
+        STOA_CRASH_POINT("mailbox.broadcast.copied");
+    }
+    return {};
+}
+
+// --- receiving ----------------------------------------------------------------------------------
+
+Result<BroadcastMessage> Attachment::subscribed(Deadline deadline) {
+    if (!has(role_, Role::receives)) return missing_receiver();
+    if (log_in_ != nullptr) return next_in_logs(deadline);
+    PoolEngine& own = pool(seat_);
+    Result<PoolLoan> loan = own.receive(deadline);
+    if (!loan) return std::unexpected(loan.error());
+    const std::uint64_t dropped = own.ring().counts_dropped_oldest();
+    BroadcastMessage got{.loan = *loan, .bytes = own.room(*loan)};
+    got.missed = latest_ ? dropped - dropped_seen_ : 0;
+    dropped_seen_ = dropped;
+    return got;
+}
+
+Result<BroadcastMessage> Attachment::next_in_logs(Deadline deadline) {
+    for (;;) {
+        Result<BroadcastMessage> got = latest_ ? copy_of_next() : loan_of_next();
+        if (got || got.error().code != Errc::empty) return got;
+        if (region_.closed()) {
+            got = latest_ ? copy_of_next() : loan_of_next();  // what was sent before is there
+            if (got || got.error().code != Errc::empty) return got;
+            return fail(Errc::end_of_stream, "receive");
+        }
+        if (deadline.passed()) {
+            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
+        }
+        const WaitMark mark{&record_->waits, WaitsFor::message};
+        const Result<void> waited = log_in_->wait_for_message(deadline.sooner(g_wait_slice));
+        if (!waited && waited.error().code != Errc::timed_out) {
+            return std::unexpected(waited.error());
+        }
+    }
+}
+
+Result<BroadcastMessage> Attachment::loan_of_next() {
+    const Result<LogMessage> message = log_in_->take(Deadline::immediately());
+    if (!message) return std::unexpected(message.error());
+    return BroadcastMessage{.loan = {.length = message->record.loan, .word = message->log},
+                            .bytes = message->record.payload,
+                            .copy = nullptr,
+                            .missed = message->record.missed};
+}
+
+// Its place may be written over at any moment: it is ours only as a copy.
+Result<BroadcastMessage> Attachment::copy_of_next() {
+    std::vector<std::byte>& room = copy_room_;
+    room.resize(plan_.max_bytes);
+    const Result<LogCopied> copied = log_in_->copy(room, Deadline::immediately());
+    if (!copied) return std::unexpected(copied.error());
+    BroadcastMessage got{.loan = {.word = kCopied}, .bytes = {}};
+    const auto bytes = static_cast<std::size_t>(copied->message.bytes);
+    got.copy = std::make_unique<std::byte[]>(std::max<std::size_t>(bytes, 1));
+    if (bytes > 0) std::memcpy(got.copy.get(), room.data(), bytes);
+    got.bytes = {got.copy.get(), bytes};
+    got.missed = copied->message.missed;
+    return got;
+}
+
+void Attachment::release_in_log(const PoolLoan& loan, Bytes payload) noexcept {
+    if (loan.word == kCopied) return;
+    log_in_->release({.log = static_cast<std::uint32_t>(loan.word),
+                      .record = {.payload = payload, .loan = loan.length}});
+}
+
+// After its seat was cleared: the cursors of a subscriber that went.
+void Attachment::drop_cursors(std::uint32_t index) noexcept {
+    if (plan_.sharing != Sharing::broadcast || plan_.lane_count == 0) return;
+    const ParticipantRecord& gone = region_.participants().record(index);
+    const std::uint64_t holder = (std::uint64_t{index} + 1) |
+                                 std::uint64_t{unpack_place(gone.word.load(kSeqCst)).incarnation}
+                                     << 32U;
+    const std::uint32_t seat = gone.seat.load(kRelaxed);
+    const std::uint32_t logs = std::min(layout_->lanes_open.load(kSeqCst), plan_.lane_count);
+    for (std::uint32_t i = 0; i < logs && seat < plan_.station_count; ++i) {
+        if (door(i).ready.load(kSeqCst) == 0) continue;
+        // Damaged memory: there is nobody to tell, and nothing of it is to be freed.
+        if (!drop_log_subscriber(lane_memory(i), seat, holder)) return;
+    }
+}
+
+}  // namespace stoa

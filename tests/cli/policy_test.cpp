@@ -1,0 +1,96 @@
+#include <algorithm>
+
+#include "tests/cli/stoa_test.hpp"
+
+namespace stoa {
+namespace {
+
+using PolicyCommand = StoaTest;
+
+TEST_F(PolicyCommand, PrioritiesPeekAndTheEndOfAStream) {
+    done({"mailbox", "create", "m", "--priorities", "3"});
+    done({"send", "m", "low"});
+    done({"send", "m", "high", "--priority", "2"});
+    done({"send", "m", "middle", "--priority", "1", "--close"});
+    EXPECT_EQ(done({"mailbox", "peek", "m", "--count", "9"}), "high\nmiddle\nlow\n");
+    expect_sentence(stoa({"send", "m", "late"}), 1, "closed");
+    EXPECT_TRUE(info("m")["closed"]);
+    EXPECT_EQ(done({"recv", "m", "--follow"}), "high\nmiddle\nlow\n");
+    expect_sentence(stoa({"recv", "m"}), 1, "nothing more will come");
+}
+
+TEST_F(PolicyCommand, AReceiptTellsWhoTookTheMessage) {
+    done({"mailbox", "create", "m"});
+    kit::Command receiver = start({"recv", "m"});
+    const std::string told = done({"send", "m", "x", "--receipt"});
+    EXPECT_TRUE(told.starts_with("send m: message 1: taken by stoa (pid ")) << told;
+    EXPECT_EQ(receiver.wait().out, "x\n");
+    const Finished nobody = stoa({"send", "m", "x", "--receipt", "--timeout", "0.01"});
+    EXPECT_EQ(nobody.status, 3);
+    EXPECT_NE(nobody.out.find("withdrawn"), std::string::npos) << nobody.out;
+    EXPECT_EQ(info("m")["depth"], 0);
+}
+
+TEST_F(PolicyCommand, DeadLettersAreReceivedOrDeliveredAgain) {
+    done({"mailbox", "create", "m", "--ack", "--dead-letter-after", "1"});
+    done({"send", "m", "poison"});
+    // A receiver whose reader goes away gives the message back.
+    EXPECT_EQ(shell("exec 2>/dev/null; $STOA recv m >/dev/full").status, 1);
+    EXPECT_EQ(info("m")["dead_letters"], 1);
+    EXPECT_EQ(done({"mailbox", "redrive", "m"}), "1 dead letter goes again\n");
+    EXPECT_EQ(shell("exec 2>/dev/null; $STOA recv m >/dev/full").status, 1);
+    EXPECT_EQ(done({"recv", "m.dead"}), "poison\n");
+    EXPECT_EQ(info("m")["dead_letters"], 0);
+    expect_sentence(stoa({"recv", "m.dead", "--no-wait"}), 3, "no message");
+}
+
+TEST_F(PolicyCommand, FullMailboxesDropOrReject) {
+    done({"mailbox", "create", "m", "--capacity", "2", "--overflow", "drop_oldest"});
+    done({"send", "m", "1", "2", "3"});
+    EXPECT_EQ(info("m")["dropped_oldest"], 1);
+    EXPECT_EQ(done({"recv", "m", "--follow", "--no-wait"}), "2\n3\n");
+    done({"mailbox", "create", "r", "--capacity", "1", "--overflow", "reject"});
+    expect_sentence(stoa({"send", "r", "1", "2", "--no-wait"}), 3, "full");
+}
+
+TEST_F(PolicyCommand, ARendezvousWaitsForItsReceiver) {
+    done({"mailbox", "create", "m", "--capacity", "zero"});
+    expect_sentence(stoa({"send", "m", "x", "--timeout", "0.01"}), 3, "was not sent");
+    kit::Command receiver = start({"recv", "m"});
+    done({"send", "m", "x"});
+    EXPECT_EQ(receiver.wait().out, "x\n");
+}
+
+TEST_F(PolicyCommand, EverySubscriberOfABroadcastGetsAll) {
+    done({"mailbox", "create", "m", "--sharing", "broadcast"});
+    kit::Command one = start({"recv", "m", "--follow"});
+    kit::Command two = start({"recv", "m", "--follow", "--latest"});
+    await_participants("m", 2);
+    done({"send", "m", "a", "b", "--close"});
+    EXPECT_EQ(one.wait().out, "a\nb\n");
+    EXPECT_EQ(two.wait().out, "a\nb\n");
+}
+
+TEST_F(PolicyCommand, WatchPrintsALinePerLook) {
+    done({"mailbox", "create", "m"});
+    done({"send", "m", "x"});
+    const std::string text = done({"mailbox", "watch", "m", "--every", "0.01", "--count", "2"});
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;
+    const nlohmann::json line = nlohmann::json::parse(
+        done({"mailbox", "watch", "m", "--every", "0.01", "--count", "1", "--json"}));
+    EXPECT_EQ(line["depth"], 1);
+}
+
+TEST_F(PolicyCommand, WhatCannotBeIsRefusedWithTheReason) {
+    expect_sentence(
+        stoa({"mailbox", "create", "m", "--capacity", "zero", "--sharing", "broadcast"}), 2,
+        "whom would a send meet");
+    expect_sentence(
+        stoa({"mailbox", "create", "m", "--capacity", "zero", "--overflow", "drop_oldest"}), 2,
+        "nothing waits to be dropped");
+    expect_sentence(stoa({"mailbox", "create", "m", "--capacity", "0"}), 2, "zero or unbounded");
+    expect_sentence(stoa({"mailbox", "create", "m", "--overflow", "lose"}), 2, "drop_newest");
+}
+
+}  // namespace
+}  // namespace stoa
