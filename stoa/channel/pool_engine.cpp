@@ -182,8 +182,9 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
             continue;
         }
         if (status != PoolStatus::empty && status != PoolStatus::sealed) return corrupt();
-        bool drained = status == PoolStatus::sealed;
-        if (!drained && host_.around.closed(host_.around.context)) drained = ring_.seal();
+        const auto closed = [&] { return host_.around.closed(host_.around.context); };
+        const bool ending = closed();
+        const bool drained = status == PoolStatus::sealed || (ending && ring_.seal());
         if (drained) {
             if (Result<void> more = stream_ended(); !more) return std::unexpected(more.error());
         }
@@ -191,10 +192,13 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
         bool slept_now = false;
-        const auto ready = [&] { return drained ? ring_.flag_is_up() : !ring_.seems_empty(); };
+        const auto ready = [&] {
+            if (drained) return ring_.flag_is_up();
+            return !ring_.seems_empty() || (!ending && closed());  // to seal it
+        };
         // Who waits for leases of others looks again after a slice: an ack rings no bell here.
         const Result<void> waited =
-            wait(*messages_, drained ? deadline.sooner(g_wait_slice) : deadline, slept_now, ready);
+            wait(*messages_, ending ? deadline.sooner(g_wait_slice) : deadline, slept_now, ready);
         slept |= slept_now;
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());

@@ -211,6 +211,23 @@ TEST_F(MailboxPolicy, CloseEndsTheWaitsOfSendersAndReceivers) {
     EXPECT_EQ(next(box), "end_of_stream");
 }
 
+TEST_F(MailboxPolicy, CloseWakesWhoSleepsForAMessageToTheEnd) {
+    for (const Sharing sharing : {Sharing::any, Sharing::round_robin}) {
+        RawMailbox box = create({.sharing = sharing, .receipts = true, .role = Role::sends});
+        kit::Child sleeper{
+            [] { EXPECT_EQ(open(Role::receives).receive().error().code, Errc::end_of_stream); }};
+        ASSERT_TRUE(kit::wait_until([&] {
+            for (const Participant& seen : facts().participants) {
+                if (seen.waits == WaitsFor::message) return true;
+            }
+            return false;
+        }));
+        ASSERT_TRUE(box.close());
+        EXPECT_TRUE(sleeper.wait().ok());
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
 TEST_F(MailboxPolicy, TheEndWaitsForLeasesThatMayComeBack) {
     RawMailbox box = create({.acknowledged = true});
     ASSERT_TRUE(box.send("1"));

@@ -345,6 +345,7 @@ bool Routes::all_drained() {
 Result<PoolLoan> Routes::receive(Deadline deadline) {
     PoolEngine& own = at_.pool(at_.seat_);
     for (;;) {
+        const bool ending = at_.region_.closed();
         Result<PoolLoan> loan = own.receive(Deadline::immediately());
         if (loan) return loan;
         const Errc code = loan.error().code;
@@ -357,10 +358,11 @@ Result<PoolLoan> Routes::receive(Deadline deadline) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
         const auto ready = [&] {
-            return orphaned() != 0 || (!drained && !own.ring().seems_empty());
+            return orphaned() != 0 || (!drained && !own.ring().seems_empty()) ||
+                   (!ending && at_.region_.closed());
         };
         const Result<void> waited =
-            own.wait_for_message(drained ? deadline.sooner(g_wait_slice) : deadline, ready);
+            own.wait_for_message(ending ? deadline.sooner(g_wait_slice) : deadline, ready);
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
