@@ -277,7 +277,8 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
         if (expires_ns != 0) {
             const std::uint64_t now_ns = sys::steady_ns();
             const std::uint64_t left_ns = expires_ns > now_ns ? expires_ns - now_ns : 0;
-            longest = std::min(longest, std::chrono::nanoseconds{left_ns + 1});
+            // Over, and yet not withdrawn: a receiver has it, and may have it for long.
+            if (left_ns > 0) longest = std::min(longest, std::chrono::nanoseconds{left_ns + 1});
         }
         if (waiting_ == Waiting::spin) {
             for (int i = 0; i < kAdaptiveSpins && !ended(); ++i) cpu_pause();

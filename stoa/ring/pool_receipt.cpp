@@ -209,11 +209,17 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
     if (now.outcome != Outcome::pending) return now;
     const std::uint32_t index = first_slot(ticket.level) + ticket.at.index;
     const std::uint64_t seen = slot(index).load(kSeqCst);
+    const auto lies_in = [&](const Slot& there) {
+        return there.kind != SlotKind::empty && there.lap == ticket.at.lap &&
+               there.chunk == ticket.chunk;
+    };
     const Slot there = codec_.unpack(seen);
-    if (there.lap == ticket.at.lap && there.chunk == ticket.chunk &&
-        there.kind != SlotKind::empty) {
+    if (lies_in(there)) {
         if (there.kind != SlotKind::taken) return now;  // it waits
         static_cast<void>(help_taken(index, seen));     // a receiver stopped, or is at it
+        // Still there: its taker died, and a recoverer put it back before we could help. The chunk
+        // may name the dead one all the same.
+        if (lies_in(codec_.unpack(slot(index).load(kSeqCst)))) return now;
     }
     std::uint64_t word = 0;
     const Outcome found = outcome_in_chunk(ticket, word);
@@ -258,7 +264,8 @@ bool PoolRing::take_back_slot(std::uint32_t me, const PoolTicket& ticket, PoolLo
     return finish_take(me, index, taken, loan) == PoolStatus::ok;  // W2
 }
 
-// W1 of a message that came back from a receiver: the CAS tells that the note read before is its.
+// W1 of a message that came back from a receiver: the CAS tells that the note read before is its,
+// and that its receipt, if it ends with the take, had not ended.
 bool PoolRing::take_back_chunk(std::uint32_t me, const PoolTicket& ticket,
                                PoolLoan& loan) noexcept {
     Atomic<std::uint64_t>& word = chunk(ticket.chunk).word;
@@ -266,6 +273,8 @@ bool PoolRing::take_back_chunk(std::uint32_t me, const PoolTicket& ticket,
     const ChunkWord now = unpack_chunk(seen);
     if (now.state != ChunkState::redeliver) return false;
     if (note(ticket.chunk).receipt.load(kSeqCst) != ticket.ref.word()) return false;
+    const std::uint64_t told = receipts_[ticket.ref.index].outcome.load(kSeqCst);
+    if (OutcomeWord::of(told).outcome != Outcome::pending) return false;
     const std::uint64_t mine = pack({.epoch = now.epoch + 1,
                                      .owner = me,
                                      .takes = now.takes,
