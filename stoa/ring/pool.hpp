@@ -224,10 +224,9 @@ private:
     [[nodiscard]] std::uint64_t all_levels() const noexcept {
         return (1ULL << geometry_.level_count) - 1;
     }
-    [[nodiscard]] std::uint64_t depth_of(std::uint64_t levels) const noexcept;
     [[nodiscard]] std::uint32_t best_level(std::uint64_t levels,
                                            std::uint64_t now_ns) const noexcept;
-    [[nodiscard]] bool all_full(std::uint32_t level) noexcept;
+    [[nodiscard]] bool all_full() noexcept;
     void move_head_on(std::uint32_t level) noexcept;
     void lower(std::uint32_t level) noexcept;
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;

@@ -17,13 +17,13 @@
 // fails exactly when somebody sent there first; after it every send to that queue says `sealed`.
 namespace stoa {
 
-// Whether as many wait in all levels together as the mailbox may hold. A head hint that a dead or
+// Whether as many wait in all levels together as the mailbox may hold. Every level counts, also one
+// that the hint hides: between L2 and L3 it hides as many as fit. A head hint that a dead or
 // stopped receiver left behind must not make it look full for ever.
-bool PoolRing::all_full(std::uint32_t level) noexcept {
-    if (depth_of(layout_->levels.load(kSeqCst)) < geometry_.slot_count) [[likely]]
+bool PoolRing::all_full() noexcept {
+    if (depth() < geometry_.slot_count) [[likely]]
         return false;
     for (std::uint32_t l = 0; l < geometry_.level_count; ++l) move_head_on(l);
-    layout_->levels.fetch_or(1ULL << level, kSeqCst);  // counted by depth() from now on
     return depth() >= geometry_.slot_count;
 }
 
@@ -40,13 +40,8 @@ void PoolRing::move_head_on(std::uint32_t level) noexcept {
 }
 
 std::uint64_t PoolRing::depth() const noexcept {
-    return depth_of(all_levels());
-}
-
-std::uint64_t PoolRing::depth_of(std::uint64_t levels) const noexcept {
     std::uint64_t sum = 0;
-    for (std::uint64_t left = levels & all_levels(); left != 0; left &= left - 1) {
-        const auto level = static_cast<std::uint32_t>(std::countr_zero(left));
+    for (std::uint32_t level = 0; level < geometry_.level_count; ++level) {
         const Position head = Position::of(queues_[level].head.load(kSeqCst));
         const Position tail = Position::of(queues_[level].tail.load(kSeqCst));
         const std::int64_t laps = codec_.ahead(tail.lap, head.lap);
