@@ -31,8 +31,8 @@ namespace stoa {
 // barriers that sleepers send.
 [[nodiscard]] LaneFence publisher_fence() noexcept;
 
-// Where the receiver of a lane sleeps when it awaits several; nullptr: on the lane itself. Asked for
-// each slow wake: the lane may have got another receiver.
+// Where the receiver of a lane sleeps when it awaits several; nullptr: on the lane itself. Asked
+// for each slow wake: the lane may have got another receiver.
 struct LaneBell {
     Atomic<std::uint32_t>* (*of)(void* context, std::uint32_t lane) = nullptr;
     void* context = nullptr;
@@ -170,8 +170,9 @@ public:
     // bad_layout, wrong_version
     [[nodiscard]] Result<void> attach_lanes();
 
-    // The lane comes from a receiver that went; to be said before it is attached. What `sender`, who
-    // may not know it yet, still sends there comes beside what it sends elsewhere: it is marked.
+    // The lane comes from a receiver that went; to be said before it is attached. What `sender`,
+    // who may not know it yet, still sends there comes beside what it sends elsewhere: it is
+    // marked.
     void expect_handed_over(std::uint32_t lane, std::uint64_t sender) {
         if (handed_over_.size() <= lane) handed_over_.resize(lane + 1);
         handed_over_[lane] = HandedOver{true, sender};

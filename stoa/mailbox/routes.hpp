@@ -15,10 +15,10 @@
 //   sender    T1 reads the seat   T2 sends there       T3 reads the seat again: changed, does G2
 //   heir      H1 reads the bit    H2 the seat is nobody's: takes what is there
 //             H3 nothing is left: clears the bit       H4 looks again, sets it when there is more
-// A sender that dies between T2 and T3 is swept, and every sweep does G2 for each free seat. The bit
-// only wakes: with pool rings a receiver looks at the stations of nobody before it sleeps, so that
-// one stopped between G1 and G2, or H3 and H4, hides nothing. Lanes are different: an heir that
-// stopped while it holds the seat keeps what it was about to get, as if it had got it.
+// A sender that dies between T2 and T3 is swept, and every sweep does G2 for each free seat. The
+// bit only wakes: with pool rings a receiver looks at the stations of nobody before it sleeps, so
+// that one stopped between G1 and G2, or H3 and H4, hides nothing. Lanes are different: an heir
+// that stopped while it holds the seat keeps what it was about to get, as if it had got it.
 #pragma once
 
 #include <memory>

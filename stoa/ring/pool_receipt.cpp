@@ -21,8 +21,8 @@
 namespace stoa {
 namespace {
 
-// What a dead letter's receipt says. Its cause is in its word: a late recoverer may still write over
-// the note, which is for display.
+// What a dead letter's receipt says. Its cause is in its word: a late recoverer may still write
+// over the note, which is for display.
 constexpr Outcome outcome_when_buried(ChunkWord letter) noexcept {
     switch (static_cast<Cause>(letter.takes)) {
         case Cause::receiver_died: return Outcome::receiver_died;

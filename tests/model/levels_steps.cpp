@@ -173,6 +173,7 @@ void LevelsStep::publish() {
     }
 }
 
+// allowed: function_length: one switch, a step of the algorithm per case
 void LevelsStep::send_step() {
     switch (my_.pc) {
         case Pc::s_idle:

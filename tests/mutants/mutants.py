@@ -426,7 +426,7 @@ MUTANTS = (
         "stoa/mailbox/routes.cpp",
         "if (!held.compare_exchange_strong(nobody, mine, kSeqCst)) {",
         "if (held.load(kSeqCst) != 0) {",
-        "crash_run", crash("routed_lanes.take_over"),
+        "crash_run", crash("routed_lanes.take_over_beside"),
     ),
     Mutant(
         "marked_seat_not_given_up",

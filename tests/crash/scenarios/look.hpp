@@ -18,8 +18,7 @@ struct WaitingMessages {
     std::set<std::uint64_t> letters;           // dead ones, which are among `numbers` as well
 };
 
-// In a slot of any priority, a dead letter, or (acknowledged) in a chunk that is leased or marked for
-// redelivery.
+// In a slot of any priority, a dead letter, marked for redelivery, or (acknowledged) leased.
 [[nodiscard]] WaitingMessages waiting_in_pool(std::span<std::byte> memory,
                                               const PoolGeometry& geometry);
 

@@ -1,5 +1,4 @@
-// The mailbox as crash scenarios use it: what processes do with it, and the scenario that judges one
-// operation of one of them.
+// The mailbox as crash scenarios use it: one operation of one process, and how it is judged.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// Policies of one queue: priorities, receipts, withdrawal, rendezvous, times to live, dropping, dead
-// letters, the end of a stream. Each operation that they add, by whoever does it.
+// Policies of one queue: priorities, receipts, withdrawal, rendezvous, times to live, dropping,
+// dead letters, the end of a stream. Each operation that they add, by whoever does it.
 #include <csignal>
 
 #include "stoa/base/check.hpp"
@@ -256,6 +256,7 @@ void add_ends(Scenarios& list, bool acknowledged) {
     add(list, one);
     one.name = base + "seal";  // while a message comes after all
     one.meanwhile = [](StageScenario& stage) { stage.send_late(); };
+    one.only_opens = true;
     one.prepare = [](StageScenario& stage) { STOA_CHECK(stage.asker().close().has_value()); };
     add(list, one);
 }

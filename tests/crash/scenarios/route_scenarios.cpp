@@ -43,9 +43,13 @@ void victim_opens_both(const sys::Fd& file) {
     (void)receive_one(Role::victim, box);
 }
 
-// A receiver that is dead, and not swept yet: the victim has opened its handle before.
-void receiver_dies(const sys::Fd& file) {
-    die(file, ::stoa::Role::receives, [](RawMailbox&) { (void)std::raise(SIGKILL); });
+// Two receivers that are dead, and not swept yet: the victim has opened its handle before. Whoever
+// comes next takes the station of one, so that the other's is nobody's.
+void receivers_die(const sys::Fd& file) {
+    die(file, ::stoa::Role::receives, [&](RawMailbox&) {
+        die(file, ::stoa::Role::receives, [](RawMailbox&) { (void)std::raise(SIGKILL); });
+        (void)std::raise(SIGKILL);
+    });
 }
 
 // --- what they find -----------------------------------------------------------------------------
@@ -86,7 +90,7 @@ void add_senders(Scenarios& list, const Kind& kind) {
     StageCase one{.options = kind.options, .role = ::stoa::Role::sends};
     one.name = base + ".send";
     one.operation = victim_sends_two;
-    one.beside = receiver_dies;
+    one.beside = receivers_die;
     add(list, one);
     one.name = base + ".send_loan";
     one.operation = victim_fills_a_loan;
@@ -116,6 +120,10 @@ void add_receivers(Scenarios& list, const Kind& kind) {
     one.name = base + ".take_over";
     one.prepare = leave_orphans;
     add(list, one);
+    one.name = base + ".take_over_beside";  // another receiver comes, and waits what happens
+    one.only_opens = true;
+    add(list, one);
+    one.only_opens = false;
     one.name = base + ".leave";
     one.prepare = [](StageScenario& stage) { stage.send_prepared(2); };
     one.operation = victim_leaves;
@@ -131,7 +139,7 @@ void add_ends(Scenarios& list, const Kind& kind) {
     StageCase one{.options = kind.options, .role = ::stoa::Role::sends, .closes = true};
     one.name = std::string{kind.name} + ".send_to_closed";
     one.operation = victim_sends_two;
-    one.beside = receiver_dies;
+    one.beside = receivers_die;
     add(list, one);
 }
 

@@ -333,6 +333,7 @@ std::string StageScenario::interfere(const Case& now) {
     });
     if (!alive) return "a stopped process is taken for a dead one";
     if (case_.meanwhile) case_.meanwhile(*this);
+    if (case_.only_opens) return {};
     // The victim's leases may still come back.
     std::string text = case_.closes ? drain_to_the_end(plan().acknowledged) : laps();
     if (!text.empty()) return text;
@@ -568,6 +569,16 @@ std::string StageScenario::nothing_leaked() {
     return senders > most ? "a lane is lost" : "";
 }
 
+// Whatever waits was found by a receiver that only looked, before anybody sent anything more.
+std::string StageScenario::nothing_hidden() const {
+    const WaitingMessages waits = look();
+    for (const std::uint64_t number : waits.numbers) {
+        if (waits.letters.contains(number)) continue;
+        return "message " + std::to_string(number) + " waits, and nobody finds it";
+    }
+    return {};
+}
+
 std::string StageScenario::verify(const Case& now) {
     if (!knows_) what_must_come(now);
     if (!now.victim_dead && outcome(Role::victim).code != 1) return "the victim did not return";
@@ -578,6 +589,7 @@ std::string StageScenario::verify(const Case& now) {
     open_all();
     handles_.front().attachment().sweep();  // a recoverer that went on has ended meanwhile
     if (text.empty()) text = let_go();
+    if (text.empty()) text = nothing_hidden();
     if (text.empty()) text = hear(Role::victim, now);
     for (const std::uint64_t number : must_be_there_) {
         if (ledger_.expects(number) || waker_has_.contains(number)) continue;

@@ -61,10 +61,11 @@ struct StageCase {
     std::function<void(const sys::Fd&)> opens{};      // instead: it makes its own handle
     std::function<void(StageScenario&)> meanwhile{};  // by the judge, beside a stopped victim
     std::function<void(RawMailbox&)> wakes{};         // ends the victim's sleep
-    bool of_letters = false;                          // the victim opens the dead letters
-    bool expires = false;                             // what was prepared expires
-    bool closes = false;                              // the judge closes it, and learns the end
-    bool closed = false;                              // it was closed by prepare()
+    bool only_opens = false;  // then the judge leaves the rest to the victim
+    bool of_letters = false;  // the victim opens the dead letters
+    bool expires = false;     // what was prepared expires
+    bool closes = false;      // the judge closes it, and learns the end
+    bool closed = false;      // it was closed by prepare()
 };
 
 class StageScenario final : public Scenario {
@@ -118,6 +119,7 @@ private:
                             const Case& now);
     std::string answers(const Case& now);
     std::string fits(std::uint64_t number, const Answer& answer, const Case& now);
+    [[nodiscard]] std::string nothing_hidden() const;
     std::string nothing_leaked();
     std::string nothing_leaked_in(std::uint32_t station);
     bool send_mine();
