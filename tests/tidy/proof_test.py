@@ -14,6 +14,16 @@ for line in text.splitlines():
 code = "\n".join(path.read_text(errors="replace")
                  for folder in ("stoa", "tests", "cli")
                  for path in (root / folder).rglob("*.cpp"))
+scenarios = [path.read_text(errors="replace")
+             for path in (root / "tests/crash/scenarios").rglob("*.cpp")]
+
+
+def is_scenario(family, case):
+    """Their names are put together: the family and the case stand in one file."""
+    return any(re.search(rf'"{family}["._]', text) and re.search(rf'["._]{case}"', text)
+               for text in scenarios)
+
+
 failures = [f"{name}: no row" for name in wanted if name not in rows]
 checked = 0
 for name, (state, proofs) in rows.items():
@@ -24,7 +34,7 @@ for name, (state, proofs) in rows.items():
         checked += 1
         suite, _, case = test.partition(".")
         found = f'"{test}' in code or f"({suite}, {case})" in re.sub(r",\s+", ", ", code)
-        if not found:
+        if not found and not is_scenario(suite, case):
             failures.append(f"{name}: there is no test {test}")
 print("\n".join(failures) or f"{checked} tests of held guarantees exist")
 sys.exit(1 if failures or checked == 0 else 0)
