@@ -11,7 +11,6 @@
 #include "stoa/mailbox/raw_mailbox.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
-#include "tests/kit/wait_until.hpp"
 
 namespace stoa {
 namespace {
@@ -91,10 +90,9 @@ TEST_P(Broadcast, ASubscriberThatLeavesOrDiesHoldsNobodyBack) {
     RawMailbox fast = subscribe();
     kit::Child slow{[] {
         RawMailbox mine = subscribe();
-        ::pause();
+        ::raise(SIGSTOP);
     }};
-    ASSERT_TRUE(
-        kit::wait_until([] { return look_at_mailbox("m").value().participants.size() == 3; }));
+    ASSERT_TRUE(slow.wait_stopped());
     send(out, 0, 4);
     EXPECT_EQ(all_of(fast), numbers(0, 4));
     EXPECT_EQ(out.try_send("x").error().code, Errc::full);
@@ -199,11 +197,9 @@ TEST_P(Broadcast, AStoppedLatestSubscriberDelaysNobody) {
     RawMailbox fast = subscribe();
     kit::Child stopped{[] {
         RawMailbox mine = subscribe(true);
-        ::pause();
+        ::raise(SIGSTOP);
     }};
-    ASSERT_TRUE(
-        kit::wait_until([] { return look_at_mailbox("m").value().participants.size() == 3; }));
-    stopped.stop();
+    ASSERT_TRUE(stopped.wait_stopped());
     for (int i = 0; i < 100; ++i) {
         ASSERT_TRUE(out.try_send(std::to_string(i)));
         EXPECT_EQ(all_of(fast), numbers(i, i + 1));

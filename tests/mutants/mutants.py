@@ -432,8 +432,8 @@ MUTANTS = (
         "marked_seat_not_given_up",
         "the seat that a dead heir held is given up",
         "stoa/mailbox/attachment.cpp",
-        "if (!word.compare_exchange_strong(seen, 0, kSeqCst) && seen == (holder | kHandingOver)) {",
-        "if (!word.compare_exchange_strong(seen, 0, kSeqCst) && seen == 0) {",
+        "if ((seen & ~(kHandingOver | kLatest)) == holder) {",
+        "if ((seen & ~kLatest) == holder) {",
         "crash_run", crash("routed_lanes.take_over"),
     ),
     Mutant(
