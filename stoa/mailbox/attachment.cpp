@@ -240,6 +240,8 @@ Result<void> Attachment::make_pool_engines() {
     for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
         const Result<PoolEngine*> made = attach_pool(i);
         if (!made) return std::unexpected(made.error());
+        // Without routing every ring is there before the name is.
+        if (*made == nullptr && !plan_.routed()) return fail(Errc::bad_layout, "mailbox");
     }
     return {};
 }

@@ -219,16 +219,13 @@ int run_one_again(const Request& request, const Suite& suite) {
     return 2;
 }
 
-// Whether its day is another one.
-bool rests_today(const Request& request, const Suite& suite, std::size_t index) {
+// Whether its day is another one: all have their turn within a few days.
+bool rests_today(const Request& request, std::size_t index) {
     constexpr std::size_t kDays = 4;
     if (request.options.full || request.options.singles || !request.scenario.empty()) return false;
-    const std::string name = suite.scenarios[index]->name();
-    const bool by_days = std::ranges::any_of(
-        suite.by_days, [&](const std::string& begin) { return name.starts_with(begin); });
     const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
     const auto day = static_cast<std::size_t>(today.time_since_epoch().count());
-    return by_days && (index + day) % kDays != 0;
+    return (index + day) % kDays != 0;
 }
 
 int run_all(const Request& request, const Suite& suite) {
@@ -238,7 +235,7 @@ int run_all(const Request& request, const Suite& suite) {
     for (std::size_t k = 0; k < suite.scenarios.size(); ++k) {
         const auto& scenario = suite.scenarios[k];
         if (!scenario->name().starts_with(request.scenario)) continue;
-        if (rests_today(request, suite, k)) {
+        if (rests_today(request, k)) {
             ++resting;
             continue;
         }
@@ -252,8 +249,7 @@ int run_all(const Request& request, const Suite& suite) {
     }
     if (resting > 0) {
         std::printf(
-            "%zu scenarios have another day (of policy, letters, routed); all of them: "
-            "--singles, --full or --scenario NAME\n",
+            "%zu scenarios have another day; all of them: --singles, --full or --scenario NAME\n",
             resting);
     }
     std::printf("seed %lu\n%s", request.options.seed, kHead);

@@ -25,9 +25,6 @@ struct Suite {
     std::vector<std::string> covered;
     // Functions into which such code was inlined; they count when they were executed at all.
     std::vector<std::string> covered_when_entered;
-    // Scenarios whose names begin with one of these share the days when only a budget is given:
-    // each runs every fourth day.
-    std::vector<std::string> by_days;
 };
 
 // 0: no violation. 1: violations. 2: wrong usage.

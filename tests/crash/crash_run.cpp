@@ -16,7 +16,6 @@ int main(int argc, char** argv) {
         "stoa::Lane",           "stoa::Log",      "stoa::PoolRing::",   "stoa::PoolGeometry::",
         "stoa::Participants::", "stoa::Region::", "stoa::Attachment::", "stoa::OwnedName::",
         "stoa::Routes::"};
-    suite.by_days = {"policy", "letters", "routed"};
     suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_"};
     return stoa::crash::crash_main(argc, argv, suite);
 }
