@@ -11,6 +11,11 @@ using namespace stoa::model;
 using Search = NamedSearch<RoutesConfig>;
 using Mutant = NamedMutant<RoutesConfig, RoutesMutant>;
 
+constexpr RoutesConfig kNewcomer{
+    .lanes = true, .receivers = 1, .joins = 1, .messages = 1, .vacant = true};
+constexpr RoutesConfig kTwoHeirs{
+    .lanes = true, .messages = 1, .freezes = 1, .vacant = true, .first_door = true};
+
 constexpr std::array kSuite{
     Search{"rings: both leave", {.leaves = 2}},
     Search{"rings: two crashes", {.crashes = 2}},
@@ -28,6 +33,7 @@ constexpr std::array kSuite{
         {.lanes = true, .receivers = 1, .joins = 1, .messages = 1, .freezes = 1, .vacant = true}},
     Search{"lanes: a free station, two heirs",
            {.lanes = true, .messages = 1, .freezes = 1, .vacant = true}},
+    Search{"lanes: a free station, two heirs, a first door", kTwoHeirs},
     Search{"rings: one comes, one leaves, one stops",
            {.joins = 1, .messages = 1, .freezes = 1, .leaves = 1},
            false},
@@ -53,10 +59,6 @@ constexpr std::array kSuite{
            {.lanes = true, .joins = 1, .messages = 1, .leaves = 1},
            false},
 };
-
-constexpr RoutesConfig kNewcomer{
-    .lanes = true, .receivers = 1, .joins = 1, .messages = 1, .vacant = true};
-constexpr RoutesConfig kTwoHeirs{.lanes = true, .messages = 1, .freezes = 1, .vacant = true};
 
 constexpr std::array kMutants{
     Mutant{RoutesMutant::seat_read_once,
@@ -91,8 +93,6 @@ constexpr std::array kMutants{
            {.lanes = true, .messages = 1, .crashes = 1, .vacant = true}},
     Mutant{RoutesMutant::bell_remembered, "bell_remembered",
            "whom a sender wakes is read off the door when the message is there", kNewcomer},
-    Mutant{RoutesMutant::marked_counts, "marked_counts",
-           "a seat that an heir holds is nobody else's to look after", kTwoHeirs},
 };
 
 }  // namespace

@@ -44,6 +44,10 @@ RoutesState RoutesModel::initial() const {
     RoutesPerson& sender = state.people[0];
     sender.pc = config_.lanes ? Pc::s_lane_put : Pc::s_ring_put;
     if (!config_.lanes) return state;
+    if (config_.first_door) {
+        sender.pc = Pc::s_door_take;
+        return state;
+    }
     Door& door = state.doors[0];
     door.sender = 1;
     door.ready = true;

@@ -33,7 +33,6 @@ enum class RoutesMutant : std::uint8_t {
     seat_released_first,
     mark_not_swept,
     bell_remembered,
-    marked_counts,
 };
 
 struct RoutesConfig {
@@ -47,6 +46,7 @@ struct RoutesConfig {
     int leaves = 0;
     // A receiver left just now: its station is free, and a sender is under way in its lane.
     bool vacant = false;
+    bool first_door = false;  // ... that sender opens its first lane there only now
     RoutesMutant mutant = RoutesMutant::none;
 
     [[nodiscard]] int people() const noexcept { return senders + receivers + joins; }

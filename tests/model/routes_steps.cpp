@@ -346,9 +346,7 @@ void RoutesStep::look_step() {
             my_.pc = Pc::r_look_seat;
             break;
         case Pc::r_look_seat: {  // who holds a seat reads what is there, or hands it over
-            const Seat& there = seat(my_.index);
-            const bool counts =
-                there.holder == 0 || (there.hands_over && broken(RoutesMutant::marked_counts));
+            const bool counts = seat(my_.index).holder == 0;
             if (!counts) my_.mask = byte(my_.mask & ~(1 << my_.index));
             const bool looks =
                 !config_.lanes && counts && !broken(RoutesMutant::rings_not_looked_at);
@@ -554,8 +552,10 @@ void RoutesStep::leave() {
 void RoutesStep::come_and_go_step() {
     switch (my_.pc) {
         case Pc::j_seat:
-            if (my_.index == config_.stations()) my_.index = 0;  // it tries again
-            if (seat(my_.index).holder == 0) {
+            if (my_.index == config_.stations()) {  // no free place
+                my_ = RoutesPerson{};
+                my_.life = RoutesLife::left;
+            } else if (seat(my_.index).holder == 0) {
                 seat(my_.index) = {byte(me_ + 1), false};
                 my_.station = my_.index;
                 my_.index = 0;
