@@ -397,7 +397,7 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
     };
     Atomic<std::uint32_t>* bell = pair ? nullptr : &this->station(station).bells.messages;
     const auto more = [](void* context) {
-        return static_cast<Attachment*>(context)->layout_->orphans.load(kSeqCst) != 0;
+        return static_cast<Attachment*>(context)->routes_->orphaned() != 0;
     };
     const auto sender = [](void* context, std::uint32_t lane) {
         return static_cast<Attachment*>(context)->turn_of_sender(lane);

@@ -280,13 +280,23 @@ Result<std::span<std::byte>> Routes::reserve_in_lane(std::uint64_t bytes, Deadli
 // --- receiving ----------------------------------------------------------------------------------
 
 // The stations of nobody where messages may wait: those whose bit is set, and, since whoever is to
-// set it, or cleared it and looks again, may have stopped, those where some are seen.
+// set it, or cleared it and looks again, may have stopped, those where some are seen, or to which
+// doors lead. What somebody holds is his to read, or to hand over, whatever its bit says.
 std::uint64_t Routes::orphaned() {
-    std::uint64_t found = at_.layout_->orphans.load(kSeqCst);
+    const std::uint64_t bits = at_.layout_->orphans.load(kSeqCst);
+    std::uint64_t found = 0;
     for (std::uint32_t i = 0; i < open_stations(); ++i) {
         if (seat(i) != 0) continue;
+        found |= bits & 1ULL << i;
+        if (at_.plan_.pool_count == 0) continue;
         const Result<PoolEngine*> pool = at_.attach_pool(i);
         if (pool && *pool != nullptr && (*pool)->ring().has_messages()) found |= 1ULL << i;
+    }
+    const std::uint32_t lanes =
+        std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);
+    for (std::uint32_t i = 0; i < lanes; ++i) {
+        const std::uint32_t to = (at_.door(i).station.load(kSeqCst) & 0xffU) - 1;
+        if (to < at_.plan_.station_count && seat(to) == 0) found |= 1ULL << to;
     }
     return found;
 }
@@ -377,12 +387,9 @@ bool Routes::adopt_lanes(std::uint32_t station) noexcept {
     const std::uint64_t bit = 1ULL << station;
     const std::uint64_t mine = at_.holder_word() | kHandingOver;
     std::uint64_t nobody = 0;
-    if (!held.compare_exchange_strong(nobody, mine, kSeqCst)) {
-        if ((nobody & kHandingOver) != 0) return false;  // another heir is at it
-        orphans.fetch_and(~bit, kSeqCst);                // its new holder reads them
-        if (seat(station) == 0) orphans.fetch_or(bit, kSeqCst);
-        return false;
-    }
+    // Held: another heir is at it, or its new holder reads them. The bit is theirs: who stopped
+    // between clearing it and looking again would hide what comes to lie there meanwhile.
+    if (!held.compare_exchange_strong(nobody, mine, kSeqCst)) return false;
     STOA_CRASH_POINT("mailbox.adopt.seat_held");
     bool any = false;
     const auto adopt = [&](bool change) {
@@ -405,6 +412,7 @@ bool Routes::adopt_lanes(std::uint32_t station) noexcept {
     orphans.fetch_and(~bit, kSeqCst);  // H3
     std::uint64_t ours = mine;
     held.compare_exchange_strong(ours, 0, kSeqCst);
+    STOA_CRASH_POINT("mailbox.adopt.released");
     if (adopt(false) && seat(station) == 0) orphans.fetch_or(bit, kSeqCst);  // H4
     return any;
 }
@@ -417,9 +425,8 @@ Result<LaneMessage> Routes::take(Deadline deadline) {
         const Errc code = message.error().code;
         if (code != Errc::empty && code != Errc::end_of_stream) return message;
         bool adopted = false;
-        for (std::uint64_t left = at_.layout_->orphans.load(kSeqCst); left != 0; left &= left - 1) {
-            const auto station = static_cast<std::uint32_t>(std::countr_zero(left));
-            if (station < at_.plan_.station_count) adopted |= adopt_lanes(station);
+        for (std::uint64_t left = orphaned(); left != 0; left &= left - 1) {
+            adopted |= adopt_lanes(static_cast<std::uint32_t>(std::countr_zero(left)));
         }
         if (adopted) {
             if (Result<void> attached = own.attach_lanes(); !attached) {

@@ -16,9 +16,9 @@
 //   heir      H1 reads the bit    H2 the seat is nobody's: takes what is there
 //             H3 nothing is left: clears the bit       H4 looks again, sets it when there is more
 // A sender that dies between T2 and T3 is swept, and every sweep does G2 for each free seat. The
-// bit only wakes: with pool rings a receiver looks at the stations of nobody before it sleeps, so
-// that one stopped between G1 and G2, or H3 and H4, hides nothing. Lanes are different: an heir
-// that stopped while it holds the seat keeps what it was about to get, as if it had got it.
+// bit only wakes: before it sleeps a receiver looks itself at the rings of free seats, and whether
+// doors lead to one, so that who stopped between G1 and G2, or H3 and H4, hides nothing. An heir
+// of lanes that stopped while it holds the seat keeps what it was about to get, as if it had it.
 #pragma once
 
 #include <memory>
@@ -46,6 +46,8 @@ public:
     // Errors: as PoolEngine::receive and LaneIn::take
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
+    // Set of the stations of nobody where messages may wait: a receiver looks before it sleeps.
+    [[nodiscard]] std::uint64_t orphaned();
     // After a nack: the message may lie where nobody looks.
     void returned_to(std::uint32_t station) noexcept { check_seat(station, 0); }
 
@@ -81,7 +83,6 @@ private:
     [[nodiscard]] Result<void> send_on_lane(std::uint32_t station, Bytes message,
                                             Deadline deadline);
     [[nodiscard]] Result<OpenLane*> lane_to(std::uint32_t station);
-    [[nodiscard]] std::uint64_t orphaned();
     [[nodiscard]] Result<PoolLoan> take_orphan();
     [[nodiscard]] bool all_drained();
     bool adopt_lanes(std::uint32_t station) noexcept;

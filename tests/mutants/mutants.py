@@ -424,8 +424,8 @@ MUTANTS = (
         "lanes_adopted_without_the_seat",
         "who adopts lanes holds their seat meanwhile",
         "stoa/mailbox/routes.cpp",
-        "if (!held.compare_exchange_strong(nobody, mine, kSeqCst)) {",
-        "if (held.load(kSeqCst) != 0) {",
+        "if (!held.compare_exchange_strong(nobody, mine, kSeqCst)) return false;",
+        "if (held.load(kSeqCst) != 0) return false;",
         "crash_run", crash("routed_lanes.take_over_beside"),
     ),
     Mutant(

@@ -1,0 +1,102 @@
+// routes_model: explores what becomes of the messages of a receiver that went. See README.md here.
+#include <array>
+
+#include "tests/model/routes_model.hpp"
+#include "tests/model/searches.hpp"
+
+namespace {
+
+using namespace stoa::model;
+
+using Search = NamedSearch<RoutesConfig>;
+using Mutant = NamedMutant<RoutesConfig, RoutesMutant>;
+
+constexpr RoutesConfig kNewcomer{
+    .lanes = true, .receivers = 1, .joins = 1, .messages = 1, .vacant = true};
+constexpr RoutesConfig kTwoHeirs{
+    .lanes = true, .messages = 1, .freezes = 1, .vacant = true, .first_door = true};
+
+constexpr std::array kSuite{
+    Search{"rings: both leave", {.leaves = 2}},
+    Search{"rings: two crashes", {.crashes = 2}},
+    Search{"rings: one leaves, one dies, one stops", {.crashes = 1, .freezes = 1, .leaves = 1}},
+    Search{"rings: a free station, one comes",
+           {.receivers = 1, .joins = 1, .crashes = 1, .freezes = 1, .vacant = true}},
+    Search{"lanes: both leave", {.lanes = true, .leaves = 2}},
+    Search{"lanes: two crashes", {.lanes = true, .crashes = 2}},
+    Search{"lanes: one leaves, one stops",
+           {.lanes = true, .messages = 1, .freezes = 1, .leaves = 1}},
+    Search{"lanes: a free station, one comes",
+           {.lanes = true, .receivers = 1, .joins = 1, .crashes = 1, .vacant = true}},
+    Search{
+        "lanes: a free station, one comes, one stops",
+        {.lanes = true, .receivers = 1, .joins = 1, .messages = 1, .freezes = 1, .vacant = true}},
+    Search{"lanes: a free station, two heirs",
+           {.lanes = true, .messages = 1, .freezes = 1, .vacant = true}},
+    Search{"lanes: a free station, two heirs, a first door", kTwoHeirs},
+    Search{"rings: one comes, one leaves, one stops",
+           {.joins = 1, .messages = 1, .freezes = 1, .leaves = 1},
+           false},
+    Search{"rings: two senders, one leaves, one dies",
+           {.senders = 2, .messages = 1, .crashes = 1, .leaves = 1},
+           false},
+    Search{"lanes: one leaves, one dies, one stops",
+           {.lanes = true, .crashes = 1, .freezes = 1, .leaves = 1},
+           false},
+    Search{"lanes: two senders, one leaves",
+           {.lanes = true, .senders = 2, .messages = 1, .leaves = 1},
+           false},
+    Search{"lanes: two senders, a crash",
+           {.lanes = true, .senders = 2, .messages = 1, .crashes = 1},
+           false},
+    Search{"lanes: a free station, one comes, dies, stops",
+           {.lanes = true, .receivers = 1, .joins = 1, .crashes = 1, .freezes = 1, .vacant = true},
+           false},
+    Search{"lanes: a free station, two heirs, one comes",
+           {.lanes = true, .joins = 1, .messages = 1, .vacant = true},
+           false},
+    Search{"lanes: one comes, one leaves",
+           {.lanes = true, .joins = 1, .messages = 1, .leaves = 1},
+           false},
+};
+
+constexpr std::array kMutants{
+    Mutant{RoutesMutant::seat_read_once,
+           "seat_read_once",
+           "a sender reads the seat again after it sent",
+           {.messages = 1, .leaves = 1}},
+    Mutant{RoutesMutant::bit_without_wake,
+           "bit_without_wake",
+           "who sets an orphan bit wakes all",
+           {.messages = 1, .leaves = 1}},
+    Mutant{RoutesMutant::leave_tells_nobody,
+           "leave_tells_nobody",
+           "who leaves sets the bits of free seats and wakes all",
+           {.messages = 1, .leaves = 1}},
+    Mutant{RoutesMutant::recovery_tells_nobody,
+           "recovery_tells_nobody",
+           "so does a sweep",
+           {.messages = 1, .crashes = 1}},
+    Mutant{RoutesMutant::rings_not_looked_at,
+           "rings_not_looked_at",
+           "before it sleeps a receiver looks at the rings of free seats",
+           {.messages = 1, .freezes = 1, .leaves = 1}},
+    Mutant{RoutesMutant::doors_not_looked_at, "doors_not_looked_at",
+           "before it sleeps a receiver looks whether doors lead to free seats", kTwoHeirs},
+    Mutant{RoutesMutant::adopts_without_seat, "adopts_without_seat",
+           "an heir holds the seat while it changes doors", kNewcomer},
+    Mutant{RoutesMutant::seat_released_first, "seat_released_first",
+           "an heir gives the seat up when the doors are changed", kNewcomer},
+    Mutant{RoutesMutant::mark_not_swept,
+           "mark_not_swept",
+           "a sweep also gives up the seat that a dead heir held",
+           {.lanes = true, .messages = 1, .crashes = 1, .vacant = true}},
+    Mutant{RoutesMutant::bell_remembered, "bell_remembered",
+           "whom a sender wakes is read off the door when the message is there", kNewcomer},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return run_program<RoutesModel, RoutesConfig, RoutesMutant>(argc, argv, kSuite, kMutants);
+}
