@@ -194,7 +194,7 @@ std::thread start_thread(const std::shared_ptr<Shared>& shared, Body body) {
 }
 
 std::uint64_t redelivered(Shared& shared) {
-    return shared.tasks.attachment().out()->ring().counts().redelivered;
+    return shared.tasks.attachment().pool(0).ring().counts().redelivered;
 }
 
 // SIGCHLD as something to poll; the mask before it goes to COMMAND.

@@ -97,7 +97,7 @@ Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
     const Result<bool> reserved = reserve_or_drop(bytes, kPoolMaxLevels - 1, deadline, loan);
     if (!reserved) return std::unexpected(reserved.error());
     if (!*reserved) return fail(Errc::full, "loan");
-    loan.station = static_cast<std::uint8_t>(station_);
+    loan.station = static_cast<std::uint16_t>(station_);
     return loan;
 }
 
@@ -207,8 +207,30 @@ Result<PoolLoan> PoolEngine::receive(Deadline deadline) {
     }
     ring_bell_of_many(*space_);                                // a slot is free
     if (slept && !ring_.seems_empty()) ring_bell(*messages_);  // pass the wake on
-    loan.station = static_cast<std::uint8_t>(station_);
+    loan.station = static_cast<std::uint16_t>(station_);
     return loan;
+}
+
+template <typename Take>
+Result<PoolLoan> PoolEngine::take_now(Take&& take) {
+    PoolLoan loan;
+    for (;;) {
+        const PoolStatus status = take(loan);
+        if (status == PoolStatus::corrupt) return corrupt();
+        if (status != PoolStatus::ok) return fail(Errc::empty, "receive");
+        if (!loan.noted || arrived(loan)) break;
+    }
+    ring_bell_of_many(*space_);
+    loan.station = static_cast<std::uint16_t>(station_);
+    return loan;
+}
+
+Result<PoolLoan> PoolEngine::take_in(std::uint32_t level) {
+    return take_now([&](PoolLoan& loan) { return ring_.take_in(me_, level, loan); });
+}
+
+Result<PoolLoan> PoolEngine::take_back() {
+    return take_now([&](PoolLoan& loan) { return ring_.take_back(me_, loan); });
 }
 
 Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
@@ -216,20 +238,23 @@ Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
     PoolLoan loan;
     for (;;) {
         if (ring_.take_dead_letter(me_, loan) == PoolStatus::ok) {
-            loan.station = static_cast<std::uint8_t>(station_);
+            loan.station = static_cast<std::uint16_t>(station_);
             return loan;
         }
         if (deadline.passed()) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
-        bool slept = false;
-        const auto ready = [&] { return ring_.dead_letters() > 0; };
-        const Result<void> waited = wait(*letters_, deadline.sooner(g_wait_slice), slept, ready);
+        const Result<void> waited = wait_for_letter(deadline.sooner(g_wait_slice));
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());
         }
         if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
     }
+}
+
+Result<void> PoolEngine::wait_for_letter(Deadline deadline) {
+    bool slept = false;
+    return wait(*letters_, deadline, slept, [&] { return ring_.dead_letters() > 0; });
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {

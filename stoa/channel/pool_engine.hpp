@@ -111,6 +111,10 @@ public:
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     // The same for dead letters.
     [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
+    // Of one of several rings behind each other, without waiting: the oldest message of one
+    // priority, or one that is to be delivered again. Errors: empty, corrupt
+    [[nodiscard]] Result<PoolLoan> take_in(std::uint32_t level);
+    [[nodiscard]] Result<PoolLoan> take_back();
     [[nodiscard]] MessageHistory history(const PoolLoan& loan) const;
 
     // For the sends that follow.
@@ -134,6 +138,9 @@ public:
         bool slept = false;
         return wait(*messages_, deadline, slept, ready);
     }
+
+    // Waits for a dead letter in this ring. Errors: timed_out, what looking around says
+    [[nodiscard]] Result<void> wait_for_letter(Deadline deadline);
 
     // Waits until the receipt ends. Errors: timed_out, what looking around says
     [[nodiscard]] Result<Answer> answer(const PoolTicket& ticket, Deadline deadline);
@@ -184,6 +191,8 @@ private:
     [[nodiscard]] bool take_back(const PoolTicket& ticket, Outcome outcome,
                                  PoolLoan* keep = nullptr) noexcept;
     [[nodiscard]] Result<void> stream_ended() noexcept;
+    template <typename Take>
+    [[nodiscard]] Result<PoolLoan> take_now(Take&& take);
     [[nodiscard]] Result<void> outcome(Waited waited);
     // Looks around when the last look is a slice ago: who never waits that long must recover the
     // dead as well.

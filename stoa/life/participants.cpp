@@ -184,6 +184,7 @@ bool Participants::try_join(std::uint32_t index, Role role, const sys::Identity&
     r.sent.store(0, kRelaxed);
     r.received.store(0, kRelaxed);
     r.waits.store(0, kRelaxed);
+    for (Atomic<std::uint64_t>& pin : r.pins) pin.store(0, kRelaxed);
     store_name(r, sys::own_name());
     place.state = PlaceState::live;
     STOA_CRASH_POINT("participants.join.before_live");

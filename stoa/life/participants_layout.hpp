@@ -22,6 +22,8 @@
 //       72     8 received  its holder      messages, for display
 //       80     8 waits     its holder      WaitsFor 3, since when 61 (steady ns); for display
 //       88    40 name      its holder      of the process, zero-terminated; for display
+//      128    32 pins      its holder      parts of the memory that nobody may give back while they
+//                                          stand here; meaning in mailbox/
 //
 // word: FREE(n) -CAS by a joiner-> CLAIMED(n + 1) -store by it-> LIVE(n + 1)
 //       -CAS by itself, or by a sweeper that has proven its death-> FREE(n + 1)
@@ -38,6 +40,7 @@ namespace stoa {
 
 inline constexpr std::uint64_t kParticipantsMagic = magic_of("STOAPAR1");
 inline constexpr std::uint32_t kParticipantsVersion = 2;
+inline constexpr std::uint32_t kPinCount = 4;
 inline constexpr std::uint32_t kMaxPlaces = 4096;  // an endpoint index has 12 bits in a slot word
 
 struct ParticipantRecord {
@@ -50,6 +53,7 @@ struct ParticipantRecord {
     Atomic<std::uint64_t> received;
     Atomic<std::uint64_t> waits;
     Atomic<std::uint64_t> name[5];
+    alignas(kCacheLine) Atomic<std::uint64_t> pins[kPinCount];
 };
 static_assert(offsetof(ParticipantRecord, word) == 0 && offsetof(ParticipantRecord, sweeping) == 8);
 static_assert(offsetof(ParticipantRecord, identity) == 16);
@@ -57,7 +61,7 @@ static_assert(offsetof(ParticipantRecord, role) == 56 && offsetof(ParticipantRec
 static_assert(offsetof(ParticipantRecord, sent) == 64);
 static_assert(offsetof(ParticipantRecord, received) == 72);
 static_assert(offsetof(ParticipantRecord, waits) == 80 && offsetof(ParticipantRecord, name) == 88);
-static_assert(sizeof(ParticipantRecord) == 128);
+static_assert(offsetof(ParticipantRecord, pins) == 128 && sizeof(ParticipantRecord) == 192);
 static_assert(std::is_standard_layout_v<ParticipantRecord>);
 
 struct ParticipantTable {  // the records follow

@@ -1,6 +1,8 @@
 #include "stoa/mailbox/admin.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <new>
 #include <optional>
 
 #include "stoa/mailbox/attachment.hpp"
@@ -9,6 +11,54 @@
 
 namespace stoa {
 namespace {
+
+void add_counts(const PoolCounts& counts, MailboxFacts& facts) {
+    facts.redelivered += counts.redelivered;
+    facts.depth += counts.depth;
+    facts.leased += counts.leased;
+    facts.loaned += counts.loaned;
+    facts.dead_letters += counts.dead_letters;
+    facts.queued_bytes += counts.queued_bytes;
+    facts.free_chunks += counts.free_chunks;
+    facts.dropped_oldest += counts.dropped_oldest;
+    facts.dropped_newest += counts.dropped_newest;
+    facts.expired += counts.expired;
+    facts.withdrawn += counts.withdrawn;
+}
+
+// Of copies: who only looks keeps no segment from being given back, and must not touch the holes
+// that it leaves, for that would take memory again.
+Result<void> add_segments(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
+    facts.redelivered = layout.gone_redelivered.load(kRelaxed);
+    facts.expired = layout.gone_expired.load(kRelaxed);
+    facts.withdrawn = layout.gone_withdrawn.load(kRelaxed);
+    const MailboxPlan& plan = facts.plan;
+    const std::uint64_t extra_bytes = plan.extras_at_once() ? plan.pool.extra_bytes : 0;
+    const auto memory = std::unique_ptr<std::byte[], void (*)(std::byte*)>(
+        static_cast<std::byte*>(::operator new[](plan.segment_bytes(), std::align_val_t{kPage})),
+        [](std::byte* p) { ::operator delete[](p, std::align_val_t{kPage}); });
+    const std::span<std::byte> ring_copy{memory.get(), plan.pool.total_bytes};
+    const std::span<std::byte> extras_copy{memory.get() + plan.pool.total_bytes, extra_bytes};
+    for (std::uint32_t slot = 0; slot < plan.segment_count; ++slot) {
+        const MailboxSegment* segment = layout_at<MailboxSegment>(
+            region.content(), plan.segments_offset + slot * sizeof(MailboxSegment));
+        const std::uint64_t word = segment->word.load(kSeqCst);
+        const SegmentState state = SegmentWord::of(word).state;
+        if (state != SegmentState::live && state != SegmentState::leaving) continue;
+        Result<void> copied = region.copy_out(plan.pool_offset(slot), ring_copy);
+        if (copied) {
+            copied =
+                region.copy_out(plan.extras_offset + slot * plan.pool.extra_bytes, extras_copy);
+        }
+        if (!copied) return copied;
+        if (segment->word.load(kSeqCst) != word) continue;  // it goes: nothing waits there
+        ++facts.segments;
+        const Result<PoolRing> ring = PoolRing::attach(ring_copy, extras_copy);
+        if (!ring) return std::unexpected(ring.error());
+        add_counts(ring->counts(), facts);
+    }
+    return {};
+}
 
 Result<void> add_pools(const Region& region, MailboxFacts& facts) {
     facts.sent = facts.received = 0;  // the rings know better than the participants
@@ -22,17 +72,7 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
         const PoolCounts counts = ring->counts();
         facts.sent += counts.sent;
         facts.received += counts.received;
-        facts.redelivered += counts.redelivered;
-        facts.depth += counts.depth;
-        facts.leased += counts.leased;
-        facts.loaned += counts.loaned;
-        facts.dead_letters += counts.dead_letters;
-        facts.queued_bytes += counts.queued_bytes;
-        facts.free_chunks += counts.free_chunks;
-        facts.dropped_oldest += counts.dropped_oldest;
-        facts.dropped_newest += counts.dropped_newest;
-        facts.expired += counts.expired;
-        facts.withdrawn += counts.withdrawn;
+        add_counts(counts, facts);
     }
     return {};
 }
@@ -81,8 +121,9 @@ Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
         facts.sent += seen.sent;
         facts.received += seen.received;
     });
-    const Result<void> added =
-        facts.plan.pool_count > 0 ? add_pools(region, facts) : add_lanes(region, *layout, facts);
+    const Result<void> added = facts.plan.grows()          ? add_segments(region, *layout, facts)
+                               : facts.plan.pool_count > 0 ? add_pools(region, facts)
+                                                           : add_lanes(region, *layout, facts);
     if (!added) return std::unexpected(added.error());
     return facts;
 }

@@ -41,7 +41,8 @@ struct MailboxFacts {
     std::uint64_t expired = 0;
     std::uint64_t withdrawn = 0;
     std::uint64_t free_chunks = 0;
-    bool closed = false;  // nothing more is sent
+    bool closed = false;         // nothing more is sent
+    std::uint32_t segments = 0;  // of an unbounded mailbox, in use
     std::uint32_t lanes_open = 0;
     std::vector<Participant> participants;
 

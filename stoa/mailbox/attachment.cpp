@@ -162,6 +162,7 @@ void Attachment::take_place(std::uint32_t index) noexcept {
     index_ = index;
     record_ = &region_.participants().record(index_);
     joined_ = true;
+    if (plan_.grows()) segments_.emplace(region_, plan_, index_);
 }
 
 // Every place is taken, by the dead perhaps: from one that is kept for this they can be recovered.
@@ -170,11 +171,13 @@ bool Attachment::sweep_from_kept_place() {
     if (!place) return false;
     take_place(*place);
     const bool can_sweep =
-        !region_.condemned() && (plan_.pool_count == 0 || make_pool_engines().has_value());
+        !region_.condemned() && (plan_.pool_count == 0 || find_queues().has_value());
     const bool freed = can_sweep && sweep() > 0;
     leave();
     joined_ = false;
-    for (std::unique_ptr<PoolEngine>& pool : pools_) pool.reset();
+    queues_.clear();
+    pools_.clear();
+    generations_.clear();
     return freed;
 }
 
@@ -188,7 +191,7 @@ Result<void> Attachment::join() {
     // Registered before the first message, so that sleepers' barriers reach this process.
     static_cast<void>(publisher_fence());
     if (plan_.pool_count > 0) {
-        if (Result<void> made = make_pool_engines(); !made) return made;
+        if (Result<void> found = find_queues(); !found) return found;
     }
     sweep();
     if (Result<void> taken = take_roles(); !taken) return taken;
@@ -199,53 +202,6 @@ std::uint64_t Attachment::holder_word() const noexcept {
     return holder_of(index_, unpack_place(record_->word.load(kRelaxed)).incarnation);
 }
 
-Result<PoolEngine*> Attachment::attach_pool(std::uint32_t i) {
-    if (pools_.empty()) pools_.resize(plan_.pool_count);
-    if (pools_[i] != nullptr) return pools_[i].get();
-    if (station(i).ready.load(kSeqCst) == 0) return nullptr;
-    Result<PoolRing> ring = PoolRing::attach(plan_.pool_of(region_.content(), i),
-                                             plan_.extras_of(region_.content(), i));
-    if (!ring) return std::unexpected(ring.error());
-    const PoolPolicy policy{.overflow = plan_.overflow,
-                            .rendezvous = plan_.capacity.kind == Capacity::Kind::zero,
-                            .keep_expired = plan_.keep_expired,
-                            .time_to_live_ns = plan_.time_to_live_ns};
-    // Routed: a sender that waits may go on when any receiver has room, so one bell serves all.
-    Atomic<std::uint32_t>& space = station(plan_.routed() ? 0 : i).bells.space;
-    pools_[i] =
-        std::make_unique<PoolEngine>(*ring, i, station(i).bells, space, policy, waiting_, host());
-    return pools_[i].get();
-}
-
-// The ring of a station that has none yet. Several may be at it: all write the same.
-Result<PoolEngine*> Attachment::make_pool(std::uint32_t i) {
-    Result<PoolEngine*> there = attach_pool(i);
-    if (!there || *there != nullptr) return there;
-    const PoolGeometry& pool = plan_.pool;
-    Result<void> made = region_.reserve(plan_.pool_offset(i), pool.total_bytes);
-    if (made && plan_.extras_at_once()) {
-        made = region_.reserve(plan_.extras_offset + i * pool.extra_bytes, pool.extra_bytes);
-    }
-    STOA_CRASH_POINT("mailbox.station.reserved");
-    if (made) made = PoolRing::create(plan_.pool_of(region_.content(), i), pool);
-    if (!made) return std::unexpected(made.error());
-    STOA_CRASH_POINT("mailbox.station.made");
-    station(i).ready.store(1, kSeqCst);
-    there = attach_pool(i);
-    if (there && plan_.extras_at_once()) (*there)->ring().open_extras();
-    return there;
-}
-
-Result<void> Attachment::make_pool_engines() {
-    for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
-        const Result<PoolEngine*> made = attach_pool(i);
-        if (!made) return std::unexpected(made.error());
-        // Without routing every ring is there before the name is.
-        if (*made == nullptr && !plan_.routed()) return fail(Errc::bad_layout, "mailbox");
-    }
-    return {};
-}
-
 Result<void> Attachment::make_engines() {
     if (plan_.sharing == Sharing::broadcast) return make_broadcast_engines();
     if (plan_.routed() && role_ != Role::none) {
@@ -253,14 +209,16 @@ Result<void> Attachment::make_engines() {
         return plan_.pool_count > 0 || !has(role_, Role::receives) ? Result<void>{}
                                                                    : make_lane_in(seat_);
     }
-    if (plan_.pool_count == 1) {
-        out_ = in_ = pools_[0].get();
-    } else if (plan_.pool_count == 2) {
-        out_ = pools_[seat_].get();
-        in_ = pools_[1 - seat_].get();
-    } else if (role_ != Role::none) {
-        return make_lane_engines();
+    if (plan_.pool_count == 0) {
+        return role_ != Role::none ? make_lane_engines() : Result<void>{};
     }
+    const bool pair = plan_.sharing == Sharing::pair;
+    const Result<Queue*> out = make_queue(pair ? seat_ : 0);
+    if (!out) return std::unexpected(out.error());
+    const Result<Queue*> in = make_queue(pair ? 1 - seat_ : 0);
+    if (!in) return std::unexpected(in.error());
+    out_ = *out;
+    in_ = *in;
     return {};
 }
 
@@ -417,7 +375,7 @@ Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
 
 Result<std::size_t> Attachment::peek(std::span<std::byte> to, std::uint64_t skip) {
     if (in_ != nullptr) {
-        const Result<std::uint32_t> length = in_->ring().peek(skip, to);
+        const Result<std::uint32_t> length = in_->peek(skip, to);
         if (!length) return std::unexpected(length.error());
         return *length;
     }
@@ -474,16 +432,19 @@ Result<LaneMessage> Attachment::take(Deadline deadline) {
     return routes_ ? routes_->take(deadline) : lane_in_->take(deadline);
 }
 
-bool Attachment::nack(const PoolLoan& loan, std::string_view error) noexcept {
-    const bool returned = pool(loan.station).nack(loan, error);
-    if (routes_) routes_->returned_to(loan.station);
-    return returned;
-}
-
 Result<void> Attachment::look_around() {
     if (Result<void> good = check(); !good) return good;  // a forked child may not even sweep
     sweep();
+    if (segments_) retire_segments();
     return check();
+}
+
+Result<void> Attachment::look_if_due() {
+    const std::chrono::nanoseconds now = sys::coarse_now();
+    if (now - looked_at_ < g_wait_slice) [[likely]]
+        return {};
+    looked_at_ = now;
+    return look_around();
 }
 
 LookAround Attachment::around() noexcept {
@@ -537,10 +498,8 @@ PoolDead Attachment::dead_one(std::uint32_t index, Participant& seen) const {
 void Attachment::recover(std::uint32_t dead) noexcept {
     Participant seen;
     const PoolDead who = dead_one(dead, seen);
-    for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
-        const Result<PoolEngine*> pool = attach_pool(i);  // one may have been made since
-        if (pool && *pool != nullptr) (*pool)->recover(who);
-    }
+    for_each_ring(Pin::sweep, [&](PoolEngine& ring) { ring.recover(who); });
+    if (segments_) segments_->recover(dead);
     STOA_CRASH_POINT("mailbox.recover.before_seats");
     give_up_seats(dead);
     drop_cursors(dead);
@@ -567,42 +526,10 @@ void Attachment::let_go() noexcept {
     wake_all();
 }
 
-void Attachment::wake_all() const noexcept {
-    // Whoever takes a further station meanwhile looks before it sleeps.
-    const std::uint32_t open = std::max(layout_->stations_open.load(kSeqCst), 1U);
-    const std::uint32_t count =
-        plan_.routed() ? std::min(open, plan_.station_count) : plan_.station_count;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        ring_bell_for_all(station(i).bells.messages);
-        ring_bell_for_all(station(i).bells.space);
-    }
-    for (const std::unique_ptr<PoolEngine>& pool : pools_) {
-        if (pool) pool->wake_all();
-    }
-}
-
 void Attachment::close_mailbox() noexcept {
     region_.close();
     STOA_CRASH_POINT("mailbox.close.closed");
     wake_all();
-}
-
-// Memory for notes and receipts, by whoever needs them first.
-Result<void> Attachment::open_extras() {
-    for (std::uint32_t i = 0; i < pools_.size(); ++i) {
-        if (!pools_[i] || pools_[i]->ring().has_extras()) continue;
-        const Result<void> reserved = region_.reserve(
-            plan_.extras_offset + i * plan_.pool.extra_bytes, plan_.pool.extra_bytes);
-        if (!reserved) return reserved;
-        STOA_CRASH_POINT("mailbox.extras.reserved");
-        pools_[i]->ring().open_extras();
-    }
-    return {};
-}
-
-bool Attachment::queue_is_full(std::uint32_t station) {
-    const Result<PoolEngine*> pool = attach_pool(station);
-    return pool && *pool != nullptr && (*pool)->seems_full();
 }
 
 bool Attachment::waits_at(std::uint32_t i) const noexcept {
@@ -661,6 +588,10 @@ void Attachment::leave() noexcept {
     // Somebody may stand by.
     if (plan_.sharing == Sharing::single_receiver) ring_bell_for_all(station(0).bells.space);
     keep_totals(index_);
+    if (segments_) {
+        for (const Pin why : {Pin::in, Pin::out, Pin::hand}) segments_->let_go(why);
+        retire_segments();
+    }
     region_.participants().leave(index_);
 }
 

@@ -10,6 +10,7 @@
 // Source:     stoa/life/participants.hpp, stoa/channel/pool_engine.hpp.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -20,6 +21,7 @@
 #include "stoa/channel/pool_engine.hpp"
 #include "stoa/mailbox/owner_watch.hpp"
 #include "stoa/mailbox/plan.hpp"
+#include "stoa/mailbox/queue.hpp"
 #include "stoa/shm/region.hpp"
 #include "stoa/sys/fork_guard.hpp"
 
@@ -67,7 +69,12 @@ public:
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
+    // What a handle does with what it holds, wherever that lies. False: not its own any more.
+    bool release(const PoolLoan& loan) noexcept;
+    bool ack(const PoolLoan& loan) noexcept;
     [[nodiscard]] bool nack(const PoolLoan& loan, std::string_view error) noexcept;
+    void free_receipt(const PoolTicket& ticket) noexcept;
+    [[nodiscard]] Result<Answer> withdraw(const PoolTicket& ticket);
     // Broadcast, over logs or copies. Errors: as LogOut and LogIn, PoolEngine
     [[nodiscard]] Result<void> broadcast(Bytes message, const SendOptions& options,
                                          Deadline deadline);
@@ -127,11 +134,15 @@ public:
         record_->received.store(record_->received.load(kRelaxed) + count, kRelaxed);
     }
 
-    // What carries messages out and in; nullptr where lanes do (or the role does not).
-    PoolEngine* out() noexcept { return out_; }
-    PoolEngine* in() noexcept { return in_; }
-    // The ring of a station. Precondition: something was lent or sent there.
-    PoolEngine& pool(std::uint32_t station) noexcept { return *pools_[station]; }
+    // The ring in which a loan or a ticket lies: of a station, or of a segment. Precondition:
+    // something was lent or sent there, and is not given back.
+    PoolEngine& pool(std::uint32_t ring) noexcept { return *pools_[ring]; }
+    [[nodiscard]] PoolBells& bells(std::uint32_t i) const noexcept { return station(i).bells; }
+    [[nodiscard]] Segments& segments() noexcept { return *segments_; }
+    // The engine of a segment that is held. Errors: bad_layout
+    [[nodiscard]] Result<PoolEngine*> engine_of(std::uint32_t station, const Segment& segment);
+    // Looks around when the last look is a slice ago.
+    [[nodiscard]] Result<void> look_if_due();
     Routes* routes() noexcept { return routes_.get(); }
     LaneOut* lane_out() noexcept { return lane_out_ ? &*lane_out_ : nullptr; }
     [[nodiscard]] bool receives_from_lanes() const noexcept {
@@ -207,10 +218,21 @@ private:
     [[nodiscard]] PoolDead dead_one(std::uint32_t index, Participant& seen) const;
     [[nodiscard]] MailboxStation& station(std::uint32_t i) const noexcept;
     [[nodiscard]] Result<void> make_engines();
-    [[nodiscard]] Result<void> make_pool_engines();
-    // The engine of a station's ring; null while there is none.
-    [[nodiscard]] Result<PoolEngine*> attach_pool(std::uint32_t i);
-    [[nodiscard]] Result<PoolEngine*> make_pool(std::uint32_t i);
+    // What waits at a station; null while there is nothing. Errors: bad_layout
+    [[nodiscard]] Result<Queue*> find_queue(std::uint32_t i);
+    // The same, made if need be. Errors: out_of_space, quota_reached
+    [[nodiscard]] Result<Queue*> make_queue(std::uint32_t i);
+    [[nodiscard]] Result<void> find_queues();
+    [[nodiscard]] bool receives_at(std::uint32_t i) const noexcept;
+    [[nodiscard]] Result<PoolEngine*> attach_ring(std::uint32_t station, std::uint32_t ring);
+    [[nodiscard]] Result<void> make_ring(std::uint32_t i);
+    template <typename Use>
+    std::invoke_result_t<Use&, PoolEngine&> with_ring(std::uint32_t ring, Use&& use) noexcept;
+    // Calls visit(engine) for each ring that there is, whoever's it is.
+    void for_each_ring(Pin why, const std::function<void(PoolEngine&)>& visit);
+    void retire_segments() noexcept;
+    // Whose queue the ring of a loan is part of.
+    [[nodiscard]] std::uint32_t station_of(std::uint32_t ring) const noexcept;
     [[nodiscard]] Result<void> take_station();
     void note_orphans() noexcept;
     [[nodiscard]] Result<void> make_lane_engines();
@@ -226,7 +248,6 @@ private:
     [[nodiscard]] std::uint64_t subscriber(std::uint32_t i) const noexcept;
     void enroll_subscribers(std::uint32_t log) noexcept;
     void drop_cursors(std::uint32_t index) noexcept;
-    void empty_queue(PoolEngine& queue) noexcept;
     [[nodiscard]] Result<void> broadcast_copies(Bytes message, const SendOptions& options,
                                                 Deadline deadline);
     [[nodiscard]] Result<BroadcastMessage> next_in_logs(Deadline deadline);
@@ -260,10 +281,14 @@ private:
     bool of_dead_letters_ = false;
     bool stands_by_ = false;                          // was asked for
     bool waits_for_seat_ = false;                     // and is so
-    std::vector<std::unique_ptr<PoolEngine>> pools_;  // index: station; null: not attached yet
+    std::vector<std::unique_ptr<Queue>> queues_;      // index: station; null: not attached yet
+    std::vector<std::unique_ptr<PoolEngine>> pools_;  // index: station, or slot of a segment
+    std::vector<std::uint64_t> generations_;          // of the segments in pools_
+    std::optional<Segments> segments_;                // of an unbounded mailbox
     std::unique_ptr<Routes> routes_;                  // where a sender chooses among receivers
-    PoolEngine* out_ = nullptr;
-    PoolEngine* in_ = nullptr;
+    Queue* out_ = nullptr;
+    Queue* in_ = nullptr;
+    std::chrono::nanoseconds looked_at_ = sys::coarse_now();
     std::optional<LaneOut> lane_out_;
     LaneOut* loaned_lane_ = nullptr;  // routed: one of those of routes_
     std::optional<LaneIn> lane_in_;

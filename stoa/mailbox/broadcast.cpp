@@ -94,17 +94,6 @@ Result<void> Attachment::make_broadcast_engines() {
     return log_in_->attach_logs();  // B2
 }
 
-// What a subscriber that went left in its queue is nobody's: the next one begins from now.
-void Attachment::empty_queue(PoolEngine& queue) noexcept {
-    PoolRing& ring = queue.ring();
-    PoolLoan old;
-    for (std::uint64_t n = 0; n < 2ULL * ring.geometry().chunk_count; ++n) {
-        if (ring.take(index_, old) != PoolStatus::ok) break;
-        queue.release(old);
-    }
-    queue.wake_all();
-}
-
 // --- sending ------------------------------------------------------------------------------------
 
 Result<void> Attachment::broadcast(Bytes message, const SendOptions& options, Deadline deadline) {
@@ -140,7 +129,7 @@ Result<void> Attachment::broadcast_copies(Bytes message, const SendOptions& opti
         if (deadline.passed()) {
             return fail(deadline.is_immediate() ? Errc::full : Errc::timed_out, "send");
         }
-        Result<PoolEngine*> any = make_pool(0);
+        const Result<Queue*> any = make_queue(0);
         if (!any) return std::unexpected(any.error());
         const Result<void> waited =
             (*any)->wait_for_room(deadline.sooner(g_wait_slice), [&] { return !held_back(); });
@@ -151,7 +140,7 @@ Result<void> Attachment::broadcast_copies(Bytes message, const SendOptions& opti
     for (std::uint32_t i = 0; i < open(); ++i) {
         const std::uint64_t seat = subscriber(i);
         if (seat == 0) continue;
-        const Result<PoolEngine*> queue = attach_pool(i);
+        const Result<Queue*> queue = find_queue(i);
         if (!queue) return std::unexpected(queue.error());
         if (*queue == nullptr) continue;  // it is still coming
         (*queue)->set_overflow((seat & kLatest) != 0 ? Overflow::drop_oldest : plan_.overflow);
@@ -171,11 +160,12 @@ Result<void> Attachment::broadcast_copies(Bytes message, const SendOptions& opti
 Result<BroadcastMessage> Attachment::subscribed(Deadline deadline) {
     if (!has(role_, Role::receives)) return missing_receiver();
     if (log_in_ != nullptr) return next_in_logs(deadline);
-    PoolEngine& own = pool(seat_);
-    Result<PoolLoan> loan = own.receive(deadline);
+    const Result<Queue*> own = make_queue(seat_);
+    if (!own) return std::unexpected(own.error());
+    Result<PoolLoan> loan = (*own)->receive(deadline);
     if (!loan) return std::unexpected(loan.error());
-    const std::uint64_t dropped = own.ring().counts_dropped_oldest();
-    BroadcastMessage got{.loan = *loan, .bytes = own.room(*loan)};
+    const std::uint64_t dropped = (*own)->dropped_oldest();
+    BroadcastMessage got{.loan = *loan, .bytes = pool(loan->station).room(*loan)};
     got.missed = latest_ ? dropped - dropped_seen_ : 0;
     dropped_seen_ = dropped;
     return got;

@@ -32,7 +32,7 @@
 //      148     4 dead_letter_quota creator       messages
 //      152     8 quota_bytes       creator       of an unbounded mailbox
 //      160     4 station_count     creator       1 .. 64
-//      164     4 reserved          creator       0
+//      164     4 segment_count     creator       0: one ring per station; else how many may exist
 //      192     4 lanes_open        anyone (CAS)  doors 0 .. lanes_open - 1 may be ready; only grows
 //      196     4 stations_open     anyone (CAS)  stations 0 .. stations_open - 1 may be in use
 //      200     8 left_sent         anyone (add)  messages sent by those who left; for display
@@ -40,18 +40,29 @@
 //      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
 //      224     8 dropped_oldest    anyone (add)  by logs; for display
 //      232     8 dropped_newest    anyone (add)  by logs; for display
-//      256  1024 type_text         creator       canonical text of the type, zero-terminated
-//     1280     - stations          -             station_count of MailboxStation
+//      240     8 gone_redelivered  anyone (add)  of segments that were given back; for display
+//      248     8 gone_expired      anyone (add)  the same
+//      256     8 gone_withdrawn    anyone (add)  the same
+//      320  1024 type_text         creator       canonical text of the type, zero-terminated
+//     1344     - stations          -             station_count of MailboxStation
 //        -     - doors             -             lane_count of LaneDoor
 //        -  8192 keys              anyone (CAS)  key_affine: 1024 words, seat | station << 16: who
 //                                                gets the keys that hash there
+//        -     - used              anyone (or)   unbounded: one bit per segment, 1: not FREE
+//        -     - segments          -             unbounded: segment_count of MailboxSegment
 //
 // MailboxStation, a receiver and what leads to it; without routing there is one, a pair has two
 //        0     8 seat              anyone (CAS)  who receives: index + 1 | incarnation << 32;
 //                                                bit 15: who only hands its lanes over; bit 14: a
 //                                                subscriber that skips
 //        8     4 ready             anyone        1: the memory of its pool ring is there
+//       16     8 last              anyone (CAS)  unbounded: the segment that is sent to, slot |
+//                                                position << 16; never repeats; 0: none yet
 //       64   128 bells             anyone        PoolBells
+//
+// MailboxSegment, of an unbounded mailbox: a piece of its memory that holds a pool ring, or nothing
+//        0     8 word              anyone (CAS)  SegmentWord
+//        8     8 position          its maker     place in the queue of its station, from 1
 //
 // LaneDoor, one per lane
 //        0     8 sender          anyone (CAS)  who sends on it: index + 1 | incarnation << 32
@@ -107,7 +118,7 @@ struct MailboxLayout {
     std::uint32_t dead_letter_quota;
     std::uint64_t quota_bytes;
     std::uint32_t station_count;
-    std::uint32_t reserved;
+    std::uint32_t segment_count;
     alignas(kCacheLine) Atomic<std::uint32_t> lanes_open;
     Atomic<std::uint32_t> stations_open;
     Atomic<std::uint64_t> left_sent;
@@ -115,6 +126,9 @@ struct MailboxLayout {
     Atomic<std::uint64_t> orphans;
     Atomic<std::uint64_t> dropped_oldest;
     Atomic<std::uint64_t> dropped_newest;
+    Atomic<std::uint64_t> gone_redelivered;
+    Atomic<std::uint64_t> gone_expired;
+    Atomic<std::uint64_t> gone_withdrawn;
     alignas(kCacheLine) char type_text[kTypeTextBytes];
 };
 static_assert(offsetof(MailboxLayout, magic) == 0);
@@ -146,7 +160,7 @@ static_assert(offsetof(MailboxLayout, dead_letter_after) == 144);
 static_assert(offsetof(MailboxLayout, dead_letter_quota) == 148);
 static_assert(offsetof(MailboxLayout, quota_bytes) == 152);
 static_assert(offsetof(MailboxLayout, station_count) == 160);
-static_assert(offsetof(MailboxLayout, reserved) == 164);
+static_assert(offsetof(MailboxLayout, segment_count) == 164);
 static_assert(offsetof(MailboxLayout, lanes_open) == 192);
 static_assert(offsetof(MailboxLayout, stations_open) == 196);
 static_assert(offsetof(MailboxLayout, left_sent) == 200);
@@ -154,17 +168,29 @@ static_assert(offsetof(MailboxLayout, left_received) == 208);
 static_assert(offsetof(MailboxLayout, orphans) == 216);
 static_assert(offsetof(MailboxLayout, dropped_oldest) == 224);
 static_assert(offsetof(MailboxLayout, dropped_newest) == 232);
-static_assert(offsetof(MailboxLayout, type_text) == 256);
-static_assert(sizeof(MailboxLayout) == 1280 && std::is_standard_layout_v<MailboxLayout>);
+static_assert(offsetof(MailboxLayout, gone_redelivered) == 240);
+static_assert(offsetof(MailboxLayout, gone_expired) == 248);
+static_assert(offsetof(MailboxLayout, gone_withdrawn) == 256);
+static_assert(offsetof(MailboxLayout, type_text) == 320);
+static_assert(sizeof(MailboxLayout) == 1344 && std::is_standard_layout_v<MailboxLayout>);
 
 struct MailboxStation {
     Atomic<std::uint64_t> seat;
     Atomic<std::uint32_t> ready;
+    alignas(8) Atomic<std::uint64_t> last;
     alignas(kCacheLine) PoolBells bells;
 };
 static_assert(offsetof(MailboxStation, seat) == 0 && offsetof(MailboxStation, ready) == 8);
+static_assert(offsetof(MailboxStation, last) == 16);
 static_assert(offsetof(MailboxStation, bells) == 64 && sizeof(MailboxStation) == 192);
 static_assert(std::is_standard_layout_v<MailboxStation>);
+
+struct MailboxSegment {
+    Atomic<std::uint64_t> word;
+    Atomic<std::uint64_t> position;
+};
+static_assert(offsetof(MailboxSegment, word) == 0 && offsetof(MailboxSegment, position) == 8);
+static_assert(sizeof(MailboxSegment) == 16 && std::is_standard_layout_v<MailboxSegment>);
 
 struct LaneDoor {
     alignas(kCacheLine) Atomic<std::uint64_t> sender;

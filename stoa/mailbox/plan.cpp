@@ -15,6 +15,9 @@ constexpr std::uint32_t kMaxLoanQuota = 64;
 constexpr std::uint32_t kPlannedEndpoints = 32;  // whose loan quotas are reserved beside the queue
 constexpr std::uint32_t kMaxLanes = 1024;
 constexpr std::uint32_t kMaxPayloadAlign = 64;
+constexpr std::uint32_t kSegmentSlots = 8192;  // of a segment of 1 MiB or more
+constexpr std::uint32_t kMaxSegments = 32768;
+constexpr std::uint64_t kMaxQuotaBytes = 1ULL << 40U;
 constexpr std::uint32_t kRendezvousSlots = 64;  // so many senders may wait for a receiver at a time
 
 enum Flag : std::uint32_t { kReceipts = 1, kKeepExpired = 2, kOneWay = 4, kByTurns = 8 };
@@ -32,23 +35,46 @@ bool carried_by_lanes(const MailboxPlan& plan) noexcept {
            plan.priorities == 1 && !plan.receipts && plan.time_to_live_ns == 0 && !plan.by_turns;
 }
 
-// Behind the doors, and the table of keys where there is one.
-std::uint64_t end_of_doors(MailboxPlan& plan) noexcept {
-    const std::uint64_t end = plan.door_offset(plan.lane_count);
-    if (plan.sharing != Sharing::key_affine) return end;
-    plan.keys_offset = end;
-    return end + kKeyBuckets * sizeof(std::uint64_t);
+// Behind the doors, and the tables of keys and of segments where there are any.
+std::uint64_t end_of_tables(MailboxPlan& plan) noexcept {
+    std::uint64_t end = plan.door_offset(plan.lane_count);
+    if (plan.sharing == Sharing::key_affine) {
+        plan.keys_offset = end;
+        end += kKeyBuckets * sizeof(std::uint64_t);
+    }
+    if (plan.grows()) {
+        plan.used_offset = end;
+        plan.segments_offset = end + align_up(plan.segment_count, 64) / 8;
+        end = plan.segments_offset + plan.segment_count * sizeof(MailboxSegment);
+    }
+    return end;
+}
+
+// Of an unbounded mailbox: small ones where the quota is small, so that several fit into it.
+std::uint64_t segment_reserve(const MailboxPlan& plan) noexcept {
+    const std::uint64_t share = std::max<std::uint64_t>(plan.capacity.quota_bytes / 8, 64 * 1024);
+    return std::min(plan.reserve_bytes, share);
+}
+
+std::uint32_t slots_of_ring(const MailboxPlan& plan) noexcept {
+    switch (plan.capacity.kind) {
+        case Capacity::Kind::zero: return kRendezvousSlots;
+        case Capacity::Kind::bounded: return plan.capacity.messages;
+        case Capacity::Kind::unbounded: break;
+    }
+    const std::uint64_t slots = segment_reserve(plan) / 128 / plan.priorities;
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(slots, 64, kSegmentSlots));
 }
 
 Result<void> plan_pools(MailboxPlan& plan) {
     plan.pool_count = plan.station_count;
     const bool keeps = plan.keep_expired || plan.dead_letter_after > 0;
     const std::uint32_t endpoints = plan.sharing == Sharing::pair ? 2 : kPlannedEndpoints;
-    const std::uint32_t slots =
-        plan.capacity.kind == Capacity::Kind::bounded ? plan.capacity.messages : kRendezvousSlots;
+    const bool unbounded = plan.capacity.kind == Capacity::Kind::unbounded;
+    const std::uint32_t slots = slots_of_ring(plan);
     const PoolDemand demand{.capacity = slots,
                             .max_bytes = plan.max_bytes,
-                            .reserve_bytes = plan.reserve_bytes,
+                            .reserve_bytes = unbounded ? segment_reserve(plan) : plan.reserve_bytes,
                             .loans = endpoints * plan.loan_quota,
                             .payload_align = plan.type_alignment,
                             .acknowledged = plan.acknowledged,
@@ -60,12 +86,24 @@ Result<void> plan_pools(MailboxPlan& plan) {
     const Result<PoolGeometry> pool = PoolGeometry::plan(demand);
     if (!pool) return std::unexpected(pool.error());
     plan.pool = *pool;
-    const bool fixed = !plan.routed();  // all stations are there from the start
-    plan.pools_offset = align_up(end_of_doors(plan), fixed ? kCacheLine : kPage);
+    if (unbounded) {
+        const std::uint64_t count = plan.capacity.quota_bytes / plan.segment_bytes();
+        if (count < plan.pool_count - (plan.routed() ? kMaxStations - 1 : 0)) {
+            return fail(Errc::bad_argument, "quota (too small for one message of max_bytes)");
+        }
+        if (count > kMaxSegments) {
+            return fail(Errc::bad_argument, "quota (more than 32768 segments: raise reserve)");
+        }
+        plan.segment_count = static_cast<std::uint32_t>(count);
+    }
+    // All rings are there from the start; else each is made by whoever needs it first.
+    const bool fixed = !plan.routed() && !unbounded;
+    plan.pools_offset = align_up(end_of_tables(plan), fixed ? kCacheLine : kPage);
     plan.pool_stride = plan.pool.total_bytes;
-    const std::uint64_t end = plan.pool_offset(plan.pool_count);
+    const std::uint32_t rings = unbounded ? plan.segment_count : plan.pool_count;
+    const std::uint64_t end = plan.pool_offset(rings);
     plan.extras_offset = align_up(end, kPage);
-    plan.content_bytes = plan.extras_offset + plan.pool_count * plan.pool.extra_bytes;
+    plan.content_bytes = plan.extras_offset + rings * plan.pool.extra_bytes;
     plan.reserved_bytes = fixed ? end : plan.pools_offset;
     if (fixed && plan.extras_at_once()) plan.reserved_bytes = plan.content_bytes;
     return {};
@@ -79,7 +117,7 @@ Result<void> plan_lanes(MailboxPlan& plan) {
     if (plan.reserve_bytes > kLaneMaxRingBytes) return fail(Errc::bad_argument, "reserve (4 GiB)");
     plan.lane = {.ring_bytes = std::max(least.ring_bytes, std::bit_ceil(plan.reserve_bytes)),
                  .max_record_bytes = plan.max_bytes};
-    plan.lanes_offset = align_up(end_of_doors(plan), kPage);
+    plan.lanes_offset = align_up(end_of_tables(plan), kPage);
     std::uint64_t lane_bytes = plan.lane.bytes_needed();
     if (plan.sharing == Sharing::broadcast) {
         // As many of the largest messages as wait, or what the reserve holds.
@@ -114,7 +152,10 @@ Result<void> check_capacity(const MailboxPlan& plan) {
     if (dropping(plan)) {
         return fail(Errc::bad_argument, "capacity unbounded with drop (it is never full)");
     }
-    return fail(Errc::not_supported, "capacity unbounded (not yet; bounded holds 1048576)");
+    if (plan.capacity.quota_bytes > kMaxQuotaBytes) {
+        return fail(Errc::bad_argument, "quota (at most 1 TiB)");
+    }
+    return {};
 }
 
 // Everything that make() derives from the options, so that read() can compare.
@@ -226,7 +267,8 @@ Result<MailboxPlan> MailboxPlan::read(std::span<std::byte> content) {
     if (plan.pool_count != layout->pool_count || plan.lane_count != layout->lane_count ||
         plan.pools_offset != layout->pools_offset || plan.pool_stride != layout->pool_stride ||
         plan.extras_offset != layout->extras_offset ||
-        plan.station_count != layout->station_count || plan.lanes_offset != layout->lanes_offset ||
+        plan.station_count != layout->station_count ||
+        plan.segment_count != layout->segment_count || plan.lanes_offset != layout->lanes_offset ||
         plan.lane_stride != layout->lane_stride || plan.content_bytes != content.size()) {
         return fail(Errc::bad_layout, "mailbox");
     }
@@ -258,6 +300,7 @@ Result<void> MailboxPlan::write(std::span<std::byte> content) const {
     layout->type_size = type_size;
     layout->type_alignment = type_alignment;
     layout->station_count = station_count;
+    layout->segment_count = segment_count;
     layout->pool_count = pool_count;
     layout->lane_count = lane_count;
     layout->pools_offset = pools_offset;
@@ -269,6 +312,7 @@ Result<void> MailboxPlan::write(std::span<std::byte> content) const {
     std::copy(type_text.begin(), type_text.end(), layout->type_text);
     if (routed()) return {};  // what leads to a station is made by whoever needs it first
     layout->stations_open.store(station_count, kRelaxed);
+    if (grows()) return {};
     return pool_count > 0 ? write_pools(content) : write_lanes(content, *layout);
 }
 

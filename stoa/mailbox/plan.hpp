@@ -41,7 +41,10 @@ struct MailboxPlan {
     std::uint32_t station_count = 1;
     std::uint32_t pool_count = 0;  // a ring per station, or none: lanes carry it
     std::uint32_t lane_count = 0;
-    std::uint64_t keys_offset = 0;  // key_affine only
+    std::uint64_t keys_offset = 0;    // key_affine only
+    std::uint32_t segment_count = 0;  // unbounded only, with the next two
+    std::uint64_t used_offset = 0;
+    std::uint64_t segments_offset = 0;
     std::uint64_t pools_offset = 0;
     std::uint64_t pool_stride = 0;
     std::uint64_t extras_offset = 0;
@@ -67,6 +70,11 @@ struct MailboxPlan {
         return sharing == Sharing::broadcast && lane_count > 0;
     }
     [[nodiscard]] bool is_bytes() const noexcept { return type_size == 0; }
+    [[nodiscard]] bool grows() const noexcept { return segment_count > 0; }
+    // The memory of one segment of an unbounded mailbox.
+    [[nodiscard]] std::uint64_t segment_bytes() const noexcept {
+        return pool.total_bytes + (extras_at_once() ? pool.extra_bytes : 0);
+    }
     // Each receiver has a queue of its own, and a sender chooses among them.
     [[nodiscard]] bool routed() const noexcept { return sharing >= Sharing::round_robin; }
     // Notes and receipts are needed from the start, so their memory is taken at once.

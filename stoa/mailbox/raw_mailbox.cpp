@@ -39,7 +39,7 @@ Result<void> RawMessage::ack() noexcept {
         release_in_lane();
         return {};
     }
-    const bool released = from_->pool(pool_.station).ack(pool_);
+    const bool released = from_->ack(pool_);
     done();
     if (!released) return fail(Errc::not_owner, "ack");
     return {};
@@ -109,7 +109,7 @@ void RawLoan::drop_slowly() noexcept {
         } else if (pool_.chunk == kNoChunk) {
             to_->loaned_lane()->abandon();
         } else {
-            to_->pool(pool_.station).release(pool_);
+            to_->release(pool_);
         }
     }
     done();
@@ -130,7 +130,7 @@ Receipt& Receipt::operator=(Receipt&& other) noexcept {
 void Receipt::drop() noexcept {
     if (of_ == nullptr) return;
     const Result<void> mine = of_->check();
-    if (mine || mine.error().code != Errc::forked) of_->pool(ticket_.station).free_receipt(ticket_);
+    if (mine || mine.error().code != Errc::forked) of_->free_receipt(ticket_);
     std::exchange(of_, nullptr)->receipt_closed();
 }
 
@@ -152,7 +152,7 @@ Result<Answer> Receipt::withdraw() {
         told_ = {.outcome = Outcome::mailbox_destroyed};
         return told_;
     }
-    Result<Answer> answer = of_->pool(ticket_.station).withdraw(ticket_);
+    Result<Answer> answer = of_->withdraw(ticket_);
     if (answer && answer->outcome != Outcome::pending) told_ = *answer;
     return answer;
 }

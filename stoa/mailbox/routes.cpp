@@ -52,9 +52,9 @@ std::uint32_t Routes::least_loaded() {
     for (std::uint32_t n = 1; n <= open; ++n) {
         const std::uint32_t station = (turn_ + n) % open;
         if (!receives(seat(station))) continue;
-        const Result<PoolEngine*> pool = at_.attach_pool(station);
-        if (!pool || *pool == nullptr) continue;  // its receiver is still making it
-        const std::uint64_t load = (*pool)->ring().depth();
+        const Result<Queue*> queue = at_.find_queue(station);
+        if (!queue || *queue == nullptr) continue;  // its receiver is still making it
+        const std::uint64_t load = (*queue)->depth();
         if (load >= least) continue;
         least = load;
         best = station;
@@ -167,8 +167,8 @@ auto Routes::with_a_receiver(const SendOptions& options, Deadline deadline, Atte
 Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
     Result<void> waited;
     if (at_.plan_.pool_count > 0) {
-        const Result<PoolEngine*> pool = at_.make_pool(station);
-        if (!pool) return std::unexpected(pool.error());
+        const Result<Queue*> queue = at_.make_queue(station);
+        if (!queue) return std::unexpected(queue.error());
         const auto room = [&] {
             const std::uint32_t open = has_choice() ? open_stations() : 0;
             for (std::uint32_t i = 0; i < open; ++i) {
@@ -176,7 +176,7 @@ Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
             }
             return !at_.queue_is_full(station);
         };
-        waited = (*pool)->wait_for_room(deadline.sooner(g_wait_slice), room);
+        waited = (*queue)->wait_for_room(deadline.sooner(g_wait_slice), room);
         if (Result<void> looked = at_.look_around(); !looked) return looked;
     } else {
         Result<OpenLane*> lane = lane_to(station);
@@ -185,50 +185,45 @@ Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
         waited = (*lane)->out.wait_for_room(
             at_.plan_.max_bytes, deadline.sooner(alone ? std::chrono::nanoseconds{g_wait_slice}
                                                        : std::chrono::nanoseconds{kLaneWait}));
-        if (Result<void> looked = look_if_due(); !looked) return looked;
+        if (Result<void> looked = at_.look_if_due(); !looked) return looked;
     }
     if (!waited && waited.error().code != Errc::timed_out) return waited;
     return {};
 }
 
-Result<void> Routes::look_if_due() {
-    const std::chrono::nanoseconds now = sys::coarse_now();
-    if (now - looked_at_ < g_wait_slice) return {};
-    looked_at_ = now;
-    return at_.look_around();
-}
-
 Result<void> Routes::send(Bytes message, const SendOptions& options, Deadline deadline) {
     return with_a_receiver(options, deadline, [&](std::uint32_t station, Deadline until) {
         if (at_.plan_.pool_count == 0) return send_on_lane(station, message, until);
-        const Result<PoolEngine*> pool = at_.make_pool(station);
-        if (!pool) return Result<void>{std::unexpected(pool.error())};
-        return (*pool)->send(message, options, until);
+        const Result<Queue*> queue = at_.make_queue(station);
+        if (!queue) return Result<void>{std::unexpected(queue.error())};
+        return (*queue)->send(message, options, until);
     });
 }
 
 Result<PoolTicket> Routes::send_with_receipt(Bytes message, const SendOptions& options,
                                              Deadline deadline) {
     return with_a_receiver(options, deadline, [&](std::uint32_t station, Deadline until) {
-        const Result<PoolEngine*> pool = at_.make_pool(station);
-        if (!pool) return Result<PoolTicket>{std::unexpected(pool.error())};
-        return (*pool)->send_with_receipt(message, options, until);
+        const Result<Queue*> queue = at_.make_queue(station);
+        if (!queue) return Result<PoolTicket>{std::unexpected(queue.error())};
+        return (*queue)->send_with_receipt(message, options, until);
     });
 }
 
 Result<PoolLoan> Routes::reserve(std::uint64_t bytes, Deadline deadline) {
     return with_a_receiver({}, deadline, [&](std::uint32_t station, Deadline until) {
-        const Result<PoolEngine*> pool = at_.make_pool(station);
-        if (!pool) return Result<PoolLoan>{std::unexpected(pool.error())};
-        return (*pool)->reserve(bytes, until);
+        const Result<Queue*> queue = at_.make_queue(station);
+        if (!queue) return Result<PoolLoan>{std::unexpected(queue.error())};
+        return (*queue)->reserve(bytes, until);
     });
 }
 
 Result<void> Routes::commit(PoolLoan& loan, std::uint32_t bytes, const SendOptions& options,
                             Deadline deadline) {
-    const std::uint32_t station = loan.station;
+    const std::uint32_t station = at_.station_of(loan.station);
+    const Result<Queue*> queue = at_.make_queue(station);
+    if (!queue) return std::unexpected(queue.error());
     const std::uint64_t seen = seat(station);
-    Result<void> sent = at_.pool(station).commit(loan, bytes, options, deadline);
+    Result<void> sent = (*queue)->commit(loan, bytes, options, deadline);
     if (sent) check_seat(station, seen);
     return sent;
 }
@@ -289,8 +284,8 @@ std::uint64_t Routes::orphaned() {
         if (seat(i) != 0) continue;
         found |= bits & 1ULL << i;
         if (at_.plan_.pool_count == 0) continue;
-        const Result<PoolEngine*> pool = at_.attach_pool(i);
-        if (pool && *pool != nullptr && (*pool)->ring().has_messages()) found |= 1ULL << i;
+        const Result<Queue*> queue = at_.find_queue(i);
+        if (queue && *queue != nullptr && (*queue)->has_messages()) found |= 1ULL << i;
     }
     const std::uint32_t lanes =
         std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);
@@ -311,10 +306,10 @@ Result<PoolLoan> Routes::take_orphan() {
             orphans.fetch_and(~bit, kSeqCst);
             continue;
         }
-        const Result<PoolEngine*> pool = at_.attach_pool(station);
-        if (!pool) return std::unexpected(pool.error());
-        if (*pool != nullptr && seat(station) == 0) {
-            Result<PoolLoan> loan = (*pool)->receive(Deadline::immediately());  // H2
+        const Result<Queue*> queue = at_.find_queue(station);
+        if (!queue) return std::unexpected(queue.error());
+        if (*queue != nullptr && seat(station) == 0) {
+            Result<PoolLoan> loan = (*queue)->receive(Deadline::immediately());  // H2
             if (loan) {
                 loan->redelivered = true;
                 return loan;
@@ -325,7 +320,7 @@ Result<PoolLoan> Routes::take_orphan() {
         }
         orphans.fetch_and(~bit, kSeqCst);  // H3
         STOA_CRASH_POINT("mailbox.orphan.lowered");
-        if (seat(station) == 0 && *pool != nullptr && (*pool)->ring().has_messages()) {
+        if (seat(station) == 0 && *queue != nullptr && (*queue)->has_messages()) {
             orphans.fetch_or(bit, kSeqCst);  // H4
         }
     }
@@ -336,11 +331,8 @@ Result<PoolLoan> Routes::take_orphan() {
 bool Routes::all_drained() {
     for (std::uint32_t i = 0; i < open_stations(); ++i) {
         if (at_.plan_.pool_count == 0) break;
-        const Result<PoolEngine*> pool = at_.make_pool(i);  // so that it can be sealed
-        if (!pool) continue;
-        PoolRing& ring = (*pool)->ring();
-        // Sealed: else a sender that stopped would find a queue that nobody looks at any more.
-        if (!ring.seal() || ring.may_come_back(at_.index_)) return false;
+        const Result<Queue*> queue = at_.make_queue(i);  // so that it can be sealed
+        if (queue && !(*queue)->is_drained()) return false;
     }
     const std::uint32_t lanes =
         std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);
@@ -353,7 +345,9 @@ bool Routes::all_drained() {
 }
 
 Result<PoolLoan> Routes::receive(Deadline deadline) {
-    PoolEngine& own = at_.pool(at_.seat_);
+    const Result<Queue*> queue = at_.make_queue(at_.seat_);
+    if (!queue) return std::unexpected(queue.error());
+    Queue& own = **queue;
     for (;;) {
         const bool ending = at_.region_.closed();
         Result<PoolLoan> loan = own.receive(Deadline::immediately());
@@ -368,7 +362,7 @@ Result<PoolLoan> Routes::receive(Deadline deadline) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
         const auto ready = [&] {
-            return orphaned() != 0 || (!drained && !own.ring().seems_empty()) ||
+            return orphaned() != 0 || (!drained && own.is_worth_a_look()) ||
                    (!ending && at_.region_.closed());
         };
         const Result<void> waited =
@@ -445,7 +439,9 @@ Result<LaneMessage> Routes::take(Deadline deadline) {
             waited.error().code != Errc::end_of_stream) {
             return std::unexpected(waited.error());
         }
-        if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
+        if (Result<void> looked = at_.look_if_due(); !looked) {
+            return std::unexpected(looked.error());
+        }
         if (drained) cpu_pause();
     }
 }

@@ -79,7 +79,6 @@ private:
     [[nodiscard]] auto with_a_receiver(const SendOptions& options, Deadline deadline,
                                        Attempt&& attempt) -> decltype(attempt(0U, deadline));
     [[nodiscard]] Result<void> wait_for_any(std::uint32_t station, Deadline deadline);
-    [[nodiscard]] Result<void> look_if_due();
     [[nodiscard]] Result<void> send_on_lane(std::uint32_t station, Bytes message,
                                             Deadline deadline);
     [[nodiscard]] Result<OpenLane*> lane_to(std::uint32_t station);
@@ -90,7 +89,6 @@ private:
     Attachment& at_;
     std::uint32_t turn_;  // station that got the last message; begins elsewhere for each sender
     std::vector<std::unique_ptr<OpenLane>> lanes_;  // index: station
-    std::chrono::nanoseconds looked_at_ = sys::coarse_now();
 };
 
 }  // namespace stoa

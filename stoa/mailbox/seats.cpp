@@ -119,9 +119,9 @@ Result<void> Attachment::take_station() {
         while (open <= i && !layout_->stations_open.compare_exchange_weak(open, i + 1, kSeqCst)) {
         }
         if (plan_.pool_count == 0) return {};
-        const Result<PoolEngine*> made = make_pool(i);
+        const Result<Queue*> made = make_queue(i);
         if (!made) return std::unexpected(made.error());
-        if (plan_.sharing == Sharing::broadcast) empty_queue(**made);
+        if (plan_.sharing == Sharing::broadcast) (*made)->empty();
         ring_bell_of_many(station(0).bells.space);  // who found all others full has a choice more
         return {};
     }

@@ -33,7 +33,7 @@ struct PoolLoan {
     bool redelivered = false;      // order is not promised for this one
     bool noted = false;            // its note holds a receipt or a time to live
     bool redriven = false;         // it was a dead letter: its time to live counts no more
-    std::uint8_t station = 0;      // whose ring it is; the caller's, where there are several
+    std::uint16_t station = 0;     // whose ring it is; the caller's, where there are several
     std::uint64_t word = 0;
 };
 
@@ -125,6 +125,23 @@ public:
     // Nothing is sent any more once what waits is taken: seals each queue that is empty. True: all
     // are sealed now.
     bool seal() noexcept;
+
+    // --- one of several rings behind each other: who takes chooses ring and priority ---
+    // The oldest message of one priority. ok, empty, sealed, corrupt.
+    PoolStatus take_in(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept {
+        return take_level(me, level, loan);
+    }
+    // A message that is to be delivered again. ok, empty, corrupt.
+    PoolStatus take_back(std::uint32_t me, PoolLoan& loan) noexcept {
+        return flag_is_up() ? take_redelivery(me, loan) : PoolStatus::empty;
+    }
+    // True: nothing is sent with this priority any more, and nothing waits.
+    [[nodiscard]] bool seal(std::uint32_t level) noexcept { return seal_level(level); }
+    // The priority that the next message of `level` has by now.
+    [[nodiscard]] std::uint64_t rank(std::uint32_t level, std::uint64_t now_ns) const noexcept;
+    // Sealed, and nobody holds a chunk or a receipt of it: whoever can still reach it may only
+    // claim a chunk and give it back.
+    [[nodiscard]] bool is_done_with() const noexcept;
 
     // Brings back what endpoint `dead` held. The caller has proven its death and announced the
     // sweep (life/participants.hpp), so that its index is not reused meanwhile.

@@ -59,17 +59,22 @@ std::uint32_t PoolRing::best_level(std::uint64_t levels, std::uint64_t now_ns) c
     std::uint64_t best_rank = 0;
     for (std::uint64_t left = levels; left != 0; left &= left - 1) {
         const auto level = static_cast<std::uint32_t>(std::countr_zero(left));
-        const Position head = Position::of(queues_[level].head.load(kSeqCst));
-        if (head.index >= geometry_.slot_count) continue;
-        const Slot now = codec_.unpack(slot(first_slot(level) + head.index).load(kSeqCst));
-        if (now.kind != SlotKind::full || now.chunk >= geometry_.chunk_count) continue;
-        const std::uint64_t sent_ns = note(now.chunk).sent_ns.load(kRelaxed);
-        const std::uint64_t age = now_ns > sent_ns ? (now_ns - sent_ns) / geometry_.ageing_ns : 0;
-        if (level + age < best_rank) continue;
-        best_rank = level + age;
+        const std::uint64_t rank = this->rank(level, now_ns);
+        if (rank < best_rank) continue;
+        best_rank = rank;
         best = level;
     }
     return best;
+}
+
+std::uint64_t PoolRing::rank(std::uint32_t level, std::uint64_t now_ns) const noexcept {
+    if (geometry_.ageing_ns == 0 || notes_ == nullptr) return level;
+    const Position head = Position::of(queues_[level].head.load(kSeqCst));
+    if (head.index >= geometry_.slot_count) return level;
+    const Slot now = codec_.unpack(slot(first_slot(level) + head.index).load(kSeqCst));
+    if (now.kind != SlotKind::full || now.chunk >= geometry_.chunk_count) return level;
+    const std::uint64_t sent_ns = note(now.chunk).sent_ns.load(kRelaxed);
+    return level + (now_ns > sent_ns ? (now_ns - sent_ns) / geometry_.ageing_ns : 0);
 }
 
 // The queue seemed empty: its bit goes, unless a message came meanwhile.
@@ -205,6 +210,19 @@ bool PoolRing::may_come_back(std::uint32_t me) noexcept {
     }
     if (marked) raise();  // who marked it may have stopped before he said so
     return marked || lent;
+}
+
+bool PoolRing::is_done_with() const noexcept {
+    if (!all_sealed()) return false;
+    for (std::uint32_t i = 0; i < geometry_.chunk_count; ++i) {
+        const std::uint64_t word = chunk(i).word.load(kSeqCst);
+        if (unpack_chunk(word).state != ChunkState::free) return false;
+    }
+    for (std::uint32_t i = 0; has_extras() && i < geometry_.receipt_count; ++i) {
+        const std::uint64_t word = receipts_[i].word.load(kSeqCst);
+        if (unpack_chunk(word).state != ChunkState::free) return false;
+    }
+    return true;
 }
 
 bool PoolRing::seal() noexcept {

@@ -431,6 +431,14 @@ bool Region::give_back(std::uint64_t content_offset, std::uint64_t bytes) noexce
     return sys::punch_hole(file_.fd(), content_offset_ + content_offset, bytes).has_value();
 }
 
+Result<void> Region::copy_out(std::uint64_t content_offset,
+                              std::span<std::byte> to) const noexcept {
+    if (content_offset > content_.size() || to.size() > content_.size() - content_offset) {
+        return fail(Errc::bad_argument, "region.copy_out");
+    }
+    return sys::read_at(file_.fd(), content_offset_ + content_offset, to);
+}
+
 Result<std::uint32_t> Region::join(Role role) {
     const auto reserve_records = [](void* context, std::uint64_t offset, std::uint64_t bytes) {
         const Region& region = *static_cast<Region*>(context);

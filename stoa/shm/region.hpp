@@ -127,6 +127,11 @@ public:
     // file system refused, and it stays until the region goes.
     bool give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
 
+    // A copy of what stands there, without taking memory for what is not backed: that is zero.
+    // Errors: those of read(2); bad_argument (beyond the content)
+    [[nodiscard]] Result<void> copy_out(std::uint64_t content_offset,
+                                        std::span<std::byte> to) const noexcept;
+
 private:
     bool end_with(std::uint64_t end) const noexcept;
     Region() = default;

@@ -199,6 +199,21 @@ Result<void> punch_hole(const Fd& file, std::uint64_t offset, std::uint64_t byte
     return {};
 }
 
+Result<void> read_at(const Fd& file, std::uint64_t offset, std::span<std::byte> to) noexcept {
+    while (!to.empty()) {
+        const ssize_t count = ::pread(file.get(), to.data(), to.size(), static_cast<off_t>(offset));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return fail_errno("pread");
+        if (count == 0) {
+            std::ranges::fill(to, std::byte{0});
+            break;
+        }
+        to = to.subspan(static_cast<std::size_t>(count));
+        offset += static_cast<std::uint64_t>(count);
+    }
+    return {};
+}
+
 Result<void> publish(const Fd& file, const Fd& folder, const char* name) noexcept {
     char path[32];
     (void)std::snprintf(path, sizeof path, "/proc/self/fd/%d", file.get());

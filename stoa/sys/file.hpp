@@ -11,7 +11,9 @@
 // Source:     open(2) on O_TMPFILE, linkat(2), fallocate(2).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,6 +56,10 @@ namespace stoa::sys {
 // Gives whole pages back; they read as zero, and the size stays. Errors: not_supported
 [[nodiscard]] Result<void> punch_hole(const Fd& file, std::uint64_t offset,
                                       std::uint64_t bytes) noexcept;
+
+// Reads all of `to` from an offset; what lies behind the end reads as zero. Errors: of read(2)
+[[nodiscard]] Result<void> read_at(const Fd& file, std::uint64_t offset,
+                                   std::span<std::byte> to) noexcept;
 
 // Gives an unnamed file its name, at once and for all to see.
 // Errors: exists; bad_name; out_of_space; not_supported: /proc is not mounted; not_found: the

@@ -350,8 +350,8 @@ std::string StageScenario::interfere(const Case& now) {
 
 // As a sender that looked at the mailbox before it was closed, and went on later.
 void StageScenario::send_late() {
-    PoolEngine& engine = *handles_.front().attachment().out();
-    if (engine.send(message(next_), {}, Deadline::immediately())) ledger_.must(next_++);
+    Attachment& at = handles_.front().attachment();
+    if (at.send(message(next_), {}, Deadline::immediately())) ledger_.must(next_++);
 }
 
 std::string StageScenario::take_back(std::uint64_t number) {

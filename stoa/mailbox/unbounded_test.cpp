@@ -1,0 +1,256 @@
+// An unbounded mailbox: never full, never beyond its quota, small again when it is drained.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <array>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <string>
+#include <thread>
+
+#include "stoa/mailbox/admin.hpp"
+#include "stoa/mailbox/mailbox.hpp"
+#include "tests/kit/process.hpp"
+#include "tests/kit/temp.hpp"
+
+namespace stoa {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kMiB = 1U << 20U;
+
+using Numbers = Mailbox<std::uint64_t>;
+
+class Unbounded : public ::testing::Test {
+protected:
+    [[nodiscard]] std::uint64_t memory() const { return look_at_mailbox("u").value().memory_bytes; }
+    kit::TempDomain domain_;
+};
+
+TEST_F(Unbounded, SendsNeverWaitAndOrderIsKept) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    constexpr std::uint64_t kCount = 100'000;
+    for (std::uint64_t i = 0; i < kCount; ++i) ASSERT_TRUE(box.try_send(i)) << i;
+    const MailboxFacts full = look_at_mailbox("u").value();
+    EXPECT_EQ(full.depth, kCount);
+    EXPECT_GT(full.segments, 5U);
+    for (std::uint64_t i = 0; i < kCount; ++i) {
+        const auto got = box.try_receive();
+        ASSERT_TRUE(got) << i;
+        ASSERT_EQ(got->value(), i);
+    }
+    EXPECT_EQ(box.try_receive().error().code, Errc::empty);
+    EXPECT_EQ(box.receive_for(1ms).error().code, Errc::timed_out);
+}
+
+TEST_F(Unbounded, GivesMemoryBackWhenDrained) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    ASSERT_TRUE(box.try_send(1));
+    const std::uint64_t before = memory();
+    for (int round = 0; round < 3; ++round) {
+        for (std::uint64_t i = 0; i < 50'000; ++i) ASSERT_TRUE(box.try_send(i));
+        EXPECT_GT(memory(), before + 2 * kMiB);
+        while (box.try_receive()) {
+        }
+        EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+        EXPECT_LE(memory(), before + 64 * 1024) << round;
+    }
+}
+
+TEST_F(Unbounded, TheQuotaIsAnErrorAtOnce) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(4 * kMiB)}).value();
+    std::uint64_t sent = 0;
+    Result<void> last;
+    while ((last = box.send(sent))) ++sent;  // the blocking form
+    EXPECT_EQ(last.error().code, Errc::quota_reached);
+    EXPECT_EQ(box.try_send(0).error().code, Errc::quota_reached);
+    EXPECT_EQ(box.send_for(0, 10s).error().code, Errc::quota_reached);
+    EXPECT_GT(sent, 30'000U);
+    EXPECT_LE(memory(), 4 * kMiB + 256 * 1024);
+    for (std::uint64_t i = 0; i < sent; ++i) ASSERT_EQ(box.try_receive().value().value(), i);
+    EXPECT_TRUE(box.try_send(7));  // it may grow again
+    EXPECT_EQ(box.try_receive().value().value(), 7U);
+}
+
+TEST_F(Unbounded, PrioritiesHoldOverAllSegments) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB), .priorities = 4}).value();
+    constexpr std::uint64_t kCount = 40'000;
+    for (std::uint64_t i = 0; i < kCount; ++i) {
+        ASSERT_TRUE(box.try_send(i, {.priority = static_cast<std::uint32_t>(i % 4)}));
+    }
+    ASSERT_GT(look_at_mailbox("u").value().segments, 2U);
+    for (std::uint32_t level = 4; level-- > 0;) {
+        for (std::uint64_t i = level; i < kCount; i += 4) {
+            ASSERT_EQ(box.try_receive().value().value(), i);
+        }
+    }
+    EXPECT_FALSE(box.try_receive());
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, WhatIsGivenBackComesAgainFromOldSegments) {
+    Numbers box =
+        Numbers::create("u",
+                        {.capacity = unbounded(64 * kMiB), .acknowledged = true, .loan_quota = 8})
+            .value();
+    constexpr std::uint64_t kCount = 30'000;
+    for (std::uint64_t i = 0; i < kCount; ++i) ASSERT_TRUE(box.try_send(i));
+    auto first = box.try_receive().value();
+    for (std::uint64_t i = 1; i < kCount; ++i) {
+        auto got = box.try_receive().value();
+        ASSERT_EQ(got.value(), i);
+        ASSERT_TRUE(got.ack());
+    }
+    EXPECT_FALSE(box.try_receive());
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 2U);  // one holds the lease
+    ASSERT_TRUE(first.nack());
+    auto again = box.receive_for(10s).value();
+    EXPECT_EQ(again.value(), 0U);
+    EXPECT_TRUE(again.redelivered());
+    ASSERT_TRUE(again.ack());
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, ALoanIsSentInTheOrderOfItsSender) {
+    RawMailbox box =
+        RawMailbox::create("u", {.capacity = unbounded(64 * kMiB), .max_bytes = 8}).value();
+    RawLoan loan = box.loan(8).value();
+    const std::uint64_t late = UINT64_MAX;
+    std::memcpy(loan.room().data(), &late, 8);
+    constexpr std::uint64_t kCount = 20'000;
+    for (std::uint64_t i = 0; i < kCount; ++i) {
+        ASSERT_TRUE(box.try_send(std::as_bytes(std::span{&i, 1})));
+    }
+    ASSERT_TRUE(loan.commit(8));
+    std::uint64_t value = 0;
+    for (std::uint64_t i = 0; i <= kCount; ++i) {
+        const RawMessage got = box.try_receive().value();
+        std::memcpy(&value, got.bytes().data(), 8);
+        ASSERT_EQ(value, i < kCount ? i : late);
+    }
+}
+
+TEST_F(Unbounded, ReceiptsOutliveTheBacklog) {
+    Numbers box =
+        Numbers::create("u", {.capacity = unbounded(64 * kMiB), .receipts = true}).value();
+    std::optional<Receipt> receipt = box.send_with_receipt(1).value();
+    std::optional<Receipt> withdrawn = box.send_with_receipt(2).value();
+    for (std::uint64_t i = 3; i < 30'000; ++i) ASSERT_TRUE(box.try_send(i));
+    EXPECT_EQ(withdrawn->withdraw().value().outcome, Outcome::withdrawn);
+    EXPECT_EQ(box.try_receive().value().value(), 1U);
+    while (box.try_receive()) {
+    }
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 2U);  // the receipts hold one
+    EXPECT_EQ(receipt->try_wait().value().outcome, Outcome::taken);
+    receipt.reset();
+    withdrawn.reset();
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+    EXPECT_EQ(look_at_mailbox("u").value().withdrawn, 1U);
+}
+
+TEST_F(Unbounded, WithoutReceiptsAreRefusedWithTheRemedy) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    EXPECT_EQ(box.send_with_receipt(1).error().code, Errc::not_supported);
+    EXPECT_EQ(box.send(1, {.time_to_live = 1s}).error().code, Errc::bad_argument);
+    Numbers other =
+        Numbers::create("v", {.capacity = unbounded(64 * kMiB), .receipts = true}).value();
+    EXPECT_TRUE(other.send(1, {.time_to_live = 1ns}));
+    EXPECT_FALSE(other.receive_for(1ms));
+    EXPECT_EQ(look_at_mailbox("v").value().expired, 1U);
+}
+
+TEST_F(Unbounded, CloseEndsTheStreamAfterTheBacklog) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    for (std::uint64_t i = 0; i < 30'000; ++i) ASSERT_TRUE(box.try_send(i));
+    ASSERT_TRUE(box.close());
+    EXPECT_EQ(box.send(1).error().code, Errc::closed);
+    for (std::uint64_t i = 0; i < 30'000; ++i) ASSERT_EQ(box.receive().value().value(), i);
+    EXPECT_EQ(box.receive().error().code, Errc::end_of_stream);
+}
+
+TEST_F(Unbounded, EverySharingCarriesABacklog) {
+    for (const Sharing sharing :
+         {Sharing::any, Sharing::single_receiver, Sharing::pair, Sharing::round_robin,
+          Sharing::least_loaded, Sharing::key_affine, Sharing::broadcast}) {
+        const std::string name = "s" + std::to_string(static_cast<int>(sharing));
+        Numbers to =
+            Numbers::create(
+                name, {.capacity = unbounded(64 * kMiB), .sharing = sharing, .role = Role::sends})
+                .value();
+        Numbers from = Numbers::open(name, {.role = Role::receives}).value();
+        constexpr std::uint64_t kCount = 30'000;
+        for (std::uint64_t i = 0; i < kCount; ++i) ASSERT_TRUE(to.try_send(i)) << name;
+        for (std::uint64_t i = 0; i < kCount; ++i) {
+            const auto got = from.try_receive();
+            ASSERT_TRUE(got) << name << ' ' << i;
+            ASSERT_EQ(got->value(), i);
+        }
+        EXPECT_FALSE(from.try_receive());
+    }
+}
+
+TEST_F(Unbounded, SendersAndReceiversInThreadsLoseNothing) {
+    Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    Numbers keep = Numbers::open("u").value();
+    constexpr std::uint64_t kEach = 60'000;
+    constexpr std::uint64_t kSenders = 3;
+    std::array<std::vector<std::uint64_t>, 2> got;
+    std::vector<std::thread> threads;
+    for (std::uint64_t s = 0; s < kSenders; ++s) {
+        threads.emplace_back([s] {
+            Numbers box = Numbers::open("u", {.role = Role::sends}).value();
+            for (std::uint64_t i = 0; i < kEach; ++i) ASSERT_TRUE(box.send(s << 32U | i));
+        });
+    }
+    for (auto& mine : got) {
+        threads.emplace_back([&mine] {
+            Numbers box = Numbers::open("u", {.role = Role::receives}).value();
+            while (auto message = box.receive_for(300ms)) mine.push_back(message->value());
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::map<std::uint64_t, std::uint64_t> count;
+    for (const auto& mine : got) {
+        std::map<std::uint64_t, std::uint64_t> next;  // per sender, at this receiver
+        for (const std::uint64_t value : mine) {
+            ++count[value];
+            const std::uint64_t number = value & 0xffffffffU;
+            ASSERT_GE(number + 1, next[value >> 32U] + 1);
+            next[value >> 32U] = number;
+        }
+    }
+    EXPECT_EQ(count.size(), kEach * kSenders);
+    for (const auto& [value, times] : count) ASSERT_EQ(times, 1U) << value;
+}
+
+TEST_F(Unbounded, AKilledReceiverLeavesNothingBehind) {
+    Numbers box =
+        Numbers::create(
+            "u", {.capacity = unbounded(64 * kMiB), .acknowledged = true, .role = Role::sends})
+            .value();
+    constexpr std::uint64_t kCount = 30'000;
+    for (std::uint64_t i = 0; i < kCount; ++i) ASSERT_TRUE(box.try_send(i));
+    kit::Child child{[] {
+        Numbers mine = Numbers::open("u", {.role = Role::receives}).value();
+        for (int i = 0; i < 12'000; ++i) (void)mine.receive().value().ack();
+        [[maybe_unused]] const auto held = mine.receive().value();
+        raise(SIGSTOP);
+    }};
+    ASSERT_TRUE(child.wait_stopped());
+    child.kill_and_wait();
+    Numbers heir = Numbers::open("u", {.role = Role::receives}).value();
+    std::vector<std::uint64_t> rest;
+    while (auto message = heir.receive_for(200ms)) {
+        rest.push_back(message->value());
+        (void)message->ack();
+    }
+    std::ranges::sort(rest);
+    ASSERT_EQ(rest.size(), kCount - 12'000);
+    EXPECT_EQ(rest.front(), 12'000U);
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+}  // namespace
+}  // namespace stoa
