@@ -505,8 +505,9 @@ void Attachment::recover(std::uint32_t dead) noexcept {
     drop_cursors(dead);
     keep_totals(dead);
     note_orphans();
-    // It may have died between its first message in a new lane and the bell.
-    if (plan_.lane_count > 0 || plan_.routed()) wake_all();
+    // It may have died between its first message in a new lane and the bell, or held the seat that
+    // others wait for.
+    if (plan_.lane_count > 0 || plan_.sharing != Sharing::any) wake_all();
 }
 
 // The owner is proven dead: whoever comes or sleeps here learns it from one word.

@@ -1,11 +1,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "tests/kit/crash_at.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 #include "tests/kit/wait_until.hpp"
@@ -14,6 +17,18 @@ namespace stoa {
 namespace {
 
 using namespace std::chrono_literals;
+
+// How often that process has gone to sleep, when it sleeps; else 0.
+std::uint64_t sleeps_of(pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/status"};
+    bool sleeps = false;
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with("State:")) sleeps = line.contains("S (");
+        if (!line.starts_with("voluntary_ctxt_switches:")) continue;
+        return sleeps ? std::stoull(line.substr(line.find(':') + 1)) : 0;
+    }
+    return 0;
+}
 
 // Who may receive, and who comes after whom.
 class MailboxRoles : public testing::Test {
@@ -81,6 +96,50 @@ TEST_F(MailboxRoles, ByTurnsAnyNumberReceiveOneAtATime) {
     waiting.kill_and_wait();  // its turn ends with it
     ASSERT_TRUE(out.send("x"));
     EXPECT_EQ(in[0].receive().value().text(), "x");
+}
+
+// A sweep wakes at the pool ring while the dead one still holds its seat.
+TEST_F(MailboxRoles, WhoWaitsForTheSeatOfADeadOneIsWokenWhenItIsFree) {
+    for (const bool by_turns : {false, true}) {
+        RawMailbox out = create({.sharing = Sharing::single_receiver,
+                                 .acknowledged = true,
+                                 .by_turns = by_turns,
+                                 .role = Role::sends});
+        ASSERT_TRUE(out.send("x"));
+        kit::Child holder{[] {
+            RawMailbox in = open(Role::receives);
+            ::raise(SIGSTOP);
+            kit::kill_self_at("mailbox.turn.taken");
+            static_cast<void>(in.try_receive());
+            ::pause();
+        }};
+        ASSERT_TRUE(holder.wait_stopped());
+        kit::Child waiting{[] {
+            RawMailbox in =
+                RawMailbox::open(
+                    "m", {.role = Role::receives, .waiting = Waiting::park, .stand_by = true})
+                    .value();
+            g_wait_slice = 1h;
+            ::raise(SIGSTOP);
+            EXPECT_EQ(in.receive().value().text(), "x");
+        }};
+        ASSERT_TRUE(waiting.wait_stopped());
+        by_turns ? holder.resume() : holder.kill();
+        ASSERT_EQ(holder.wait().signal, SIGKILL);
+        waiting.resume();
+        std::uint64_t before = 0;
+        ASSERT_TRUE(kit::wait_until([&] { return (before = sleeps_of(waiting.pid())) > 0; }));
+        kit::Child sweeper{[] {
+            kit::stop_self_at("mailbox.recover.before_seats");
+            RawMailbox swept = open(Role::sends);
+            ::pause();
+        }};
+        ASSERT_TRUE(sweeper.wait_stopped());
+        ASSERT_TRUE(kit::wait_until([&] { return sleeps_of(waiting.pid()) > before; }));
+        sweeper.resume();
+        EXPECT_TRUE(waiting.wait().ok());
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
 }
 
 TEST_F(MailboxRoles, AOneWayPairHasASenderAndAReceiver) {

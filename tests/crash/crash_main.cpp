@@ -280,6 +280,7 @@ int run_all(const Request& request, const Suite& suite) {
 }  // namespace
 
 int crash_main(int argc, char** argv, const Suite& suite) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);  // nothing is left for a forked process to print
     const std::optional<Request> request = parse(argc, argv);
     if (!request) {
         std::fprintf(stderr, kUsage, argv[0], argv[0]);

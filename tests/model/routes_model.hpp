@@ -19,6 +19,7 @@ inline constexpr int kStations = 3;
 inline constexpr int kDoors = 3;
 inline constexpr int kRoutesPeople = 5;  // senders, receivers, newcomers
 inline constexpr int kNoMessage = 4;     // of four at most
+inline constexpr int kNowhere = 3;       // where a door leads before it has a label
 
 // Each breaks one rule; routes_main.cpp names the rule and the search that catches it.
 enum class RoutesMutant : std::uint8_t {
@@ -33,6 +34,9 @@ enum class RoutesMutant : std::uint8_t {
     seat_released_first,
     mark_not_swept,
     bell_remembered,
+    first_not_rung,
+    seat_not_marked,
+    bell_read_late,
 };
 
 struct RoutesConfig {
@@ -63,7 +67,7 @@ struct Seat {
 
 // To which station a door leads; with each change another turn.
 struct Label {
-    std::uint8_t station = 0;
+    std::uint8_t station = kNowhere;
     std::uint8_t turn = 0;
     friend bool operator==(const Label&, const Label&) = default;
 };

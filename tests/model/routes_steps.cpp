@@ -108,8 +108,9 @@ void RoutesStep::ring(int station) {
     }
 }
 
+// Whoever opens a further station meanwhile looks before it sleeps.
 void RoutesStep::ring_all() {
-    for (int i = 0; i < config_.stations(); ++i) ring(i);
+    for (int i = 0; i < state_.stations_open; ++i) ring(i);
 }
 
 // ---- Send ---------------------------------------------------------------------------------------
@@ -137,14 +138,17 @@ bool RoutesStep::send_step(int choice) {
     }
 }
 
+bool RoutesStep::has_receiver() {
+    for (int i = 0; i < state_.stations_open; ++i) {
+        if (receives(seat(i))) return true;
+    }
+    return false;
+}
+
 // Any station where somebody receives; without any, station 0 keeps the message.
 bool RoutesStep::choose(int station) {
-    bool has_receiver = false;
-    for (int i = 0; i < state_.stations_open; ++i) {
-        has_receiver = has_receiver || receives(seat(i));
-    }
     const bool is_there = station < state_.stations_open && receives(seat(station));
-    if (has_receiver ? !is_there : station != 0) return false;
+    if (has_receiver() ? !is_there : station != 0) return false;
     my_.station = byte(station);
     my_.pc = config_.lanes ? Pc::s_lane_check : Pc::s_ring_put;
     return true;
@@ -176,7 +180,7 @@ void RoutesStep::check_step() {
             my_.pc = Pc::s_wake_all;
             break;
         default:
-            if (!broken(RoutesMutant::bit_without_wake)) ring_all();
+            if (has_receiver() && !broken(RoutesMutant::bit_without_wake)) ring_all();
             done();
             break;
     }
@@ -205,7 +209,8 @@ void RoutesStep::lane_step() {
             break;
         }
         case Pc::s_lane_mark: {
-            const bool wakes = state_.doors[lane().door].mark || lane().is_first;
+            const bool rings_first = lane().is_first && !broken(RoutesMutant::first_not_rung);
+            const bool wakes = state_.doors[lane().door].mark || rings_first;
             lane().is_first = false;
             my_.pc = wakes ? Pc::s_lane_bell : Pc::s_seat_again;
             break;
@@ -368,7 +373,7 @@ void RoutesStep::look_step() {
             my_.pc = Pc::r_look_door_seat;
             break;
         case Pc::r_look_door_seat:
-            if (seat(my_.label.station).holder == 0) {
+            if (my_.label.station != kNowhere && seat(my_.label.station).holder == 0) {
                 my_.mask = byte(my_.mask | bit(my_.label.station));
             }
             my_.label = {};
@@ -451,7 +456,7 @@ void RoutesStep::adopt_step() {
             if (broken(RoutesMutant::adopts_without_seat)) {
                 my_.pc = Pc::a_read_door;
             } else if (seat(my_.heir_of).holder == 0) {
-                seat(my_.heir_of) = {byte(me_ + 1), true};
+                seat(my_.heir_of) = {byte(me_ + 1), !broken(RoutesMutant::seat_not_marked)};
                 my_.pc = releases_first ? Pc::a_release : Pc::a_read_door;
             } else {
                 next_orphan();
@@ -481,7 +486,7 @@ void RoutesStep::adopt_step() {
             my_.pc = releases_first ? Pc::a_again : Pc::a_release;
             break;
         case Pc::a_release:
-            if (seat(my_.heir_of) == Seat{byte(me_ + 1), true}) seat(my_.heir_of) = {};
+            if (seat(my_.heir_of).holder == me_ + 1) seat(my_.heir_of) = {};
             my_.pc = releases_first ? Pc::a_read_door : Pc::a_again;
             break;
         case Pc::a_again: {
@@ -510,6 +515,7 @@ void RoutesStep::adopt_step() {
 void RoutesStep::wait_step() {
     switch (my_.pc) {
         case Pc::w_arm:
+            if (broken(RoutesMutant::bell_read_late)) my_.rung = false;
             if (!config_.lanes) {
                 my_.rung = false;
                 my_.last_look = true;

@@ -27,6 +27,7 @@ public:
 
 private:
     [[nodiscard]] bool send_step(int choice);
+    [[nodiscard]] bool has_receiver();
     [[nodiscard]] bool choose(int station);
     void lane_step();
     void door_step();

@@ -244,9 +244,17 @@ MUTANTS = (
         "lane_recovery_does_not_ring",
         "recovery wakes whoever sleeps on several lanes",
         "stoa/mailbox/attachment.cpp",
-        "if (plan_.lane_count > 0 || plan_.routed()) wake_all();",
+        "if (plan_.lane_count > 0 || plan_.sharing != Sharing::any) wake_all();",
         "",
         "mailbox_test", ("stoa/mailbox/mailbox_test", "--gtest_filter=*BeforeTheBell*"),
+    ),
+    Mutant(
+        "seat_of_dead_wakes_nobody",
+        "who waits for the seat of a dead one is woken when it is free",
+        "stoa/mailbox/attachment.cpp",
+        "if (plan_.lane_count > 0 || plan_.sharing != Sharing::any) wake_all();",
+        "if (plan_.lane_count > 0 || plan_.routed()) wake_all();",
+        "roles_test", ("stoa/mailbox/roles_test", "--gtest_filter=*SeatOfADead*"),
     ),
     Mutant(
         "seat_freed_after_place",

@@ -19,8 +19,9 @@ sys::Fd another(const sys::Fd& file) {
     return sys::Fd{fd};
 }
 
-RawMailbox open(const sys::Fd& file, ::stoa::Role role) {
-    return RawMailbox::attach(another(file), {.role = role, .waiting = Waiting::park}).value();
+RawMailbox open(const sys::Fd& file, ::stoa::Role role, bool stands_by) {
+    const OpenOptions options{.role = role, .waiting = Waiting::park, .stand_by = stands_by};
+    return RawMailbox::attach(another(file), options).value();
 }
 
 std::array<std::byte, kBytes> message(std::uint64_t number) {

@@ -14,7 +14,8 @@ namespace stoa::crash {
 inline constexpr std::size_t kBytes = 40;
 
 [[nodiscard]] sys::Fd another(const sys::Fd& file);
-[[nodiscard]] RawMailbox open(const sys::Fd& file, ::stoa::Role role = ::stoa::Role::both);
+[[nodiscard]] RawMailbox open(const sys::Fd& file, ::stoa::Role role = ::stoa::Role::both,
+                              bool stands_by = false);
 
 // The payload that carries `number` (ledger.hpp).
 [[nodiscard]] std::array<std::byte, kBytes> message(std::uint64_t number);

@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "stoa/base/check.hpp"
+#include "tests/crash/scenarios/deeds.hpp"
 #include "tests/crash/scenarios/scenarios.hpp"
 #include "tests/crash/scenarios/stage_scenario.hpp"
 
@@ -15,50 +16,7 @@ void add(Scenarios& list, StageCase details) {
     list.push_back(std::make_unique<StageScenario>(std::move(details)));
 }
 
-void victim_sends(RawMailbox& box) {
-    (void)send_one(Role::victim, box, kStageVictims);
-}
-void victim_receives_two(RawMailbox& box) {
-    for (int k = 0; k < 2; ++k) (void)receive_one(Role::victim, box);
-}
-void victim_nacks(RawMailbox& box) {
-    Result<RawMessage> got = box.try_receive();
-    if (got && !got->nack("bad")) did(Role::victim, Deed::wrong, 0);
-}
-void waker_receives(RawMailbox& box) {
-    (void)receive_one(Role::waker, box);
-}
-
 // --- receipts -----------------------------------------------------------------------------------
-
-Result<Receipt> victim_asks(RawMailbox& box, SendOptions options = {}) {
-    Result<Receipt> receipt =
-        box.send_with_receipt(message(kStageVictims), options, Deadline::immediately());
-    if (receipt) did(Role::victim, Deed::sent, kStageVictims);
-    return receipt;
-}
-void note_answer(const Result<Answer>& answer) {
-    if (answer) did(Role::victim, Deed::told, kStageVictims, answer->outcome);
-}
-void victim_asks_and_looks(RawMailbox& box) {
-    Result<Receipt> receipt = victim_asks(box);
-    if (receipt) note_answer(receipt->try_wait());
-}
-void victim_asks_and_waits(RawMailbox& box) {
-    Result<Receipt> receipt = victim_asks(box);
-    if (receipt) note_answer(receipt->wait());
-}
-void victim_withdraws(RawMailbox& box) {
-    Result<Receipt> receipt = victim_asks(box);
-    did(Role::victim, Deed::regrets, kStageVictims);
-    if (receipt) note_answer(receipt->withdraw());
-}
-// Already over: its sender finds that when it looks.
-void victim_finds_it_expired(RawMailbox& box) {
-    Result<Receipt> receipt = victim_asks(box, {.time_to_live = 1ns});
-    did(Role::victim, Deed::regrets, kStageVictims);
-    if (receipt) note_answer(receipt->try_wait());
-}
 
 void add_receipts(Scenarios& list, bool acknowledged) {
     const std::string base = acknowledged ? "policy_ack." : "policy.";

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "stoa/base/check.hpp"
+#include "tests/crash/scenarios/deeds.hpp"
 #include "tests/crash/scenarios/scenarios.hpp"
 #include "tests/crash/scenarios/stage_scenario.hpp"
 
@@ -29,9 +30,6 @@ void victim_fills_a_loan(RawMailbox& box) {
 void victim_receives(RawMailbox& box) {
     for (int k = 0; k < 3; ++k) (void)receive_one(Role::victim, box);
 }
-void victim_leaves(RawMailbox& box) {
-    const RawMailbox last = std::move(box);
-}
 void victim_opens(const sys::Fd& file) {
     RawMailbox box = open(file, ::stoa::Role::receives);
     (void)receive_one(Role::victim, box);
@@ -41,15 +39,6 @@ void victim_opens_both(const sys::Fd& file) {
     (void)send_one(Role::victim, box, kStageVictims);
     did(Role::victim, Deed::regrets, kStageVictims);  // it may receive its own
     (void)receive_one(Role::victim, box);
-}
-
-// Two receivers that are dead, and not swept yet: the victim has opened its handle before. Whoever
-// comes next takes the station of one, so that the other's is nobody's.
-void receivers_die(const sys::Fd& file) {
-    die(file, ::stoa::Role::receives, [&](RawMailbox&) {
-        die(file, ::stoa::Role::receives, [](RawMailbox&) { (void)std::raise(SIGKILL); });
-        (void)std::raise(SIGKILL);
-    });
 }
 
 // --- what they find -----------------------------------------------------------------------------

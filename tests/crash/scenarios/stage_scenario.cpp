@@ -153,7 +153,9 @@ void StageScenario::victim_begin() {
             .role = ::stoa::Role::receives, .waiting = Waiting::park, .domain = folder_};
         victim_.emplace(RawMailbox::open("m.dead", options).value());
     } else if (case_.operation) {
-        victim_.emplace(open(file(), case_.role));
+        const std::function<void()> end = case_.around ? case_.around(file()) : [] {};
+        victim_.emplace(open(file(), case_.role, case_.stands_by));
+        end();
     }
     if (case_.beside) case_.beside(file());
 }
@@ -166,7 +168,7 @@ void StageScenario::victim() {
 
 void StageScenario::wake() {
     if (outcome(Role::waker).code == 1) return;
-    RawMailbox box = open(file());
+    RawMailbox box = open(file(), case_.stands_by ? ::stoa::Role::sends : ::stoa::Role::both);
     case_.wakes(box);
     outcome(Role::waker).code = 1;
 }
@@ -221,10 +223,14 @@ void StageScenario::what_must_come(const Case& now) {
     }
 }
 
-void StageScenario::open_all() {
+void StageScenario::open_all(::stoa::Role role) {
     if (!handles_.empty()) return;
-    handles_.push_back(open(file()));
+    handles_.push_back(open(file(), role));
     last_.clear();
+}
+
+bool StageScenario::seat_is_held() const {
+    return layout_at<MailboxStation>(content_, station_offset(0))->seat != 0;
 }
 
 bool StageScenario::others_got(std::uint64_t number) const {
@@ -318,6 +324,7 @@ std::string StageScenario::laps() {
             continue;
         }
         if (!has(handles_.front().role(), ::stoa::Role::receives)) break;
+        if (plan().by_turns && seat_is_held()) break;  // it is the turn of one that is stopped
         return "a survivor cannot send";
     }
     return drain();
@@ -325,7 +332,7 @@ std::string StageScenario::laps() {
 
 std::string StageScenario::interfere(const Case& now) {
     what_must_come(now);
-    open_all();
+    open_all(case_.others);
     bool alive = true;
     handles_.front().attachment().region().participants().for_each([&](const Participant& seen) {
         if (seen.identity.pid != static_cast<std::uint32_t>(now.victim_pid)) return;
@@ -344,7 +351,8 @@ std::string StageScenario::interfere(const Case& now) {
         told_taken_.insert(number);  // so it is, also when its time is over
         ledger_.must(number);
     }
-    for (std::uint32_t k = 0; drops() && k < plan().capacity.messages; ++k) (void)send_mine();
+    const bool fills = drops() || case_.awaits_message;
+    for (std::uint32_t k = 0; fills && k < plan().capacity.messages; ++k) (void)send_mine();
     return {};
 }
 
@@ -560,7 +568,8 @@ std::string StageScenario::nothing_leaked() {
         std::string text = nothing_leaked_in(k);
         if (!text.empty()) return text;
     }
-    if (routed() && seats > handles_.size()) return "a seat is lost";
+    const std::size_t most_seats = plan().by_turns ? 0 : handles_.size();
+    if ((routed() || has_one_receiver()) && seats > most_seats) return "a seat is lost";
     std::uint32_t senders = 0;
     for (std::uint32_t k = 0; k < std::min(plan().lane_count, kWatched); ++k) {
         if (layout_at<LaneDoor>(content_, plan().door_offset(k))->sender != 0) ++senders;

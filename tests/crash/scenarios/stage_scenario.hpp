@@ -54,18 +54,23 @@ class StageScenario;
 struct StageCase {
     std::string name{};
     MailboxOptions options{};
-    ::stoa::Role role = ::stoa::Role::both;           // of the victim
-    std::function<void(StageScenario&)> prepare{};    // by the engine
+    ::stoa::Role role = ::stoa::Role::both;         // of the victim
+    ::stoa::Role others = ::stoa::Role::both;       // of the judge beside them
+    std::function<void(StageScenario&)> prepare{};  // by the engine
+    // By the victim, around the opening of its handle: returns what ends it.
+    std::function<std::function<void()>(const sys::Fd&)> around{};
     std::function<void(const sys::Fd&)> beside{};     // by the victim, before its operation
     std::function<void(RawMailbox&)> operation{};     // of the victim
     std::function<void(const sys::Fd&)> opens{};      // instead: it makes its own handle
     std::function<void(StageScenario&)> meanwhile{};  // by the judge, beside a stopped victim
     std::function<void(RawMailbox&)> wakes{};         // ends the victim's sleep
-    bool only_opens = false;  // then the judge leaves the rest to the victim
-    bool of_letters = false;  // the victim opens the dead letters
-    bool expires = false;     // what was prepared expires
-    bool closes = false;      // the judge closes it, and learns the end
-    bool closed = false;      // it was closed by prepare()
+    bool stands_by = false;       // the victim waits for the seat that around() has taken
+    bool awaits_message = false;  // and must find one, whatever the judge has taken
+    bool only_opens = false;      // then the judge leaves the rest to the victim
+    bool of_letters = false;      // the victim opens the dead letters
+    bool expires = false;         // what was prepared expires
+    bool closes = false;          // the judge closes it, and learns the end
+    bool closed = false;          // it was closed by prepare()
 };
 
 class StageScenario final : public Scenario {
@@ -100,13 +105,17 @@ public:
 private:
     [[nodiscard]] const MailboxPlan& plan() const { return keeper_->plan(); }
     [[nodiscard]] bool routed() const { return plan().routed(); }
+    [[nodiscard]] bool has_one_receiver() const {
+        return plan().sharing == Sharing::single_receiver;
+    }
     [[nodiscard]] bool rendezvous() const { return plan().capacity.kind == Capacity::Kind::zero; }
     [[nodiscard]] bool drops() const { return plan().overflow == Overflow::drop_oldest; }
     [[nodiscard]] std::uint32_t stations_watched() const;
     [[nodiscard]] bool ready(std::uint32_t station) const;
     [[nodiscard]] WaitingMessages look() const;
     void what_must_come(const Case& now);
-    void open_all();
+    void open_all(::stoa::Role role = ::stoa::Role::both);
+    [[nodiscard]] bool seat_is_held() const;
     std::string note_message(RawMessage& got);
     std::string drain();
     std::string drain_letters();
