@@ -36,25 +36,31 @@ private:
     Message message_{};
 };
 
+// The capacity that a user gets who names none.
+MailboxOptions usual_options(const Case& c) {
+    MailboxOptions options = pool_options(c);
+    options.capacity = MailboxOptions{}.capacity;
+    return options;
+}
+
 struct Any {
     static constexpr const char* kName = "stoa_any";
-    static MailboxOptions options(const Case& c) { return pool_options(c); }
+    static MailboxOptions options(const Case& c) { return usual_options(c); }
 };
+// Each message has another priority than the one before it.
 struct Priorities {
     static constexpr const char* kName = "stoa_priorities";
     static MailboxOptions options(const Case& c) {
-        MailboxOptions options = pool_options(c);
-        options.capacity = bounded(options.capacity.messages / kPriorities);  // of each level
-        options.priorities = kPriorities;
+        MailboxOptions options = usual_options(c);
+        options.priorities = 32;
         return options;
     }
-    static constexpr std::uint32_t kPriorities = 32;
 };
 // A flow would make it grow: to and fro only.
 struct Unbounded {
     static constexpr const char* kName = "stoa_unbounded";
     static MailboxOptions options(const Case& c) {
-        MailboxOptions options = pool_options(c);
+        MailboxOptions options = usual_options(c);
         options.capacity = unbounded(64U << 20U);
         return options;
     }
