@@ -175,7 +175,7 @@ public:
     [[nodiscard]] bool flag_is_up() const noexcept {  // something may have to be delivered again
         return (layout_->flag.load(kSeqCst) & 1U) != 0;
     }
-    [[nodiscard]] bool seems_empty() const noexcept;     // a hint for waiting: take() decides
+    [[nodiscard]] bool seems_empty() const noexcept;  // a hint for waiting: take() decides
     // The same from fewer words, for who spins. Before it sleeps it asks seems_empty().
     [[nodiscard]] bool seems_empty_at_a_glance() const noexcept {
         if (geometry_.level_count == 1) return seems_empty();
