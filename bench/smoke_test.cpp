@@ -9,7 +9,6 @@
 #include "bench/kit/placement.hpp"
 #include "bench/kit/process.hpp"
 #include "bench/kit/workloads.hpp"
-#include "bench/limits/limits.hpp"
 #include "bench/subjects.hpp"
 
 namespace stoa::bench {
@@ -49,13 +48,13 @@ TEST_P(Smoke, WhatArrivesIsWhatWasSent) {
 INSTANTIATE_TEST_SUITE_P(Bench, Smoke,
                          testing::Values(Workload::round_trip, Workload::one_way,
                                          Workload::many_to_many, Workload::broadcast,
-                                         Workload::waiting, Workload::loan),
+                                         Workload::waiting, Workload::loan, Workload::policies,
+                                         Workload::answered, Workload::mailboxes),
                          [](const auto& of) { return std::string{name(of.param)}; });
 
 // The limits that goals name must be there under that name, or a goal would silently never count.
 TEST(Goals, EveryLimitThatAGoalNamesTakesPartInItsCase) {
-    Subjects limits;
-    add_limits(limits);
+    const Subjects subjects = all_subjects();
     for (const Goal& goal : goals()) {
         if (goal.limit.empty() || goal.limit == kBestLimit || goal.limit == kItself) continue;
         for (const auto& group : groups_of(goal.workload)) {
@@ -63,8 +62,8 @@ TEST(Goals, EveryLimitThatAGoalNamesTakesPartInItsCase) {
                 if (!goal.is_for(c)) continue;
                 Case compared = c;
                 compared.mode = goal.limit_mode;
-                const auto found = std::ranges::find(limits.list, goal.limit, &Subject::name);
-                ASSERT_NE(found, limits.list.end()) << goal.limit;
+                const auto found = std::ranges::find(subjects.list, goal.limit, &Subject::name);
+                ASSERT_NE(found, subjects.list.end()) << goal.limit;
                 EXPECT_TRUE(found->supports(compared)) << describe(goal) << ", " << describe(c);
             }
         }

@@ -10,6 +10,9 @@ std::string_view name(Workload workload) noexcept {
         case Workload::broadcast: return "broadcast";
         case Workload::waiting: return "waiting";
         case Workload::loan: return "loan";
+        case Workload::policies: return "policies";
+        case Workload::answered: return "answered";
+        case Workload::mailboxes: return "mailboxes";
     }
     return "?";
 }

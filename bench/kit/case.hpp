@@ -17,7 +17,17 @@
 
 namespace stoa::bench {
 
-enum class Workload : std::uint8_t { round_trip, one_way, many_to_many, broadcast, waiting, loan };
+enum class Workload : std::uint8_t {
+    round_trip,
+    one_way,
+    many_to_many,
+    broadcast,
+    waiting,
+    loan,
+    policies,   // what a policy costs on the pool ring, two processes
+    answered,   // each send waits until the other side has the message
+    mailboxes,  // many small named ones are created, and opened by another process
+};
 
 enum class Mode : std::uint8_t {
     spin,         // a waiter never sleeps
@@ -50,11 +60,19 @@ struct Case {
     std::string id{};     // unique on this machine: for subjects that need a name
 
     [[nodiscard]] bool is_flow() const noexcept {
-        return workload == Workload::one_way || workload == Workload::many_to_many ||
-               workload == Workload::broadcast;
+        return workload == Workload::one_way || is_crowded() || workload == Workload::answered ||
+               (workload == Workload::policies && mode == Mode::single);
+    }
+    [[nodiscard]] bool shows_policy() const noexcept {
+        return workload == Workload::policies || workload == Workload::answered;
+    }
+    // Four processes on two cpus: who only spins there keeps its peer from running.
+    [[nodiscard]] bool is_crowded() const noexcept {
+        return workload == Workload::many_to_many || workload == Workload::broadcast;
     }
     // A flow measures the channel, not the waiting: its ends spin when they can.
     [[nodiscard]] Waiting waiting() const noexcept {
+        if (is_crowded()) return Waiting::adaptive;
         if (is_flow() || mode == Mode::spin) return Waiting::spin;
         return mode == Mode::park ? Waiting::park : Waiting::adaptive;
     }

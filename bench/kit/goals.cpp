@@ -31,6 +31,30 @@ Goal trip_in(Workload workload, Mode mode, std::string_view limit, Mode limit_mo
     return {workload, mode, 8, kMiB, "stoa", Metric::p50, limit, limit_mode, to_limit, to_rival};
 }
 
+// Against another of stoa's subjects in the same mode.
+Goal beside(Workload workload, Mode mode, std::string_view subject, Metric metric,
+            std::string_view other, double ratio) {
+    return {workload, mode, 64, 64, subject, metric, other, mode, ratio};
+}
+
+// `ratio`: of the time; a rate is its inverse.
+void policy_goals(std::vector<Goal>& list) {
+    for (const auto& [subject, ratio] :
+         {std::pair{"stoa_priorities", 1.3}, std::pair{"stoa_unbounded", 1.1}}) {
+        list.push_back(
+            beside(Workload::policies, Mode::spin, subject, Metric::p50, "stoa_any", ratio));
+    }
+    list.push_back(beside(Workload::policies, Mode::single, "stoa_priorities", Metric::rate,
+                          "stoa_any", 1 / 1.3));
+    for (const auto& [subject, ratio] :
+         {std::pair{"stoa_rendezvous", 1.2}, std::pair{"stoa_receipts", 1.5}}) {
+        list.push_back(beside(Workload::answered, Mode::single, subject, Metric::rate,
+                              "stoa_handovers", 1 / ratio));
+    }
+    list.push_back({Workload::mailboxes, Mode::single, 64, 64, "stoa", Metric::rate, "files",
+                    Mode::single, 0, 1 / 1.5});
+}
+
 void crowded(std::vector<Goal>& list, Mode mode) {
     list.push_back({Workload::waiting, mode, 8, 8, "stoa", Metric::rate, kBestLimit, mode, 0.8});
     list.push_back({Workload::waiting, mode, 8, 8, "stoa", Metric::p99, "", mode, 0, 0, 50});
@@ -63,6 +87,7 @@ std::vector<Goal> all_goals() {
          Mode::single, 0.7, 20},
         many(Mode::batch, "stoa_any", "ticket_queue", 0.8, 2),
     };
+    policy_goals(list);
     crowded(list, Mode::four_pairs);
     crowded(list, Mode::beside_busy);
     return list;

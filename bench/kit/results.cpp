@@ -118,7 +118,8 @@ double median_of(const Cell& cell, Metric metric) {
 
 std::vector<Metric> metrics_of(const Case& c) {
     if (c.is_flow()) return {Metric::rate};
-    if (c.pairs() > 1 || c.mode == Mode::beside_busy || c.mode == Mode::one_core) {
+    const bool crowd = c.pairs() > 1 || c.workload == Workload::mailboxes;
+    if (crowd || c.mode == Mode::beside_busy || c.mode == Mode::one_core) {
         return {Metric::rate, Metric::p50, Metric::p99, Metric::p999, Metric::max};
     }
     return {Metric::p50, Metric::p99, Metric::p999, Metric::max, Metric::rate};

@@ -5,6 +5,7 @@
 //   explicit S(const Case&);                 before the fork: shared memory, names; may throw
 //   E connect(const Role&);                  in each process: its endpoint; may throw
 // and, to take part where one message goes to several, a static constexpr bool kBroadcasts = true;
+// where policies are compared, kPolicy = true; for many named objects see crowd.hpp;
 // and an endpoint E has
 //   void send(std::size_t bytes, Fill fill);        calls fill(std::byte* place), then publishes
 //   void receive(Visit visit);                      calls visit(const std::byte* at, bytes) once
@@ -25,6 +26,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -56,9 +58,16 @@ public:
 struct Subject {
     std::string name;
     Kind kind{};
-    bool (*supports)(const Case&);
-    std::unique_ptr<Session> (*make)(const Case&);
+    std::function<bool(const Case&)> supports;
+    std::function<std::unique_ptr<Session>(const Case&)> make;
 };
+
+// One name for both: the first where it takes part, else the second.
+[[nodiscard]] inline Subject either(Subject first, Subject second) {
+    return {first.name, first.kind,
+            [=](const Case& c) { return first.supports(c) || second.supports(c); },
+            [=](const Case& c) { return (first.supports(c) ? first : second).make(c); }};
+}
 
 // What the program was built without, or what cannot start here.
 struct LeftOut {
@@ -94,10 +103,13 @@ private:
     S subject_;
 };
 
-// One that broadcasts takes part in nothing else, and nothing else in a broadcast.
+// One that broadcasts takes part in nothing else, and nothing else in a broadcast; the same for one
+// that shows a policy.
 template <class S>
 [[nodiscard]] bool takes_part(const Case& c) {
     constexpr bool kBroadcasts = requires { S::kBroadcasts; };
+    constexpr bool kPolicy = requires { S::kPolicy; };
+    if (c.workload == Workload::mailboxes || kPolicy != c.shows_policy()) return false;
     return kBroadcasts == (c.workload == Workload::broadcast) && S::supports(c);
 }
 

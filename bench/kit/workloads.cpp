@@ -47,6 +47,18 @@ const std::vector<Question>& questions() {
          "what does it cost to hand a large payload over and back when nobody touches it?",
          "filling and reading the payload",
          "as a round trip of 8 bytes, whatever the size; who copies pays for every byte"},
+        {Workload::policies,
+         "what does a policy cost on the pool ring, to and fro over two mailboxes, and one way?",
+         "what happens when the policy has something to do: ageing, growing, dropping",
+         "plain `any` is the measure; a policy that is not needed at the moment costs little"},
+        {Workload::answered,
+         "how many messages a second, when each send waits until the other side has it?",
+         "several sends waiting at a time",
+         "a message and a reply over two mailboxes of `any` (stoa_handovers) are the measure"},
+        {Workload::mailboxes,
+         "how many small named mailboxes a second are created, and opened by another process?",
+         "messages; reserves of megabytes, which the kernel clears page by page",
+         "bound by the kernel: a file, its pages, its name, two mappings (the limit `files`)"},
     };
     return list;
 }
@@ -73,6 +85,9 @@ std::vector<std::vector<Case>> groups_of(Workload workload) {
                         {Mode::spin, Mode::adaptive, Mode::park, Mode::one_core, Mode::four_pairs,
                          Mode::beside_busy});
         case Workload::loan: return grid(workload, {64 * kKiB, kKiB * kKiB}, {Mode::spin});
+        case Workload::policies: return grid(workload, {64}, {Mode::spin, Mode::single});
+        case Workload::answered:
+        case Workload::mailboxes: return grid(workload, {64}, {Mode::single});
     }
     return {};
 }

@@ -9,12 +9,14 @@ void add_ring_limits(Subjects& subjects);   // rings: in place, with back-off, l
 void add_line_limit(Subjects& subjects);    // one cache line there and back
 void add_queue_limits(Subjects& subjects);  // two senders and two receivers
 void add_log_limit(Subjects& subjects);     // one sender, three receivers of everything
+void add_file_limit(Subjects& subjects);    // many files with names
 
 inline void add_limits(Subjects& subjects) {
     add_line_limit(subjects);
     add_ring_limits(subjects);
     add_queue_limits(subjects);
     add_log_limit(subjects);
+    add_file_limit(subjects);
 }
 
 }  // namespace stoa::bench

@@ -1,6 +1,7 @@
 // Rival: boost::interprocess::message_queue, which sleeps, or is asked again and again.
 #include <boost/interprocess/ipc/message_queue.hpp>
 
+#include "bench/kit/crowd.hpp"
 #include "bench/rivals/packaged.hpp"
 
 namespace stoa::bench {
@@ -71,10 +72,51 @@ private:
     Named back_;
 };
 
+class NamedQueue {
+public:
+    explicit NamedQueue(std::unique_ptr<ipc::message_queue> queue) : queue_{std::move(queue)} {}
+    void put(std::uint64_t number) { queue_->send(&number, sizeof number, 0); }
+    std::uint64_t get() {
+        std::uint64_t message[8] = {};
+        ipc::message_queue::size_type size = 0;
+        unsigned priority = 0;
+        if (!queue_->try_receive(message, sizeof message, size, priority)) return UINT64_MAX;
+        return message[0];
+    }
+
+private:
+    std::unique_ptr<ipc::message_queue> queue_;
+};
+
+// Many small ones. Boost sets the size of the file and reserves nothing.
+class BoostCrowd {
+public:
+    static bool supports(const Case&) { return true; }
+    explicit BoostCrowd(const Case& c) : prefix_{c.id + "-"}, bytes_{c.bytes} {}
+    BoostCrowd(const BoostCrowd&) = delete;
+    BoostCrowd& operator=(const BoostCrowd&) = delete;
+    ~BoostCrowd() {
+        for (unsigned i = 0; i < kCrowd; ++i) ipc::message_queue::remove(name(i).c_str());
+    }
+    NamedQueue create(unsigned i) {
+        return NamedQueue{std::make_unique<ipc::message_queue>(ipc::create_only, name(i).c_str(),
+                                                               kCrowdMessages, bytes_)};
+    }
+    NamedQueue open(unsigned i) {
+        return NamedQueue{std::make_unique<ipc::message_queue>(ipc::open_only, name(i).c_str())};
+    }
+
+private:
+    [[nodiscard]] std::string name(unsigned i) const { return prefix_ + std::to_string(i); }
+    std::string prefix_;
+    std::size_t bytes_;
+};
+
 }  // namespace
 
 void add_boost_mq(Subjects& subjects) {
-    subjects.list.push_back(subject_of<BoostMq>("boost_mq", Kind::rival));
+    subjects.list.push_back(either(subject_of<BoostMq>("boost_mq", Kind::rival),
+                                   crowd_subject_of<BoostCrowd>("boost_mq", Kind::rival)));
 }
 
 }  // namespace stoa::bench

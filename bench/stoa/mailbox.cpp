@@ -1,60 +1,23 @@
 // stoa's mailboxes as a user has them: typed values up to 64 bytes are copied in and out, larger
 // messages are filled and read in place.
 #include <algorithm>
-#include <array>
 #include <vector>
 
+#include "bench/stoa/stoa_kit.hpp"
 #include "bench/stoa/stoa_subjects.hpp"
-#include "stoa/mailbox/mailbox.hpp"
-#include "stoa/sys/memfd.hpp"
 
 namespace stoa::bench {
 
 namespace {
 
-stoa::Waiting waiting_of(const Case& c) {
-    switch (c.waiting()) {
-        case Waiting::spin: return stoa::Waiting::spin;
-        case Waiting::adaptive: return stoa::Waiting::adaptive;
-        case Waiting::park: return stoa::Waiting::park;
-    }
-    return stoa::Waiting::adaptive;
-}
-
-template <typename T>
-T need(Result<T> result) {
-    if (!result) throw Unavailable{describe(result.error())};
-    if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-
 MailboxOptions options_of(const Case& c, Sharing sharing) {
-    // A ring of the same size for all; the pool ring gets a power of two of slots as well.
-    const std::uint64_t slots = std::clamp<std::uint64_t>(c.ring_bytes() / c.bytes, 4, 1U << 16U);
-    MailboxOptions options{.capacity = bounded(static_cast<std::uint32_t>(slots)),
-                           .sharing = sharing,
-                           .max_bytes = static_cast<std::uint32_t>(c.bytes),
-                           .reserve_bytes = c.ring_bytes(),
-                           .role = stoa::Role::none};
-    if (sharing == Sharing::broadcast) options.reserve_bytes = 2 * c.ring_bytes();
-    if (sharing == Sharing::any) options.reserve_bytes = (slots + 256) * (c.bytes + 128);
+    MailboxOptions options = pool_options(c);
+    options.sharing = sharing;
+    if (sharing == Sharing::any) return options;
+    options.reserve_bytes = c.ring_bytes();  // a ring of the same size for all
+    if (sharing == Sharing::broadcast) options.reserve_bytes *= 2;
     return options;
 }
-
-stoa::Role role_of(const Role& role) {
-    switch (role.part) {
-        case Part::sender: return stoa::Role::sends;
-        case Part::receiver: return stoa::Role::receives;
-        case Part::client:
-        case Part::server:
-        case Part::busy: break;
-    }
-    return stoa::Role::both;
-}
-
-template <std::size_t kBytes>
-struct Value {
-    std::array<std::byte, kBytes> bytes;
-};
 
 template <std::size_t kSize>
 class ValueEnd {
@@ -114,32 +77,15 @@ private:
     RawMailbox mailbox_;
 };
 
-// The mailboxes exist before the fork; each process attaches its own handle.
-class Files {
-public:
-    Files(const Case& c, Sharing sharing, const TypeInfo& type) : waiting_{waiting_of(c)} {
-        for (unsigned i = 0; i < c.pairs(); ++i) {
-            const RawMailbox made =
-                need(RawMailbox::create_anonymous(options_of(c, sharing), type));
-            files_.push_back(need(sys::duplicate(made.file())));
-        }
-    }
-    [[nodiscard]] sys::Fd file_of(const Role& role) const {
-        return need(sys::duplicate(files_[files_.size() > 1 ? role.index : 0]));
-    }
-    [[nodiscard]] OpenOptions how(const Role& role) const {
-        return {.role = role_of(role), .waiting = waiting_};
-    }
-
-private:
-    stoa::Waiting waiting_;
-    std::vector<sys::Fd> files_;
-};
-
-// Pairs have a workload of their own; several to several is for the sharings.
+// Pairs have workloads of their own; several to several is for the sharings.
 bool fits(const Case& c, Sharing sharing) {
     if (sharing == Sharing::broadcast) return c.workload == Workload::broadcast;
     return (c.workload == Workload::many_to_many) == (sharing != Sharing::pair);
+}
+
+// Clients and servers have a mailbox per pair; a flow has one for all.
+unsigned pair_of(const Role& role) {
+    return role.part == Part::client || role.part == Part::server ? role.index : 0;
 }
 
 template <std::size_t kBytes, Sharing kSharing>
@@ -148,10 +94,11 @@ public:
     static bool supports(const Case& c) {
         return fits(c, kSharing) && (c.bytes <= 64 || c.mode == Mode::batch);
     }
-    explicit Values(const Case& c) : files_{c, kSharing, type_info_of<Value<kBytes>>()} {}
+    explicit Values(const Case& c)
+        : files_{c, c.pairs(), options_of(c, kSharing), type_info_of<Value<kBytes>>()} {}
     ValueEnd<kBytes> connect(const Role& role) {
-        return ValueEnd<kBytes>{
-            need(Mailbox<Value<kBytes>>::attach(files_.file_of(role), files_.how(role)))};
+        return ValueEnd<kBytes>{need(
+            Mailbox<Value<kBytes>>::attach(files_.file(pair_of(role)), files_.how(role_of(role))))};
     }
 
 private:
@@ -175,9 +122,11 @@ public:
     static bool supports(const Case& c) {
         return fits(c, Sharing::pair) && c.bytes > 64 && c.mode != Mode::batch;
     }
-    explicit Loans(const Case& c) : files_{c, Sharing::pair, TypeInfo{}} {}
+    explicit Loans(const Case& c)
+        : files_{c, c.pairs(), options_of(c, Sharing::pair), TypeInfo{}} {}
     LoanEnd connect(const Role& role) {
-        return LoanEnd{need(RawMailbox::attach(files_.file_of(role), files_.how(role)))};
+        return LoanEnd{
+            need(RawMailbox::attach(files_.file(pair_of(role)), files_.how(role_of(role))))};
     }
 
 private:
@@ -187,17 +136,17 @@ private:
 }  // namespace
 
 void add_stoa(Subjects& subjects) {
-    static const Subject values =
-        sized_subject_of<PairValues, 8, 16, 32, 48, 64, 1024>("stoa", Kind::stoa);
-    static const Subject loans = subject_of<Loans>("stoa", Kind::stoa);
-    // One name for both: values where they are used, loans for the sizes and modes that are left.
-    subjects.list.push_back(
-        {"stoa", Kind::stoa, [](const Case& c) { return values.supports(c) || loans.supports(c); },
-         [](const Case& c) { return values.supports(c) ? values.make(c) : loans.make(c); }});
-    subjects.list.push_back(sized_subject_of<AnyValues, 8, 64>("stoa_any", Kind::stoa));
-    subjects.list.push_back(
-        sized_subject_of<RoundRobinValues, 8, 64>("stoa_round_robin", Kind::stoa));
-    subjects.list.push_back(sized_subject_of<BroadcastValues, 8, 64>("stoa_broadcast", Kind::stoa));
+    auto& list = subjects.list;
+    // Values where they are used, loans for the sizes and modes that are left.
+    list.push_back(
+        either(either(sized_subject_of<PairValues, 8, 16, 32, 48, 64, 1024>("stoa", Kind::stoa),
+                      subject_of<Loans>("stoa", Kind::stoa)),
+               stoa_crowd()));
+    list.push_back(
+        either(sized_subject_of<AnyValues, 8, 64>("stoa_any", Kind::stoa), stoa_any_to_and_fro()));
+    list.push_back(sized_subject_of<RoundRobinValues, 8, 64>("stoa_round_robin", Kind::stoa));
+    list.push_back(sized_subject_of<BroadcastValues, 8, 64>("stoa_broadcast", Kind::stoa));
+    add_stoa_policies(subjects);
 }
 
 }  // namespace stoa::bench

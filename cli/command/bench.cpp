@@ -30,8 +30,10 @@ void add_bench(CLI::App& app, Chosen& chosen) {
     const auto options = std::make_shared<bench::Options>();
     CLI::App* verb = app.add_subcommand(
         "bench", "Measure stoa beside the limits of this machine and its rivals");
-    verb->add_option("WORKLOAD", options->workloads,
-                     "round_trip, one_way, many_to_many, broadcast, waiting, loan; none: all")
+    verb->add_option(
+            "WORKLOAD", options->workloads,
+            "round_trip, one_way, many_to_many, broadcast, waiting, loan, policies, answered, "
+            "mailboxes; none: all")
         ->type_name("");
     verb->add_option("--subjects", options->subjects, "Only these")->delimiter(',');
     verb->add_option("--bytes", options->bytes, "Only messages of these sizes")->delimiter(',');

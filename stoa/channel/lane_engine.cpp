@@ -1,5 +1,6 @@
 #include "stoa/channel/lane_engine.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "stoa/base/crash_point.hpp"
@@ -114,8 +115,21 @@ Result<void> LaneIn::attach_lanes() {
         lanes_[i] = std::make_unique<LaneReceiver>(std::move(*lane));
         wake_sender(*lanes_[i]);
     }
-    only_ = lanes_.size() == 1 ? lanes_.front().get() : nullptr;
+    open_short_ways();
     return {};
+}
+
+void LaneIn::open_short_ways() {
+    known_.clear();
+    for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
+        if (lanes_[i] != nullptr) known_.push_back(i);
+    }
+    const bool marks =
+        std::ranges::any_of(handed_over_, [](const HandedOver& lane) { return lane.marked; });
+    quick_ = known_.size() > 1 && !marks;
+    only_at_ = known_.empty() ? 0 : known_.front();
+    only_ = known_.size() == 1 && !marks ? lanes_[only_at_].get() : nullptr;
+    turn_ = 0;
 }
 
 void LaneIn::wake_sender_slowly(LaneReceiver& lane, const Atomic<std::uint32_t>& word) noexcept {

@@ -181,14 +181,10 @@ public:
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
     // Lends the next message if it is there: the short way. False: take the long way, take().
     [[nodiscard]] bool try_take(LaneMessage& message) noexcept {
-        LaneReceiver* const lane = only_;
-        if (lane == nullptr || rung() || lane->try_take(message.record) != LaneTake::ok)
-            [[unlikely]] {
-            return false;
-        }
-        message.lane = 0;
-        wake_sender(*lane);
-        return true;
+        return with_next([&](LaneReceiver& lane, std::uint32_t which) {
+            message.lane = which;
+            return lane.try_take(message.record);
+        });
     }
     void release(const LaneMessage& message) noexcept {
         LaneReceiver& lane = *lanes_[message.lane];
@@ -199,24 +195,17 @@ public:
     // One value of a fixed size: the short way. False: take the long way.
     template <std::size_t kBytes>
     [[nodiscard]] bool try_receive_value(void* value) noexcept {
-        LaneReceiver* const lane = only_;
-        if (lane == nullptr || rung() || lane->try_receive<kBytes>(value) != LaneTake::ok)
-            [[unlikely]] {
-            return false;
-        }
-        wake_sender(*lane);
-        return true;
+        return with_next([&](LaneReceiver& lane, std::uint32_t /*which*/) {
+            return lane.try_receive<kBytes>(value);
+        });
     }
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t try_receive_values(void* values, std::uint64_t count) noexcept {
-        LaneReceiver* const lane = only_;
         std::uint64_t received = 0;
-        if (lane == nullptr || rung() ||
-            lane->try_receive_all<kBytes>(values, count, received) != LaneTake::ok) {
-            return 0;
-        }
-        wake_sender(*lane);
-        return received;
+        const bool any = with_next([&](LaneReceiver& lane, std::uint32_t /*which*/) {
+            return lane.try_receive_all<kBytes>(values, count, received);
+        });
+        return any ? received : 0;
     }
     // Waits until something is worth a try. Errors: empty, timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
@@ -227,11 +216,38 @@ private:
         std::uint64_t sender = 0;
     };
 
+    // The short ways: `get` from the lane whose turn it is, until one has something.
+    template <typename Get>
+    [[nodiscard]] bool with_next(Get&& get) noexcept {
+        if (only_ == nullptr) return with_one_of_many(get);
+        if (rung() || get(*only_, only_at_) != LaneTake::ok) [[unlikely]]
+            return false;
+        wake_sender(*only_);
+        return true;
+    }
+    // Stays with a lane for a while: its records lie side by side.
+    template <typename Get>
+    [[nodiscard]] bool with_one_of_many(Get& get) noexcept {
+        constexpr std::uint32_t kStreak = 16;
+        if (!quick_ || rung()) return false;
+        for (std::size_t n = 0; n <= known_.size(); ++n) {
+            LaneReceiver& lane = *lanes_[known_[turn_]];
+            const LaneTake status =
+                streak_++ < kStreak ? get(lane, known_[turn_]) : LaneTake::empty;
+            wake_sender(lane);
+            if (status == LaneTake::ok) return true;
+            if (status != LaneTake::empty) return false;
+            turn_ = turn_ + 1 < known_.size() ? turn_ + 1 : 0;
+            streak_ = 0;
+        }
+        return false;
+    }
     static void wake_sender(LaneReceiver& lane) noexcept {
         const Atomic<std::uint32_t>* word = lane.sleeper_to_wake();
         if (word != nullptr) [[unlikely]]
             wake_sender_slowly(lane, *word);
     }
+    void open_short_ways();
     static void wake_sender_slowly(LaneReceiver& lane, const Atomic<std::uint32_t>& word) noexcept;
     // Whether somebody rang since the lanes were attached: there may be a new one.
     [[nodiscard]] bool rung() const noexcept {
@@ -249,7 +265,13 @@ private:
     std::uint32_t bell_seen_ = 0;                       // when the lanes were attached last
     std::vector<std::unique_ptr<LaneReceiver>> lanes_;  // index: lane; null until it is ready
     std::vector<HandedOver> handed_over_;               // index: lane
-    LaneReceiver* only_ = nullptr;  // the one lane, for the short ways; null: there are several
+    // For the short ways, which mark nothing: closed while a lane was handed over.
+    std::vector<std::uint32_t> known_;  // lanes that are not null
+    std::uint32_t turn_ = 0;            // in known_
+    std::uint32_t streak_ = 0;          // messages from that one in a row
+    bool quick_ = false;                // there are several, and they are open
+    LaneReceiver* only_ = nullptr;      // the one lane; null: there are several, or none
+    std::uint32_t only_at_ = 0;
 };
 
 }  // namespace stoa

@@ -209,7 +209,17 @@ private:
         const WaitMark mark{host_.waits, for_room             ? WaitsFor::room
                                          : &bell == messages_ ? WaitsFor::message
                                                               : WaitsFor::nothing};
-        return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
+        if (&bell != messages_ || ring_.geometry().level_count == 1 || waiting_ == Waiting::park) {
+            return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
+        }
+        // To look at the queues of all priorities takes long: who spins looks at what says where
+        // to look, and at all of them before it sleeps.
+        for (int i = 0; i < kAdaptiveSpins; ++i) {
+            if (!ring_.seems_empty_at_a_glance()) return {};
+            cpu_pause();
+        }
+        const Waiting then = waiting_ == Waiting::adaptive ? Waiting::park : waiting_;
+        return outcome(wait_on_bell(bell, deadline, then, slept, ready, look));
     }
 
     PoolRing ring_;

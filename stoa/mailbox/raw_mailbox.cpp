@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "stoa/mailbox/routes.hpp"
-
 #include "stoa/sys/memfd.hpp"
 
 namespace stoa {

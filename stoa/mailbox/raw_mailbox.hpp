@@ -25,6 +25,7 @@
 #include "stoa/mailbox/attachment.hpp"
 #include "stoa/mailbox/options.hpp"
 #include "stoa/mailbox/payload.hpp"
+#include "stoa/mailbox/routes.hpp"
 
 namespace stoa {
 
@@ -327,10 +328,11 @@ public:
             at_->count_sent(1);
             return true;
         }
-        if (lane == nullptr || !options.is_plain() || !at_->check_to_send() ||
-            !lane->try_send_value<kBytes>(value)) {
-            return false;
-        }
+        if (lane == nullptr && at_->routes() == nullptr) return false;
+        if (!options.is_plain() || !at_->check_to_send()) return false;
+        const bool sent = lane != nullptr ? lane->try_send_value<kBytes>(value)
+                                          : at_->routes()->try_send_value<kBytes>(value);
+        if (!sent) return false;
         at_->count_sent(1);
         return true;
     }

@@ -31,20 +31,6 @@ bool is_full(const Error& error) noexcept {
 
 // --- choosing -----------------------------------------------------------------------------------
 
-std::uint32_t Routes::open_stations() const noexcept {
-    return std::min(at_.layout_->stations_open.load(kSeqCst), at_.plan_.station_count);
-}
-
-// The next station that somebody receives from; kNone: nobody does.
-std::uint32_t Routes::next_in_turn(std::uint32_t after) const noexcept {
-    const std::uint32_t open = open_stations();
-    for (std::uint32_t n = 1; n <= open; ++n) {
-        const std::uint32_t station = (after + n) % open;
-        if (receives(seat(station))) return station;
-    }
-    return kNone;
-}
-
 std::uint32_t Routes::least_loaded() {
     std::uint32_t best = kNone;
     std::uint64_t least = UINT64_MAX;
@@ -101,11 +87,7 @@ std::uint32_t Routes::another(std::uint32_t after, std::uint32_t first) const no
     return next == kNone ? first : next;
 }
 
-// T3. `seen`: who held the seat when the message was sent there; 0: nobody did.
-void Routes::check_seat(std::uint32_t station, std::uint64_t seen) noexcept {
-    const std::uint64_t now = seat(station);
-    if (now == seen && receives(now)) [[likely]]
-        return;
+void Routes::seat_changed(std::uint32_t station, std::uint64_t now) noexcept {
     if (now != 0 && receives(now)) return;  // another one receives there now
     STOA_CRASH_POINT("mailbox.route.before_orphan");
     at_.layout_->orphans.fetch_or(1ULL << station, kSeqCst);  // G2
@@ -233,7 +215,7 @@ Result<Routes::OpenLane*> Routes::lane_to(std::uint32_t station) {
     if (lanes_.empty()) lanes_.resize(at_.plan_.station_count);
     std::unique_ptr<OpenLane>& lane = lanes_[station];
     if (lane != nullptr) {
-        LaneDoor& door = at_.door(lane->door);
+        LaneDoor& door = *lane->at;
         if (door.station.load(kRelaxed) == lane->station_word || lane->out.loan_is_open())
             [[likely]]
             return lane.get();
@@ -250,7 +232,7 @@ Result<Routes::OpenLane*> Routes::lane_to(std::uint32_t station) {
         }
         Result<LaneOut> out = at_.lane_to(*door);
         if (!out) return std::unexpected(out.error());
-        lane = std::make_unique<OpenLane>(OpenLane{*door, word, std::move(*out)});
+        lane = std::make_unique<OpenLane>(OpenLane{*door, &at_.door(*door), word, std::move(*out)});
         return lane.get();
     }
 }

@@ -21,6 +21,7 @@
 // of lanes that stopped while it holds the seat keeps what it was about to get, as if it had it.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -30,7 +31,8 @@ namespace stoa {
 
 class Routes {
 public:
-    explicit Routes(Attachment& at) noexcept : at_{at}, turn_{at.index_} {}
+    explicit Routes(Attachment& at) noexcept
+        : at_{at}, stations_{&at.station(0)}, turn_{at.index_} {}
 
     // Errors: as PoolEngine::send and LaneOut::send
     [[nodiscard]] Result<void> send(Bytes message, const SendOptions& options, Deadline deadline);
@@ -43,6 +45,25 @@ public:
     // The same in a lane. `out` is where it lies until it is committed or abandoned.
     [[nodiscard]] Result<std::span<std::byte>> reserve_in_lane(std::uint64_t bytes,
                                                                Deadline deadline, LaneOut*& out);
+    // One value of a fixed size and an alignment of at most 16 over a lane that is open: the short
+    // way of round_robin. False: take the long way, send().
+    template <std::size_t kBytes>
+    [[nodiscard]] bool try_send_value(const void* value) noexcept {
+        if (at_.plan_.sharing != Sharing::round_robin || lanes_.empty()) return false;
+        const std::uint32_t station = next_in_turn(turn_);  // T1
+        if (station == kNone || lanes_[station] == nullptr) [[unlikely]]
+            return false;
+        OpenLane& lane = *lanes_[station];
+        const std::uint64_t seen = seat(station);
+        // relaxed: who was handed the lane over marks what still comes on it.
+        if (lane.at->station.load(kRelaxed) != lane.station_word ||
+            !lane.out.template try_send_value<kBytes>(value)) [[unlikely]] {
+            return false;
+        }
+        turn_ = station;
+        check_seat(station, seen);  // T3
+        return true;
+    }
     // Errors: as PoolEngine::receive and LaneIn::take
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
@@ -54,19 +75,31 @@ public:
 private:
     struct OpenLane {  // of a sender to one station
         std::uint32_t door = 0;
+        LaneDoor* at = nullptr;
         std::uint32_t station_word = 0;
         LaneOut out;
     };
     static constexpr std::uint32_t kNone = UINT32_MAX;
 
     [[nodiscard]] std::uint64_t seat(std::uint32_t station) const noexcept {
-        return at_.station(station).seat.load(kSeqCst);
+        return stations_[station].seat.load(kSeqCst);
     }
     [[nodiscard]] static bool receives(std::uint64_t seat) noexcept {
         return seat != 0 && (seat & kHandingOver) == 0;
     }
-    [[nodiscard]] std::uint32_t open_stations() const noexcept;
-    [[nodiscard]] std::uint32_t next_in_turn(std::uint32_t after) const noexcept;
+    [[nodiscard]] std::uint32_t open_stations() const noexcept {
+        return std::min(at_.layout_->stations_open.load(kSeqCst), at_.plan_.station_count);
+    }
+    // The next station that somebody receives from; kNone: nobody does.
+    [[nodiscard]] std::uint32_t next_in_turn(std::uint32_t after) const noexcept {
+        const std::uint32_t open = open_stations();
+        std::uint32_t station = after;
+        for (std::uint32_t n = 0; n < open; ++n) {
+            station = station + 1 < open ? station + 1 : 0;
+            if (receives(seat(station))) return station;
+        }
+        return kNone;
+    }
     [[nodiscard]] std::uint32_t least_loaded();
     [[nodiscard]] std::uint32_t of_key(std::uint64_t key);
     [[nodiscard]] std::uint32_t choose(const SendOptions& options);
@@ -74,7 +107,13 @@ private:
     [[nodiscard]] bool has_choice() const noexcept {
         return at_.plan_.sharing != Sharing::key_affine;
     }
-    void check_seat(std::uint32_t station, std::uint64_t seen) noexcept;
+    // T3. `seen`: who held the seat when the message was sent there; 0: nobody did.
+    void check_seat(std::uint32_t station, std::uint64_t seen) noexcept {
+        const std::uint64_t now = seat(station);
+        if (now != seen || !receives(now)) [[unlikely]]
+            seat_changed(station, now);
+    }
+    void seat_changed(std::uint32_t station, std::uint64_t now) noexcept;
     template <typename Attempt>
     [[nodiscard]] auto with_a_receiver(const SendOptions& options, Deadline deadline,
                                        Attempt&& attempt) -> decltype(attempt(0U, deadline));
@@ -87,6 +126,7 @@ private:
     bool adopt_lanes(std::uint32_t station) noexcept;
 
     Attachment& at_;
+    MailboxStation* stations_;
     std::uint32_t turn_;  // station that got the last message; begins elsewhere for each sender
     std::vector<std::unique_ptr<OpenLane>> lanes_;  // index: station
 };

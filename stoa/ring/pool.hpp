@@ -192,7 +192,12 @@ public:
     [[nodiscard]] bool flag_is_up() const noexcept {  // something may have to be delivered again
         return (layout_->flag.load(kSeqCst) & 1U) != 0;
     }
-    [[nodiscard]] bool seems_empty() const noexcept;     // a hint for waiting: take() decides
+    [[nodiscard]] bool seems_empty() const noexcept;  // a hint for waiting: take() decides
+    // The same from fewer words, for who spins. Before it sleeps it asks seems_empty().
+    [[nodiscard]] bool seems_empty_at_a_glance() const noexcept {
+        if (geometry_.level_count == 1) return seems_empty();
+        return ((layout_->flag.load(kSeqCst) & 1U) | layout_->levels.load(kSeqCst)) == 0;
+    }
     [[nodiscard]] std::uint64_t depth() const noexcept;  // of the queues, cheaply; a hint
     // Of a ring that is sealed: whether a message may still come back from another receiver. What
     // one has begun to take is his from now on.
@@ -244,6 +249,8 @@ private:
     [[nodiscard]] std::uint32_t best_level(std::uint64_t levels,
                                            std::uint64_t now_ns) const noexcept;
     [[nodiscard]] bool all_full() noexcept;
+    [[nodiscard]] std::uint64_t sum_of(Atomic<std::uint64_t> PoolQueue::* end) const noexcept;
+    [[nodiscard]] std::int64_t between(std::uint64_t from, std::uint64_t to) const noexcept;
     void move_head_on(std::uint32_t level) noexcept;
     void lower(std::uint32_t level) noexcept;
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;
@@ -289,6 +296,7 @@ private:
     std::uint32_t chunk_cursor_ = 0;                // where it found a redelivery last
     std::uint32_t slot_cursor_ = 0;
     std::uint32_t takes_by_hint_ = 0;  // since every level was looked at
+    std::uint64_t heads_seen_ = 0;     // sum of the heads of all levels, at an earlier look
 };
 
 }  // namespace stoa

@@ -21,10 +21,33 @@ namespace stoa {
 // that the hint hides: between L2 and L3 it hides as many as fit. A head hint that a dead or
 // stopped receiver left behind must not make it look full for ever.
 bool PoolRing::all_full() noexcept {
+    // Heads only grow: with those of an earlier look the depth comes out too big, but for a message
+    // per level whose sender did not get to moving the tail. The receivers' lines stay theirs.
+    const std::int64_t at_most = between(heads_seen_, sum_of(&PoolQueue::tail));
+    const std::int64_t room = std::int64_t{geometry_.slot_count} - geometry_.level_count;
+    if (at_most >= 0 && at_most < room) [[likely]]
+        return false;
+    heads_seen_ = sum_of(&PoolQueue::head);
     if (depth() < geometry_.slot_count) [[likely]]
         return false;
     for (std::uint32_t l = 0; l < geometry_.level_count; ++l) move_head_on(l);
     return depth() >= geometry_.slot_count;
+}
+
+// Positions of all levels, added up as words: the indices in the low half, the laps in the high.
+std::uint64_t PoolRing::sum_of(Atomic<std::uint64_t> PoolQueue::* end) const noexcept {
+    std::uint64_t sum = 0;
+    for (std::uint32_t level = 0; level < geometry_.level_count; ++level) {
+        sum += (queues_[level].*end).load(kSeqCst);
+    }
+    return sum;
+}
+
+// Messages between two such sums.
+std::int64_t PoolRing::between(std::uint64_t from, std::uint64_t to) const noexcept {
+    const Position a = Position::of(from);
+    const Position b = Position::of(to);
+    return std::int64_t{codec_.ahead(b.lap, a.lap)} * geometry_.slot_count + b.index - a.index;
 }
 
 void PoolRing::move_head_on(std::uint32_t level) noexcept {
