@@ -1,0 +1,139 @@
+// The whole matrix, compared with its page; and the page altered, cell by cell, which must be seen.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "tests/kit/leaks.hpp"
+#include "tests/kit/temp.hpp"
+#include "tests/matrix/walk.hpp"
+
+namespace stoa::matrix {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kAlarm{10'000};
+
+const Page& the_page() {
+    static const Page page = [] {
+        std::ifstream file{STOA_PAGE};
+        std::stringstream text;
+        text << file.rdbuf();
+        return Page::parse(text.str());
+    }();
+    return page;
+}
+
+class Matrix : public testing::Test {
+protected:
+    kit::TempDomain domain_;
+};
+
+TEST_F(Matrix, EveryCombinationDoesWhatThePageSays) {
+    std::size_t walked = 0;
+    std::size_t refused = 0;
+    std::size_t not_yet = 0;
+    std::size_t wrong = 0;
+    for (const Combination& one : Combination::all()) {
+        Walk walk{the_page(), one, kAlarm};
+        const Walked end = walk.run();
+        walked += end == Walked::all ? 1 : 0;
+        refused += end == Walked::refused ? 1 : 0;
+        not_yet += end == Walked::not_yet ? 1 : 0;
+        for (const std::string& complaint : walk.complaints()) {
+            if (++wrong <= 50) ADD_FAILURE() << complaint;
+        }
+        ASSERT_TRUE(domain_.entries().empty()) << one.text();
+    }
+    EXPECT_EQ(wrong, 0U);
+    EXPECT_EQ(walked + refused + not_yet, 864U);
+    std::cout << walked << " combinations walked, " << refused << " refused as the page says, "
+              << not_yet << " not there yet\n";
+}
+
+// What no mailbox says, in place of what the page says.
+constexpr const char* kNonsense = "something else";
+
+struct Known {
+    Combination one;
+    Words words;  // also what is found out when it is made
+    Walked end;
+};
+
+// Bounded ones first: most is done with them.
+std::vector<Known> all_known() {
+    std::vector<Known> all;
+    for (const Combination& one : Combination::all()) {
+        Walk walk{the_page(), one, kAlarm};
+        const Walked end = walk.create();
+        all.push_back({.one = one, .words = walk.words(), .end = end});
+        if (one.broadcast()) all.back().words.insert("latest");
+    }
+    std::ranges::partition(all, [](const Known& known) { return known.one.bounded(); });
+    return all;
+}
+
+// Whether a walk over a mailbox of that row complains; or none of them can be made yet.
+bool seen(const Page& page, const std::vector<std::string>& row, const std::vector<Known>& all) {
+    bool walked = false;
+    bool not_yet = false;
+    for (const Known& known : all) {
+        if (!holds(row.front(), known.words)) continue;
+        walked |= known.end == Walked::all;
+        not_yet |= known.end == Walked::not_yet;
+        if (known.end == Walked::not_yet) continue;
+        Walk walk{page, known.one, 200ms};
+        walk.run();
+        if (!walk.complaints().empty()) return true;
+    }
+    return not_yet && !walked;
+}
+
+TEST_F(Matrix, EachCellOfItsTablesIsCompared) {
+    const std::vector<Known> all = all_known();
+    std::size_t altered = 0;
+    for (const char* name :
+         {"P1 sends, P2 and P3 receive", "refused", "an empty mailbox", "a full mailbox",
+          "another form of send, when it is full", "a batch of one more than fits", "carried",
+          "order", "a receiver dies", "its creator dies", "a receipt"}) {
+        ASSERT_NE(the_page().find(name), nullptr) << name;
+        const Table& table = *the_page().find(name);
+        for (std::size_t row = 0; row < table.rows.size(); ++row) {
+            for (std::size_t cell = 1; cell < table.rows[row].size(); ++cell, ++altered) {
+                Page page = the_page();
+                page.find(name)->rows[row][cell] = kNonsense;
+                EXPECT_TRUE(seen(page, table.rows[row], all))
+                    << "'" << name << "', row '" << table.rows[row].front() << "', column '"
+                    << table.head[cell] << "' is not compared";
+            }
+        }
+    }
+    std::cout << altered << " cells altered\n";
+}
+
+TEST_F(Matrix, AMissingOrASecondRowIsSeen) {
+    const std::vector<Known> all = all_known();
+    for (const char* name : {"a full mailbox", "carried", "a receiver dies", "a receipt"}) {
+        const std::vector<std::string> row = the_page().find(name)->rows.front();
+        Page page = the_page();
+        page.find(name)->rows.erase(page.find(name)->rows.begin());
+        EXPECT_TRUE(seen(page, row, all)) << name;
+        page = the_page();
+        page.find(name)->rows.push_back(row);
+        EXPECT_TRUE(seen(page, row, all)) << name;
+    }
+}
+
+TEST_F(Matrix, ConditionsAreMadeOfWordsThatMailboxesHave) {
+    Words known{"latest", "on lanes"};
+    for (const Combination& one : Combination::all()) {
+        known.merge(the_page().with_short_words(one.words()));
+    }
+    EXPECT_EQ(the_page().unknown_words(known), Words{});
+}
+
+}  // namespace
+}  // namespace stoa::matrix
