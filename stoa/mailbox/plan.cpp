@@ -63,7 +63,7 @@ std::uint32_t slots_of_ring(const MailboxPlan& plan) noexcept {
         case Capacity::Kind::unbounded: break;
     }
     const std::uint64_t slots = segment_reserve(plan) / 128 / plan.priorities;
-    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(slots, 64, kSegmentSlots));
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(slots, 4, kSegmentSlots));
 }
 
 Result<void> plan_pools(MailboxPlan& plan) {

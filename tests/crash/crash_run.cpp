@@ -12,12 +12,13 @@ int main(int argc, char** argv) {
     stoa::crash::add_route_scenarios(suite.scenarios);
     stoa::crash::add_role_scenarios(suite.scenarios);
     stoa::crash::add_asked_scenarios(suite.scenarios);
+    stoa::crash::add_unbounded_scenarios(suite.scenarios);
     stoa::crash::add_name_scenarios(suite.scenarios);
     stoa::crash::add_owned_scenarios(suite.scenarios);
     suite.covered = {
-        "stoa::Lane",           "stoa::Log",      "stoa::PoolRing::",   "stoa::PoolGeometry::",
-        "stoa::Participants::", "stoa::Region::", "stoa::Attachment::", "stoa::OwnedName::",
-        "stoa::Routes::"};
+        "stoa::Lane",           "stoa::Log",        "stoa::PoolRing::",   "stoa::PoolGeometry::",
+        "stoa::Participants::", "stoa::Region::",   "stoa::Attachment::", "stoa::OwnedName::",
+        "stoa::Routes::",       "stoa::Segments::", "stoa::Queue::"};
     suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_",
                                   "stoa::crash::victim_"};
     return stoa::crash::crash_main(argc, argv, suite);

@@ -18,6 +18,7 @@ void add_name_scenarios(Scenarios& list);
 void add_owned_scenarios(Scenarios& list);
 void add_policy_scenarios(Scenarios& list);
 void add_route_scenarios(Scenarios& list);
+void add_unbounded_scenarios(Scenarios& list);
 void add_role_scenarios(Scenarios& list);
 void add_asked_scenarios(Scenarios& list);
 

@@ -130,9 +130,9 @@ std::vector<std::span<std::byte>> StageScenario::shared() {
     if (plan().pool_count > 0 && !routed()) {
         areas.push_back(content_);
     } else if (plan().pool_count > 0) {
-        areas.push_back(content_.first(plan().pool_offset(stations_watched())));
-        areas.push_back(
-            content_.subspan(plan().extras_offset, stations_watched() * plan().pool.extra_bytes));
+        const std::uint32_t count = plan().grows() ? plan().segment_count : stations_watched();
+        areas.push_back(content_.first(plan().pool_offset(count)));
+        areas.push_back(content_.subspan(plan().extras_offset, count * plan().pool.extra_bytes));
     } else {
         areas.push_back(content_.first(plan().door_offset(kWatched)));
         if (plan().keys_offset != 0) {
@@ -186,8 +186,22 @@ void StageScenario::recover(const Case&) {
 
 // --- what the judge knows -----------------------------------------------------------------------
 
-bool StageScenario::ready(std::uint32_t station) const {
-    return layout_at<MailboxStation>(content_, station_offset(station))->ready != 0;
+// The pool rings that there are: of stations, or of segments.
+std::vector<std::uint32_t> StageScenario::rings() const {
+    std::vector<std::uint32_t> all;
+    for (std::uint32_t k = 0; k < plan().segment_count; ++k) {
+        const SegmentState state = segment(k).state;
+        if (state == SegmentState::live || state == SegmentState::leaving) all.push_back(k);
+    }
+    for (std::uint32_t k = 0; !plan().grows() && k < plan().pool_count && k < kWatched; ++k) {
+        if (layout_at<MailboxStation>(content_, station_offset(k))->ready != 0) all.push_back(k);
+    }
+    return all;
+}
+
+SegmentWord StageScenario::segment(std::uint32_t slot) const {
+    const std::uint64_t offset = plan().segments_offset + slot * sizeof(MailboxSegment);
+    return SegmentWord::of(layout_at<MailboxSegment>(content_, offset)->word.load());
 }
 
 WaitingMessages StageScenario::look() const {
@@ -199,8 +213,8 @@ WaitingMessages StageScenario::look() const {
             if (!some.letters.contains(number)) all.delivered_before.insert(number);
         }
     };
-    for (std::uint32_t k = 0; k < plan().pool_count && k < kWatched; ++k) {
-        if (ready(k)) add(waiting_in_pool(plan().pool_of(content_, k), plan().pool));
+    for (const std::uint32_t ring : rings()) {
+        add(waiting_in_pool(plan().pool_of(content_, ring), plan().pool));
     }
     for (std::uint32_t k = 0; k < std::min(plan().lane_count, kWatched); ++k) {
         const auto* door = layout_at<LaneDoor>(content_, plan().door_offset(k));
@@ -277,8 +291,8 @@ std::string StageScenario::drain() {
 
 std::string StageScenario::drain_letters() {
     Attachment& at = handles_.front().attachment();
-    for (std::uint32_t k = 0; k < plan().pool_count && k < kWatched; ++k) {
-        if (!ready(k) || plan().pool.dead_letter_quota == 0) continue;
+    for (const std::uint32_t k : rings()) {
+        if (plan().grows() || plan().pool.dead_letter_quota == 0) continue;
         for (;;) {
             const Result<PoolLoan> letter = at.pool(k).receive_dead_letter(Deadline::immediately());
             if (!letter) break;
@@ -536,7 +550,7 @@ std::string StageScenario::nothing_leaked_in(std::uint32_t station) {
             .value();
     const PoolCounts counts = ring.counts();
     if (counts.free_chunks != ring.geometry().chunk_count) return "a chunk is lost";
-    const bool sealed = case_.closed || case_.closes;
+    const bool sealed = case_.closed || case_.closes || plan().grows();
     if (counts.depth != 0 || (!ring.seems_empty() && !sealed)) return "a slot is lost";
     std::vector<PoolLoan> loans;
     PoolLoan loan;
@@ -554,7 +568,29 @@ std::string StageScenario::nothing_leaked_in(std::uint32_t station) {
     return refs.size() + open == ring.geometry().receipt_count ? "" : "a receipt is lost";
 }
 
+// What is drained is given back, but for the last segment of each queue, and those with receipts.
+std::string StageScenario::no_segment_leaked() {
+    std::set<std::uint32_t> last;
+    for (std::uint32_t k = 0; k < plan().station_count; ++k) {
+        const std::uint64_t word = layout_at<MailboxStation>(content_, station_offset(k))->last;
+        if (word != 0) last.insert(static_cast<std::uint32_t>(word & 0xffffU));
+    }
+    for (const auto& [number, ticket] : tickets_) last.insert(ticket.station);
+    for (std::uint32_t k = 0; k < plan().segment_count; ++k) {
+        const auto* used = layout_at<Atomic<std::uint64_t>>(content_, plan().used_offset);
+        const bool marked = (used[k / 64].load() >> k % 64 & 1U) != 0;
+        const SegmentState state = segment(k).state;
+        const SegmentState wanted = last.contains(k) ? SegmentState::live : SegmentState::free;
+        if (state != wanted || marked != last.contains(k)) {
+            return "segment " + std::to_string(k) + " is left in state " +
+                   std::to_string(static_cast<int>(state));
+        }
+    }
+    return {};
+}
+
 std::string StageScenario::nothing_leaked() {
+    if (plan().grows()) (void)handles_.front().attachment().look_around();
     std::uint32_t taken = 0;
     handles_.front().attachment().region().participants().for_each(
         [&](const Participant&) { ++taken; });
@@ -564,8 +600,13 @@ std::string StageScenario::nothing_leaked() {
         const auto* station = layout_at<MailboxStation>(content_, station_offset(k));
         if (station->seat != 0) ++seats;
         if ((station->seat & kHandingOver) != 0) return "a seat is marked for ever";
-        if (plan().pool_count == 0 || !ready(k)) continue;
-        std::string text = nothing_leaked_in(k);
+    }
+    for (const std::uint32_t ring : rings()) {
+        std::string text = nothing_leaked_in(ring);
+        if (!text.empty()) return text;
+    }
+    if (plan().grows()) {
+        std::string text = no_segment_leaked();
         if (!text.empty()) return text;
     }
     const std::size_t most_seats = plan().by_turns ? 0 : handles_.size();

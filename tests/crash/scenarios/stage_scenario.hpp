@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "stoa/mailbox/mailbox_layout.hpp"
+#include "stoa/mailbox/segments.hpp"
 #include "tests/crash/scenario.hpp"
 #include "tests/crash/scenarios/ledger.hpp"
 #include "tests/crash/scenarios/look.hpp"
@@ -96,6 +97,7 @@ public:
     [[nodiscard]] const sys::Fd& file() const { return keeper_->file(); }
     RawMailbox& asker();
     void send_prepared(std::uint64_t count);
+    void dismiss_asker() { asker_.reset(); }  // it would keep the segment where it sent last
     void ask_prepared(std::uint64_t count, std::chrono::nanoseconds time_to_live = {});
     // For meanwhile().
     [[nodiscard]] RawMailbox& judge() { return handles_.front(); }
@@ -111,7 +113,8 @@ private:
     [[nodiscard]] bool rendezvous() const { return plan().capacity.kind == Capacity::Kind::zero; }
     [[nodiscard]] bool drops() const { return plan().overflow == Overflow::drop_oldest; }
     [[nodiscard]] std::uint32_t stations_watched() const;
-    [[nodiscard]] bool ready(std::uint32_t station) const;
+    [[nodiscard]] std::vector<std::uint32_t> rings() const;
+    [[nodiscard]] SegmentWord segment(std::uint32_t slot) const;
     [[nodiscard]] WaitingMessages look() const;
     void what_must_come(const Case& now);
     void open_all(::stoa::Role role = ::stoa::Role::both);
@@ -130,6 +133,7 @@ private:
     std::string fits(std::uint64_t number, const Answer& answer, const Case& now);
     [[nodiscard]] std::string nothing_hidden() const;
     std::string nothing_leaked();
+    std::string no_segment_leaked();
     std::string nothing_leaked_in(std::uint32_t station);
     bool send_mine();
     [[nodiscard]] bool others_got(std::uint64_t number) const;
