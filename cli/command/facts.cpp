@@ -120,8 +120,12 @@ std::string reserve_text(const MailboxPlan& plan, std::uint64_t memory_bytes) {
         classes +=
             fmt::format("{}{} of {}", i == 0 ? "" : ", ", c.count, human_bytes(c.payload_bytes));
     }
+    const char* const where = plan.grows()          ? " in each segment"
+                              : plan.routed()       ? " for each receiver"
+                              : plan.pool_count > 1 ? " in each direction"
+                                                    : "";
     return text + fmt::format("payload    {}{}: {}\n", human_bytes(plan.pool.payload_bytes()),
-                              plan.pool_count > 1 ? " in each direction" : "", classes);
+                              where, classes);
 }
 
 std::string capacity_text(const MailboxPlan& plan) {
@@ -129,8 +133,8 @@ std::string capacity_text(const MailboxPlan& plan) {
     if (plan.capacity.kind == Capacity::Kind::bounded) {
         text = counted(plan.capacity.messages, "message", "messages");
     } else if (plan.capacity.kind == Capacity::Kind::unbounded) {
-        text =
-            fmt::format("unbounded, up to {} of messages", human_bytes(plan.capacity.quota_bytes));
+        return fmt::format("unbounded, up to {} of memory, messages of at most {}",
+                           human_bytes(plan.capacity.quota_bytes), human_bytes(plan.max_bytes));
     }
     if (plan.sharing == Sharing::pair && !plan.one_way) {
         text += " in each direction";
@@ -156,7 +160,11 @@ Json capacity_json(const MailboxPlan& plan) {
 
 void add_policies(Json& json, const MailboxPlan& plan) {
     const auto seconds = [](std::uint64_t ns) { return static_cast<double>(ns) / 1e9; };
-    if (plan.capacity.kind == Capacity::Kind::unbounded) json["quota"] = plan.capacity.quota_bytes;
+    if (plan.grows()) {
+        json["quota"] = plan.capacity.quota_bytes;
+        json["segment_bytes"] = plan.segment_bytes();
+        json["segments_at_most"] = plan.segment_count;
+    }
     json["overflow"] = name_of(plan.overflow);
     json["priorities"] = plan.priorities;
     if (plan.ageing_ns != 0) json["ageing"] = seconds(plan.ageing_ns);
@@ -226,6 +234,7 @@ Json json_of(const MailboxFacts& facts) {
               {"dropped_newest", facts.dropped_newest},
               {"expired", facts.expired},
               {"withdrawn", facts.withdrawn},
+              {"segments", facts.segments},
               {"closed", facts.closed},
               {"carried_by", lanes_carry(plan) ? "lanes" : "pool"},
               {"reserve", reserve_json(plan, facts.memory_bytes)}};

@@ -36,6 +36,10 @@ std::string text_of(const MailboxFacts& facts) {
                     printable(plan.type_text), capacity_text(plan));
     text += owner_text(facts);
     text += policies_text(plan) + reserve_text(plan, facts.memory_bytes);
+    if (plan.grows()) {
+        text += fmt::format("segments   {} of {}, each {}\n", facts.segments, plan.segment_count,
+                            human_bytes(plan.segment_bytes()));
+    }
     if (facts.closed) text += "closed     nothing more is sent\n";
     text += fmt::format("depth      {}, {}\n", counted(facts.depth, "message", "messages"),
                         human_bytes(facts.queued_bytes));

@@ -118,6 +118,7 @@ struct Kind {
     std::uint32_t senders;
     std::uint32_t receivers;
     std::uint32_t priorities = 1;
+    bool unbounded = false;  // small segments: it grows and shrinks all the time
 };
 
 class History : public testing::TestWithParam<Kind> {
@@ -155,9 +156,20 @@ protected:
             out.send(Bytes{bytes}.first(length), how).value();
             return;
         }
-        RawLoan loan = out.loan(length).value();
-        fill(loan.room().first(length), me, seq);
-        loan.commit(length, Deadline::never(), how).value();
+        Result<RawLoan> loan = out.loan(length);
+        while (at_quota(loan)) loan = out.loan(length);
+        fill(loan.value().room().first(length), me, seq);
+        Result<void> sent = loan->commit(length, Deadline::never(), how);
+        while (at_quota(sent)) sent = loan->commit(length, Deadline::never(), how);
+        sent.value();
+    }
+
+    // The receivers are behind: a little later it may grow again.
+    template <typename T>
+    static bool at_quota(const Result<T>& result) {
+        if (result || result.error().code != Errc::quota_reached) return false;
+        std::this_thread::yield();
+        return true;
     }
 
     // A first delivery of what was sent since this receiver is there.
@@ -223,13 +235,14 @@ TEST_P(History, EveryMessageIsReturnedOnceAlthoughProcessesAreKilled) {
     const std::uint64_t messages = budget("STOA_STRESS_MESSAGES", 100'000);
     const std::uint64_t kills = budget("STOA_STRESS_KILLS", 60);
     {
-        const RawMailbox box = RawMailbox::create_anonymous({.capacity = bounded(64),
-                                                             .sharing = kind.sharing,
-                                                             .acknowledged = kind.acknowledged,
-                                                             .priorities = kind.priorities,
-                                                             .max_bytes = 4096,
-                                                             .role = Role::none})
-                                   .value();
+        MailboxOptions options{.capacity = kind.unbounded ? unbounded(4U << 20U) : bounded(64),
+                               .sharing = kind.sharing,
+                               .acknowledged = kind.acknowledged,
+                               .priorities = kind.priorities,
+                               .max_bytes = 4096,
+                               .role = Role::none};
+        if (kind.unbounded) options.reserve_bytes = 8192;
+        const RawMailbox box = RawMailbox::create_anonymous(options).value();
         file_ = sys::duplicate(box.file()).value();
     }
     std::vector<kit::Child> children;
@@ -307,6 +320,7 @@ std::string name_of(const testing::TestParamInfo<Kind>& tested) {
                                    "round_robin", "least_loaded",    "key_affine"};
     std::string name = kSharings.at(static_cast<std::size_t>(tested.param.sharing));
     name += tested.param.acknowledged ? "_acknowledged" : "_plain";
+    if (tested.param.unbounded) name += "_unbounded";
     if (tested.param.priorities > 1) name += "_" + std::to_string(tested.param.priorities);
     return name;
 }
@@ -336,6 +350,15 @@ INSTANTIATE_TEST_SUITE_P(Priorities, History,
                                          Kind{Sharing::round_robin, true, 3, 3, 4},
                                          Kind{Sharing::least_loaded, false, 3, 3, 4},
                                          Kind{Sharing::key_affine, true, 3, 3, 4}),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(Unbounded, History,
+                         testing::Values(Kind{Sharing::any, false, 3, 3, 1, true},
+                                         Kind{Sharing::any, true, 3, 3, 1, true},
+                                         Kind{Sharing::single_receiver, false, 3, 1, 1, true},
+                                         Kind{Sharing::pair, true, 1, 1, 1, true},
+                                         Kind{Sharing::round_robin, true, 3, 3, 1, true},
+                                         Kind{Sharing::any, true, 3, 3, 4, true}),
                          name_of);
 
 }  // namespace
