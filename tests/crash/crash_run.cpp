@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
     stoa::crash::add_route_scenarios(suite.scenarios);
     stoa::crash::add_role_scenarios(suite.scenarios);
     stoa::crash::add_asked_scenarios(suite.scenarios);
+    stoa::crash::add_broadcast_scenarios(suite.scenarios);
     stoa::crash::add_name_scenarios(suite.scenarios);
     stoa::crash::add_owned_scenarios(suite.scenarios);
     suite.covered = {

@@ -20,5 +20,6 @@ void add_policy_scenarios(Scenarios& list);
 void add_route_scenarios(Scenarios& list);
 void add_role_scenarios(Scenarios& list);
 void add_asked_scenarios(Scenarios& list);
+void add_broadcast_scenarios(Scenarios& list);
 
 }  // namespace stoa::crash
