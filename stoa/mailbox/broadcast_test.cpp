@@ -115,7 +115,9 @@ TEST_P(Broadcast, OneThatLeavesBeforeItKnowsASenderHoldsItNotBack) {
     RawMailbox leaver = subscribe();
     RawMailbox second = RawMailbox::open("m", {.role = Role::sends}).value();
     send(second, 0, 4);
-    { const RawMailbox last = std::move(leaver); }
+    {
+        const RawMailbox last = std::move(leaver);
+    }
     for (int i = 4; i < 40; ++i) ASSERT_TRUE(second.try_send(std::to_string(i)));
 }
 
