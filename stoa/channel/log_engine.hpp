@@ -132,7 +132,8 @@ public:
 
     // Subscribes in the logs that are ready: the first time as LogPlace::start says, later, in logs
     // that were opened since, from their oldest record on.
-    // Errors: in_use (another one holds that cursor, which was not given to us), corrupt, bad_layout, wrong_version
+    // Errors: in_use (another one holds that cursor, which was not given to us), corrupt,
+    // bad_layout, wrong_version
     [[nodiscard]] Result<void> attach_logs();
     // Ends all subscriptions and wakes the writers that this lets go on.
     void leave() noexcept;
