@@ -115,14 +115,27 @@ void LogOut::abandon() noexcept {
 
 // --- LogIn ------------------------------------------------------------------------------------
 
+// Whoever gave its place up, and stopped before it gave up the cursor, stops nobody.
+Result<LogClaim> LogIn::claim(LogSeats& seats, std::span<std::byte> memory) const {
+    for (int turn = 0; turn < 1000; ++turn) {  // late enrolments of who left, at most
+        const LogClaim claim = seats.claim(place_.index, place_.holder);
+        if (claim != LogClaim::busy) return claim;
+        if (!place_.is_given) break;
+        const Result<bool> dropped =
+            drop_log_subscriber(memory, place_.index, seats.holder(place_.index));
+        if (!dropped) return std::unexpected(dropped.error());
+    }
+    return fail(Errc::in_use, "log.subscribe");
+}
+
 // A cursor that is ours before we claim it: its writer enrolled us before its first record.
 Result<LogReader> LogIn::join(std::span<std::byte> memory) const {
     Result<LogSeats> seats = LogSeats::open(memory);
     if (!seats) return std::unexpected(seats.error());
-    const LogClaim claim = seats->claim(place_.index, place_.holder);
-    if (claim == LogClaim::busy) return fail(Errc::in_use, "log.subscribe");
+    const Result<LogClaim> claim = this->claim(*seats, memory);
+    if (!claim) return std::unexpected(claim.error());
     STOA_CRASH_POINT("log_engine.join.claimed");
-    if (claim == LogClaim::ours) {
+    if (*claim == LogClaim::ours) {
         Result<LogReader> enrolled = LogReader::resume(memory, place_.index, publisher_fence());
         if (enrolled || enrolled.error().code != Errc::bad_argument) return enrolled;
     }

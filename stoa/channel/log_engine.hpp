@@ -112,6 +112,7 @@ struct LogPlace {
     std::uint64_t holder = 0;  // as in LogSeats
     LogMode mode = LogMode::reliable;
     LogStart start = LogStart::now;
+    bool is_given = false;  // by a layer above, to us alone: who still holds a cursor is leaving
 };
 
 struct LogMessage {
@@ -131,7 +132,8 @@ public:
 
     // Subscribes in the logs that are ready: the first time as LogPlace::start says, later, in logs
     // that were opened since, from their oldest record on.
-    // Errors: in_use (another one holds that cursor), corrupt, bad_layout, wrong_version
+    // Errors: in_use (another one holds that cursor, which was not given to us), corrupt,
+    // bad_layout, wrong_version
     [[nodiscard]] Result<void> attach_logs();
     // Ends all subscriptions and wakes the writers that this lets go on.
     void leave() noexcept;
@@ -179,6 +181,7 @@ private:
     [[nodiscard]] bool rung() const noexcept {
         return (bell_->load(kRelaxed) ^ bell_seen_) > 1;  // but for the bit
     }
+    [[nodiscard]] Result<LogClaim> claim(LogSeats& seats, std::span<std::byte> memory) const;
     [[nodiscard]] Result<LogReader> join(std::span<std::byte> memory) const;
     [[nodiscard]] bool any_ready() noexcept;
     void sleep(std::chrono::nanoseconds wanted) noexcept;

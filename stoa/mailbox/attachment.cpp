@@ -582,6 +582,7 @@ void Attachment::leave() noexcept {
     give_up_seats(index_);
     STOA_CRASH_POINT("mailbox.leave.seats");
     if (log_in_ != nullptr) log_in_->leave();
+    drop_cursors(index_);  // also in logs that it never looked into
     if (plan_.routed() && has(role_, Role::receives)) {
         note_orphans();
         wake_all();

@@ -14,7 +14,8 @@
 //   sender      L1 makes the log        L2 enrolls who has a seat     L3 the door is ready
 //               L4 reads the seats again: enrolls newcomers, drops who went     then sends
 // Death: of a subscriber: its seat is cleared, then its cursors are dropped, by whoever sweeps; in
-// the reverse order an enrolment on its way would leak a cursor.
+// the reverse order an enrolment on its way would leak a cursor. So is it of one that leaves: who
+// takes its seat meanwhile drops what it left.
 namespace stoa {
 namespace {
 
@@ -88,7 +89,8 @@ Result<void> Attachment::make_broadcast_engines() {
     const LogPlace place{.index = seat_,
                          .holder = holder_word(),
                          .mode = latest_ ? LogMode::latest : LogMode::reliable,
-                         .start = from_oldest_ ? LogStart::oldest_kept : LogStart::now};
+                         .start = from_oldest_ ? LogStart::oldest_kept : LogStart::now,
+                         .is_given = true};  // with the seat
     log_in_ =
         std::make_unique<LogIn>(LaneSource{count, memory, this}, place, bell, waiting_, around());
     return log_in_->attach_logs();  // B2

@@ -4,11 +4,13 @@
 #include <csignal>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/mailbox.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "tests/kit/crash_at.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 
@@ -106,6 +108,33 @@ TEST_P(Broadcast, ASubscriberThatLeavesOrDiesHoldsNobodyBack) {
     }
     send(out, 12, 16);
     EXPECT_EQ(all_of(fast), numbers(12, 16));
+}
+
+TEST_P(Broadcast, OneThatLeavesBeforeItKnowsASenderHoldsItNotBack) {
+    RawMailbox first = create(4);
+    RawMailbox leaver = subscribe();
+    RawMailbox second = RawMailbox::open("m", {.role = Role::sends}).value();
+    send(second, 0, 4);
+    {
+        const RawMailbox last = std::move(leaver);
+    }
+    for (int i = 4; i < 40; ++i) ASSERT_TRUE(second.try_send(std::to_string(i)));
+}
+
+TEST_P(Broadcast, OneThatStopsWhileItLeavesIsInNobodysWay) {
+    RawMailbox out = create(4);
+    kit::Child leaver{[] {
+        const RawMailbox mine = subscribe();
+        kit::stop_self_at("mailbox.leave.seats");
+    }};
+    ASSERT_TRUE(leaver.wait_stopped());
+    RawMailbox next = subscribe();  // on its seat
+    send(out, 0, 2);
+    leaver.resume();
+    EXPECT_TRUE(leaver.wait().ok());
+    send(out, 2, 4);
+    EXPECT_EQ(out.try_send("x").error().code, Errc::full);
+    EXPECT_EQ(all_of(next), numbers(0, 4));
 }
 
 TEST_P(Broadcast, EverySubscriberLearnsTheEnd) {

@@ -57,11 +57,11 @@ Result<void> create_log(std::span<std::byte> memory, const LogGeometry& geometry
 // --- LogSeats ---------------------------------------------------------------------------------
 //
 //   claim     seat 0 -> holder by CAS; then subscribe stores hold, taken, then state (J1)
-//   leave     state -> idle, same generation; seat holder -> 0 by CAS
+//   leave     the state that it made -> idle, same generation, by CAS; seat holder -> 0 by CAS
 //   drop      D1 read state   D2 seat == dead   D3 state read in D1 -> idle by CAS   D4 seat -> 0
-// What D1 read is the dead one's: it was dead before, and who comes next makes a new generation,
-// so D3 of a sweeper that was stopped hits nobody else. A cursor without a holder counts for
-// nothing, which is what enroll leaves when its holder was dropped in the middle of it.
+// What D1 read is the dead one's: it was dead before, or leaves, and who comes next makes a new
+// generation, so D3 of a sweeper that was stopped hits nobody else. A cursor without a holder
+// counts for nothing, which is what enroll leaves when its holder was dropped in the middle of it.
 
 Result<LogSeats> LogSeats::open(std::span<std::byte> memory) noexcept {
     const Result<LogChecked> checked = check_log(memory, "log.seats");

@@ -52,8 +52,9 @@ public:
     [[nodiscard]] bool enroll(std::uint32_t index, std::uint64_t holder, LogMode mode) noexcept;
     // Gives the cursor up; it must be unsubscribed.
     void give_up(std::uint32_t index, std::uint64_t holder) noexcept;
-    // For a sweeper: ends the subscription of `dead`, whose death is proven, and frees the cursor.
-    // By anyone, several at once. True: it held it; wake who sleeps on writer_bell().
+    // Ends the subscription of `dead`, whose death is proven, or who is leaving and reads no more,
+    // and frees the cursor. By anyone, several at once. True: it held it; wake who sleeps on
+    // writer_bell().
     bool drop(std::uint32_t index, std::uint64_t dead) noexcept;
     [[nodiscard]] const Atomic<std::uint32_t>& writer_bell() const noexcept {
         return layout_->bell.rung;

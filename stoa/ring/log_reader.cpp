@@ -37,9 +37,12 @@ Result<LogReader> LogReader::resume(std::span<std::byte> memory, std::uint32_t i
     const Result<LogChecked> checked = check_log(memory, "log.resume");
     if (!checked) return std::unexpected(checked.error());
     if (index >= checked->geometry.subscribers) return fail(Errc::bad_argument, "log.resume");
-    const LogMode mode = LogState::mode(checked->layout->cursors[index].state.load(kSeqCst));
+    const std::uint64_t state = checked->layout->cursors[index].state.load(kSeqCst);
+    const LogMode mode = LogState::mode(state);
     if (mode == LogMode::idle) return fail(Errc::bad_argument, "log.resume");
-    return LogReader{checked->layout, checked->geometry, index, mode, fence};
+    LogReader reader{checked->layout, checked->geometry, index, mode, fence};
+    reader.joined_ = state;
+    return reader;
 }
 
 // One look for a place to begin: head_ and next_. False: the writer went past it meanwhile.
@@ -72,6 +75,7 @@ Result<void> LogReader::join(LogStart start) noexcept {
         cursor_->taken.store(next_, kRelaxed);
         STOA_CRASH_POINT("log.join.before");
         cursor_->state.store(joined, kSeqCst);  // J1
+        joined_ = joined;
         STOA_CRASH_POINT("log.join.pinned");
         if (layout_->writer.floor.load(kSeqCst) <= head_) {  // J2
             freed_ = head_;
@@ -84,12 +88,13 @@ Result<void> LogReader::join(LogStart start) noexcept {
     return fail(Errc::corrupt, "log.subscribe");
 }
 
+// Our subscription and no other: it may have been dropped, and the cursor be somebody else's.
 void LogReader::unsubscribe() noexcept {
     is_left_ = true;
     held_ = 0;
-    const std::uint64_t state = cursor_->state.load(kSeqCst);
+    std::uint64_t mine = joined_;
     STOA_CRASH_POINT("log.leave.before");
-    cursor_->state.store(LogState::ended(state), kSeqCst);
+    cursor_->state.compare_exchange_strong(mine, LogState::ended(joined_), kSeqCst);
     STOA_CRASH_POINT("log.leave.done");
 }
 

@@ -155,6 +155,7 @@ private:
     std::uint64_t max_record_bytes_;
     std::uint32_t woken_mark_ = 0;     // the sleep of the writer that we ended
     std::uint64_t told_ = UINT64_MAX;  // what we had freed when we rang last
+    std::uint64_t joined_ = 0;         // our subscription: the cursor's state until it ends
     LogMode mode_;
     LaneFence fence_;
     bool may_drop_;

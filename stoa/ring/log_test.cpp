@@ -417,6 +417,20 @@ TEST(Log, ASeatHasOneHolderAndOnlyItsDeathFreesIt) {
     EXPECT_EQ(seats.claim(1, 8), LogClaim::claimed);
 }
 
+TEST(Log, WhoLeavesLateEndsNoSubscriptionButItsOwn) {
+    TestLog log{bounded(4)};
+    LogSeats seats = log.seats();
+    LogWriter writer = log.writer();
+    LogReader late = log.join(1, LogMode::reliable);
+    EXPECT_TRUE(seats.drop(1, seats.holder(1)));
+    ASSERT_EQ(seats.claim(1, 8), LogClaim::claimed);
+    LogReader heir = LogReader::subscribe(log.memory, 1, LogMode::reliable, LogStart::now).value();
+    late.unsubscribe();
+    EXPECT_EQ(send_until_full(writer, 100), 4U);
+    LogRecord record;
+    EXPECT_EQ(heir.try_take(record), LogTake::ok);
+}
+
 TEST(Log, WhoWasEnrolledBeforeTheFirstRecordMissesNone) {
     for (const LogMode mode : {LogMode::reliable, LogMode::latest}) {
         TestLog log{bounded(4)};

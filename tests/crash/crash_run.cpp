@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
     stoa::crash::add_role_scenarios(suite.scenarios);
     stoa::crash::add_asked_scenarios(suite.scenarios);
     stoa::crash::add_unbounded_scenarios(suite.scenarios);
+    stoa::crash::add_broadcast_scenarios(suite.scenarios);
     stoa::crash::add_name_scenarios(suite.scenarios);
     stoa::crash::add_owned_scenarios(suite.scenarios);
     suite.covered = {

@@ -108,6 +108,14 @@ MUTANTS = (
         "crash_run", crash("log.join"),
     ),
     Mutant(
+        "log_leave_ends_another",
+        "who leaves ends its own subscription and no other",
+        "stoa/ring/log_reader.cpp",
+        "cursor_->state.compare_exchange_strong(mine, LogState::ended(joined_), kSeqCst);",
+        "cursor_->state.store(LogState::ended(mine), kSeqCst);",
+        "log_test", ("stoa/ring/log_test", "--gtest_filter=*LeavesLate*"),
+    ),
+    Mutant(
         "log_copy_not_validated",
         "a copy counts when the floor has not passed it",
         "stoa/ring/log_reader.cpp",
@@ -492,5 +500,21 @@ MUTANTS = (
         "const bool needed = pinned_by_anyone(pin_of(segment)) || !ring->is_done_with();",
         "const bool needed = !ring->is_done_with();",
         "crash_run", crash("unbounded.commit_further"),
+    ),
+    Mutant(
+        "cursor_of_leaver_in_the_way",
+        "who takes a seat drops the cursors that its last holder left",
+        "stoa/mailbox/broadcast.cpp",
+        "                         .is_given = true};  // with the seat",
+        "                         .is_given = false};",
+        "crash_run", crash("broadcast_logs.leave"),
+    ),
+    Mutant(
+        "cursor_of_leaver_stays",
+        "who leaves drops its cursors also in logs that it never looked into",
+        "stoa/mailbox/attachment.cpp",
+        "    drop_cursors(index_);  // also in logs that it never looked into\n",
+        "",
+        "crash_run", crash("broadcast_logs.leave"),
     ),
 )

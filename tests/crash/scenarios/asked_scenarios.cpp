@@ -83,18 +83,21 @@ void add_answering(Scenarios& list, const std::string& base, const MailboxOption
 
 void add_asked_scenarios(Scenarios& list) {
     using enum Sharing;
-    MailboxOptions options{.capacity = bounded(4), .receipts = true};
-    for (const bool acknowledged : {false, true}) {
-        options.acknowledged = acknowledged;
-        for (const Sharing sharing : {round_robin, least_loaded}) {
-            options.sharing = sharing;
-            const std::string base = std::string{"asked_"} +
-                                     (sharing == round_robin ? "turns" : "loads") +
-                                     (acknowledged ? "_ack." : ".");
-            add_asking(list, base, options);
-            // Whoever chose the station, its receiver does the same.
-            if (sharing == round_robin) add_answering(list, base, options);
-        }
+    struct Kind {
+        const char* name;
+        Sharing sharing;
+        bool acknowledged;
+    };
+    for (const auto& [name, sharing, acknowledged] :
+         {Kind{"asked_turns", round_robin, false}, Kind{"asked_turns_ack", round_robin, true},
+          Kind{"asked_loads", least_loaded, false}, Kind{"asked_loads_ack", least_loaded, true}}) {
+        const MailboxOptions options{.capacity = bounded(4),
+                                     .sharing = sharing,
+                                     .acknowledged = acknowledged,
+                                     .receipts = true};
+        add_asking(list, std::string{name} + ".", options);
+        // Whoever chose the station, its receiver does the same.
+        if (sharing == round_robin) add_answering(list, std::string{name} + ".", options);
     }
 }
 

@@ -21,5 +21,6 @@ void add_route_scenarios(Scenarios& list);
 void add_unbounded_scenarios(Scenarios& list);
 void add_role_scenarios(Scenarios& list);
 void add_asked_scenarios(Scenarios& list);
+void add_broadcast_scenarios(Scenarios& list);
 
 }  // namespace stoa::crash

@@ -26,20 +26,32 @@ struct Deeds {
 };
 static_assert(sizeof(Deeds) <= sizeof(Outcome::bytes));
 
-Deeds& deeds_of(Role who) {
+Deeds& noted(Role who) {
     return *reinterpret_cast<Deeds*>(outcome(who).bytes.data());
 }
 
 }  // namespace
 
 void did(Role who, Deed deed, std::uint64_t number, ::stoa::Outcome outcome) {
-    Deeds& deeds = deeds_of(who);
+    Deeds& deeds = noted(who);
     const std::uint64_t at = deeds.count.load();
     STOA_CHECK(at < kMostDeeds);
     deeds.all[at].number.store(number);
     deeds.all[at].what.store(static_cast<std::uint64_t>(deed) | static_cast<std::uint64_t>(outcome)
                                                                     << 8U);
     deeds.count.store(at + 1);
+}
+
+std::vector<Done> deeds_of(Role who) {
+    const Deeds& deeds = noted(who);
+    std::vector<Done> all;
+    for (std::uint64_t k = 0; k < deeds.count.load(); ++k) {
+        const std::uint64_t what = deeds.all[k].what.load();
+        all.push_back({.deed = static_cast<Deed>(what & 0xffU),
+                       .number = deeds.all[k].number.load(),
+                       .outcome = static_cast<::stoa::Outcome>(what >> 8U)});
+    }
+    return all;
 }
 
 SendOptions options_of(const MailboxPlan& plan, std::uint64_t number) {
@@ -438,14 +450,9 @@ std::string StageScenario::interfere_recovery(const Case& now) {
 // --- what the victim says -----------------------------------------------------------------------
 
 std::string StageScenario::hear(Role who, const Case& now) {
-    const Deeds& deeds = deeds_of(who);
-    for (std::uint64_t k = 0; k < deeds.count.load(); ++k) {
-        const std::uint64_t what = deeds.all[k].what.load();
-        const auto deed = static_cast<Deed>(what & 0xffU);
-        const std::uint64_t number = deeds.all[k].number.load();
+    for (const auto& [deed, number, ended] : deeds_of(who)) {
         if (who == Role::victim) {
-            std::string text =
-                hear_victim(deed, number, static_cast<::stoa::Outcome>(what >> 8U), now);
+            std::string text = hear_victim(deed, number, ended, now);
             if (!text.empty()) return text;
         } else if (deed == Deed::wrong) {
             return "the waker got something wrong";

@@ -42,6 +42,12 @@ enum class Deed : std::uint8_t {
 
 // Who calls it is the process of that role.
 void did(Role who, Deed deed, std::uint64_t number, ::stoa::Outcome outcome = {});
+struct Done {
+    Deed deed = Deed::none;
+    std::uint64_t number = 0;
+    ::stoa::Outcome outcome{};
+};
+[[nodiscard]] std::vector<Done> deeds_of(Role who);
 
 // By its number a message has its priority and its key.
 [[nodiscard]] SendOptions options_of(const MailboxPlan& plan, std::uint64_t number);
