@@ -6,228 +6,30 @@
 // Input: byte 0 picks the kind of mailbox and whether the checksum is mended, byte 1 how it is
 // opened; then patches of {page 1, offset 2, value 8 bytes}, little-endian; an offset above 32767
 // counts words that hold something.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstdlib>
 #include <cstring>
-#include <vector>
 
-#include "stoa/mailbox/raw_mailbox.hpp"
 #include "stoa/shm/region_layout.hpp"
-#include "stoa/sys/file.hpp"
-#include "stoa/sys/memfd.hpp"
-
-namespace {
+#include "tests/fuzz/images.hpp"
 
 using namespace stoa;
 
-struct Page {
-    std::uint64_t offset;
-    std::vector<std::byte> bytes;
-    std::vector<std::uint16_t> words;  // offsets of those of 8 bytes that hold something
-};
-
-struct Image {  // the pages of a healthy mailbox that hold something
-    std::uint64_t bytes = 0;
-    std::vector<Page> pages;
-};
-
-constexpr std::uint32_t kMaxBytes = 100;
-
-MailboxOptions kind(Sharing sharing, bool acknowledged = false) {
-    return {.capacity = bounded(4),
-            .sharing = sharing,
-            .acknowledged = acknowledged,
-            .max_bytes = kMaxBytes,
-            .reserve_bytes = 4096,
-            .loan_quota = 2};
-}
-
-// One kind for each engine and for each thing that lies beside the messages.
-std::vector<MailboxOptions> kinds() {
-    std::vector<MailboxOptions> all;
-    for (const Sharing sharing :
-         {Sharing::any, Sharing::single_receiver, Sharing::pair, Sharing::round_robin,
-          Sharing::least_loaded, Sharing::key_affine, Sharing::broadcast}) {
-        for (const bool acknowledged : {false, true}) all.push_back(kind(sharing, acknowledged));
-    }
-    for (const Sharing sharing : {Sharing::any, Sharing::round_robin}) {
-        MailboxOptions full = kind(sharing, true);  // whatever a pool ring can have
-        full.priorities = 4;
-        full.receipts = true;
-        full.dead_letter_after = 1;
-        full.keep_expired = true;
-        full.ageing = std::chrono::seconds{1};
-        all.push_back(full);
-        MailboxOptions meets = kind(sharing);
-        meets.capacity = zero();
-        all.push_back(meets);
-    }
-    MailboxOptions drops = kind(Sharing::any);
-    drops.overflow = Overflow::drop_oldest;
-    drops.priorities = 4;
-    all.push_back(drops);
-    MailboxOptions turns = kind(Sharing::single_receiver);
-    turns.by_turns = true;
-    all.push_back(turns);
-    return all;
-}
-
-// Dies with a message, a loan and a receipt, so that whoever opens the mailbox recovers them.
-void one_that_dies(const RawMailbox& box) {
-    const pid_t child = fork();
-    if (child == 0) {
-        const std::array<std::byte, 60> message{};
-        Result<RawMailbox> mine =
-            RawMailbox::attach(sys::duplicate(box.file()).value(), {.role = box.role()});
-        if (!mine) _exit(0);
-        for (int i = 0; i < 3; ++i) (void)mine->try_send(message, {.key = 1});
-        const Result<Receipt> receipt =
-            mine->send_with_receipt(message, {}, Deadline::immediately());
-        const Result<RawMessage> held = mine->try_receive();
-        const Result<RawLoan> loan = mine->loan(10, Deadline::immediately());
-        _exit(0);
-    }
-    (void)waitpid(child, nullptr, 0);
-}
-
-std::vector<std::uint16_t> used_words(const std::vector<std::byte>& page) {
-    std::vector<std::uint16_t> words;
-    for (std::uint16_t at = 0; at < page.size(); at += 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, page.data() + at, sizeof word);
-        if (word != 0) words.push_back(at);
-    }
-    return words;
-}
-
-Image image_of(const MailboxOptions& options) {
-    RawMailbox box = RawMailbox::create_anonymous(options).value();
-    const std::array<std::byte, 60> message{};
-    Result<RawMessage> held = box.try_receive();
-    one_that_dies(box);
-    if (box.plan().sharing == Sharing::pair) box.attachment().sweep();  // its seat is free
-    RawMailbox peer = box.clone().value();
-    for (const std::uint32_t priority : {0U, 1U, 0U}) {
-        (void)peer.try_send(message, {.priority = priority % options.priorities, .key = 2});
-    }
-    if (Result<RawMessage> bad = box.try_receive()) (void)bad->nack("bad");
-    const Result<Receipt> receipt = peer.send_with_receipt(message, {}, Deadline::immediately());
-    held = box.try_receive();
-    Image image;
-    image.bytes = static_cast<std::uint64_t>(lseek(box.file().get(), 0, SEEK_END));
-    std::vector<std::byte> page(kPage);
-    for (std::uint64_t at = 0; at < image.bytes;) {
-        const off_t data = lseek(box.file().get(), static_cast<off_t>(at), SEEK_DATA);
-        if (data < 0) break;
-        at = static_cast<std::uint64_t>(data) / kPage * kPage;
-        if (pread(box.file().get(), page.data(), kPage, static_cast<off_t>(at)) > 0) {
-            const bool used = std::any_of(page.begin(), page.end(),
-                                          [](std::byte b) { return b != std::byte{0}; });
-            if (used) image.pages.push_back({at, page, used_words(page)});
-        }
-        at += kPage;
-    }
-    return image;
-}
-
-const std::vector<Image>& images() {
-    static const std::vector<Image> made = [] {
-        std::vector<Image> all;
-        for (const MailboxOptions& options : kinds()) all.push_back(image_of(options));
-        return all;
-    }();
-    return made;
-}
-
-void mend_checksum(Page& first) {
-    const std::uint64_t hash =
-        region_checksum(std::span{first.bytes}.first<sizeof(RegionLayout)>());
-    std::memcpy(first.bytes.data() + offsetof(RegionLayout, checksum), &hash, sizeof hash);
-}
-
-// A region knows its file.
-void put_inode(Page& first, const sys::Fd& file) {
-    const std::uint64_t inode = sys::info(file).value().inode;
-    std::memcpy(first.bytes.data() + offsetof(RegionLayout, inode), &inode, sizeof inode);
-    mend_checksum(first);
-}
-
-void read(RawMessage& message) {
-    std::uint8_t sum = 0;
-    for (const std::byte b : message.bytes()) sum += static_cast<std::uint8_t>(b);
-    if (sum == 1 && message.bytes().size() > kMaxBytes) std::abort();  // reads every byte
-    (void)message.history();
-}
-
-void use(RawMailbox& box) {
-    const std::array<std::byte, 80> message{};
-    std::array<std::byte, 8> start{};
-    for (std::uint32_t i = 0; i < 6; ++i) {
-        (void)box.try_send(message, {.priority = i % 2, .key = i});
-        (void)box.peek(start, i);
-        if (Result<RawMessage> got = box.try_receive()) {
-            read(*got);
-            if (i % 3 == 0) (void)got->ack();
-            if (i % 3 == 1) (void)got->nack("no");
-        }
-        if (i == 3) (void)box.redrive(i);
-    }
-    for (int i = 0; i < 2; ++i) {
-        Result<Receipt> receipt = box.send_with_receipt(message, {}, Deadline::immediately());
-        if (!receipt) continue;
-        (void)receipt->try_wait();
-        if (i == 0) (void)receipt->withdraw();
-    }
-    if (Result<RawLoan> loan = box.loan(kMaxBytes, Deadline::immediately())) {
-        std::fill(loan->room().begin(), loan->room().end(), std::byte{1});
-        (void)loan->commit(kMaxBytes, Deadline::immediately());
-    }
-    box.attachment().sweep();
-    (void)box.close();
-    for (int i = 0; i < 8; ++i) {
-        Result<RawMessage> got = box.try_receive();
-        if (!got) break;
-        read(*got);
-        (void)got->ack();
-    }
-}
-
-OpenOptions how(std::uint8_t byte) {
-    return {.role = static_cast<Role>(3 - byte % 4),
-            .stand_by = (byte & 4U) != 0,
-            .latest = (byte & 8U) != 0,
-            .from_oldest = (byte & 16U) != 0};
-}
-
-}  // namespace
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 2) return 0;
-    Image image = images()[data[0] % images().size()];
-    sys::Fd file = sys::make_memory("fuzz").value();
-    put_inode(image.pages.front(), file);
-    const bool mend = data[0] >= 128;
+    fuzz::Image image = fuzz::images()[data[0] % fuzz::images().size()];
+    sys::Fd file = fuzz::file_for(image);
     for (std::size_t at = 2; at + 11 <= size; at += 11) {
         std::uint16_t offset = 0;
+        std::uint64_t value = 0;
         std::memcpy(&offset, data + at + 1, sizeof offset);
-        Page& page = image.pages[data[at] % image.pages.size()];
-        const bool anywhere = offset < 0x8000U;  // else where something stands
-        const std::size_t to =
-            anywhere ? offset % (kPage - 7) : page.words[offset % page.words.size()];
-        std::memcpy(page.bytes.data() + to, data + at + 3, 8);
+        std::memcpy(&value, data + at + 3, sizeof value);
+        fuzz::Page& page = image.pages[data[at] % image.pages.size()];
+        const bool anywhere = offset < 0x8000U;
+        fuzz::write_word(
+            page, anywhere ? offset % (kPage - 7) : page.words[offset % page.words.size()], value);
     }
-    if (mend) mend_checksum(image.pages.front());
-    if (ftruncate(file.get(), static_cast<off_t>(image.bytes)) != 0) return 0;
-    for (const Page& page : image.pages) {
-        if (pwrite(file.get(), page.bytes.data(), kPage, static_cast<off_t>(page.offset)) < 0) {
-            return 0;
-        }
+    if (data[0] >= 128) fuzz::mend_checksum(image);
+    if (fuzz::write_image(file, image)) {
+        fuzz::open_and_use(std::move(file), fuzz::options_of(data[1]));
     }
-    if (Result<RawMailbox> box = RawMailbox::attach(std::move(file), how(data[1]))) use(*box);
     return 0;
 }
