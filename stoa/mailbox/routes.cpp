@@ -132,14 +132,16 @@ auto Routes::with_a_receiver(const SendOptions& options, Deadline deadline, Atte
             if (sent) check_seat(first, seen);
             return sent;
         }
-        if (deadline.passed()) return fail(Errc::timed_out, "send");
-        if (meets) {
+        if (meets) {  // nobody was waiting, so nothing was tried yet; a loan needs nobody
             const std::uint64_t seen = seat(first);
             turn_ = first;
             auto met = attempt(first, deadline.sooner(kMeeting));
             if (met) check_seat(first, seen);
             if (met || !is_full(met.error())) return met;
-        } else if (Result<void> waited = wait_for_any(first, deadline); !waited) {
+        }
+        if (deadline.passed()) return fail(Errc::timed_out, "send");
+        if (meets) continue;
+        if (Result<void> waited = wait_for_any(first, deadline); !waited) {
             return std::unexpected(waited.error());
         }
     }

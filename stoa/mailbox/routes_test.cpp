@@ -346,6 +346,20 @@ TEST(KeyAffine, AMessageIntoALaneThatWasHandedOverMeanwhileWakesItsNewReceiver) 
     EXPECT_TRUE(heir.wait().ok());
 }
 
+TEST(RoundRobin, ALoanNeedsNobodyToMeetAlsoWhenItsTimeIsOver) {
+    const kit::TempDomain domain;
+    RawMailbox out =
+        RawMailbox::create(
+            "m", {.capacity = zero(), .sharing = Sharing::round_robin, .role = Role::sends})
+            .value();
+    const RawMailbox idle = RawMailbox::open("m", {.role = Role::receives}).value();
+    const Deadline over = Deadline::at(Deadline::Clock::now() - 1ms);
+    Result<RawLoan> loan = out.loan(1, over);
+    ASSERT_TRUE(loan);
+    EXPECT_EQ(loan->commit(1, over).error().code, Errc::timed_out);
+    EXPECT_EQ(out.send_with("x", over).error().code, Errc::timed_out);
+}
+
 TEST(RoundRobin, ARendezvousMeetsTheReceiverThatWaits) {
     const kit::TempDomain domain;
     RawMailbox out =

@@ -36,6 +36,11 @@ std::vector<std::string> cells_of(std::string_view line) {
     return cells;
 }
 
+// Those of outcomes and of limits say nothing of single mailboxes.
+bool is_compared(const Table& table) {
+    return table.head.front() != "outcome" && table.head.front() != "of what";
+}
+
 template <typename Use>
 void for_each_word(std::string_view condition, Use&& use) {
     for (const std::string& part : split(condition, ", ")) {
@@ -130,10 +135,19 @@ Words Page::with_short_words(Words words) const {
     return words;
 }
 
+std::vector<std::string> Page::compared() const {
+    std::vector<std::string> names;
+    for (const Table& table : tables_) {
+        const std::string& name = table.head.front();
+        if (is_compared(table) && name != kShortWords) names.push_back(name);
+    }
+    return names;
+}
+
 Words Page::unknown_words(const Words& known) const {
     Words unknown;
     for (const Table& table : tables_) {
-        if (table.head.front() == "outcome") continue;  // of receipts, not of mailboxes
+        if (!is_compared(table)) continue;
         const bool names = table.head.front() == kShortWords;
         for (const std::vector<std::string>& row : table.rows) {
             for_each_word(names ? row.back() : row.front(), [&](const std::string& word) {

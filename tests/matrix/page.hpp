@@ -33,12 +33,13 @@ public:
     [[nodiscard]] std::vector<std::string> all(const std::string& table, const Words& words) const;
     // The rows of the table `word` give names to combinations of words: with those that hold.
     [[nodiscard]] Words with_short_words(Words words) const;
+    // The names of the tables that a walk asks.
+    [[nodiscard]] std::vector<std::string> compared() const;
     // Words of conditions that no mailbox has: misspelt.
     [[nodiscard]] Words unknown_words(const Words& known) const;
 
     [[nodiscard]] const Table* find(const std::string& table) const;
     [[nodiscard]] Table* find(const std::string& table);
-    [[nodiscard]] std::size_t size() const noexcept { return tables_.size(); }
 
 private:
     std::vector<Table> tables_;
