@@ -100,7 +100,6 @@ Walked Walk::create() {
     const std::vector<std::string> reasons = page_.all("refused", words_);
     if (!made) {
         const Errc code = made.error().code;
-        if (one_.unbounded() && code == Errc::not_supported) return Walked::not_yet;  // DELETE
         demand(code == Errc::bad_argument, "create fails");
         if (std::ranges::find(reasons, made.error().step) == reasons.end()) {
             complain(std::string{"the page does not say: "} + made.error().step);

@@ -22,7 +22,7 @@ std::string in_words(const Result<T>& result) {
     return result ? "ok" : std::string{name(result.error().code)};
 }
 
-enum class Walked : std::uint8_t { all, refused, not_yet };
+enum class Walked : std::uint8_t { all, refused };
 
 class Walk {
 public:
