@@ -44,6 +44,16 @@ std::string_view name_of(Overflow overflow) noexcept {
     return "unknown";
 }
 
+std::string_view name_of(Cause cause) noexcept {
+    switch (cause) {
+        case Cause::none: return "none";
+        case Cause::receiver_died: return "receiver_died";
+        case Cause::returned: return "returned";
+        case Cause::expired: return "expired";
+    }
+    return "unknown";
+}
+
 std::string_view name_of(WaitsFor what) noexcept {
     switch (what) {
         case WaitsFor::nothing: return "nothing";

@@ -5,6 +5,7 @@
 #include <deque>
 #include <limits>
 
+#include "cli/command/facts.hpp"
 #include "cli/command/flow.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
@@ -19,12 +20,30 @@ struct Options : FlowOptions {
     bool stand_by = false;
     bool latest = false;
     bool from_oldest = false;
+    bool json = false;
 
     [[nodiscard]] std::uint64_t wanted() const noexcept {
         if (count > 0) return count;
         return follow ? std::numeric_limits<std::uint64_t>::max() : 1;
     }
 };
+
+// A message with what is known of it beside its bytes.
+Json json_of(const RawMessage& message) {
+    const MessageHistory history = message.history();
+    Json json{{"message", std::string{message.text()}},
+              {"bytes", message.bytes().size()},
+              {"redelivered", message.redelivered()},
+              {"missed", message.missed()},
+              {"deliveries", history.deliveries}};
+    if (history.cause == Cause::none) return json;
+    json["cause"] = name_of(history.cause);
+    if (history.last_pid != 0) {
+        json["last_receiver"] = {{"pid", history.last_pid}, {"name", history.last_name}};
+    }
+    if (!history.error.empty()) json["last_error"] = history.error;
+    return json;
+}
 
 // Messages go through one buffer to standard output. In acknowledged mode each is held until its
 // last byte was written, then acked; what could not be written goes back.
@@ -59,12 +78,19 @@ private:
             message = wait();
         }
         if (!message) return refused(message.error());
-        append_frame(options_.framing(), message->bytes(),
-                     [&](std::span<const std::byte> piece) { out_.append(piece); });
+        append(*message);
         ++received_;
         if (mailbox_.plan().acknowledged) held_.push_back({std::move(*message), out_.appended()});
         const bool quota = held_.size() >= mailbox_.plan().loan_quota;
         return quota || out_.pending() >= kBufferBytes ? flush() : Exit::done;
+    }
+
+    void append(const RawMessage& message) {
+        const auto to_output = [&](std::span<const std::byte> piece) { out_.append(piece); };
+        if (!options_.json) return append_frame(options_.framing(), message.bytes(), to_output);
+        const std::string line =
+            json_of(message).dump(-1, ' ', false, Json::error_handler_t::replace);
+        append_frame(options_.framing(), std::as_bytes(std::span{line}), to_output);
     }
 
     // Before a small write, a moment for the sender to come up with more: a write for each message
@@ -177,6 +203,10 @@ void add_recv(CLI::App& app, Chosen& chosen) {
                    "broadcast: skip what comes too fast, instead of holding its senders back");
     verb->add_flag("--from-oldest", options->from_oldest,
                    "broadcast: begin with the oldest message that is kept, not from now");
+    verb->add_flag(
+        "--json", options->json,
+        "A JSON object for each message: also how often it was delivered before, who gave it "
+        "back and why, how many were missed; what is no UTF-8 is replaced");
     example(*verb, "stoa recv logs --follow | grep error");
     verb->callback([&chosen, options] { chosen.run = [options] { return receive(*options); }; });
 }

@@ -373,15 +373,6 @@ Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
                 "time_to_live (create the mailbox with receipts, or a time_to_live of its own)");
 }
 
-Result<std::size_t> Attachment::peek(std::span<std::byte> to, std::uint64_t skip) {
-    if (in_ != nullptr) {
-        const Result<std::uint32_t> length = in_->peek(skip, to);
-        if (!length) return std::unexpected(length.error());
-        return *length;
-    }
-    return fail(Errc::not_supported, "peek");
-}
-
 std::string Attachment::name_of(std::uint32_t pid) const {
     const Participants& all = region_.participants();
     for (std::uint32_t i = 0; i < all.places(); ++i) {

@@ -84,7 +84,10 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
     if (bytes > room_.size()) return fail(Errc::too_big, "commit");
     if (!to_->fits(bytes)) return fail(Errc::wrong_size, "commit");
     if (own_ != nullptr) {
-        Result<void> sent = to_->broadcast(room_.first(bytes), options, deadline);
+        const bool on_lanes = to_->plan().pool_count == 0 && !to_->plan().logged();
+        if (on_lanes && !options.is_plain()) return to_->refuse(options);
+        Result<void> sent = to_->send(room_.first(bytes), options,
+                                      on_lanes ? to_->overflow_deadline(deadline) : deadline);
         if (!sent) return sent;
         to_->count_sent(1);
         own_.reset();
@@ -312,7 +315,9 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
     }
     if (!has(at_->role(), Role::sends))
         return fail(Errc::bad_argument, "loan (this handle does not send)");
-    if (at_->plan().sharing == Sharing::broadcast) {
+    // Where it goes is known when it is sent: to everybody, or to whom its key belongs.
+    const Sharing sharing = at_->plan().sharing;
+    if (sharing == Sharing::broadcast || sharing == Sharing::key_affine) {
         if (bytes > at_->plan().max_bytes) return fail(Errc::too_big, "loan");
         auto own = std::make_unique<std::byte[]>(std::max<std::uint64_t>(bytes, 1));
         RawLoan loan{at_, PoolLoan{}, {own.get(), static_cast<std::size_t>(bytes)}};

@@ -132,6 +132,18 @@ TEST_F(Unbounded, ALoanIsSentInTheOrderOfItsSender) {
     }
 }
 
+TEST_F(Unbounded, ALoanInASegmentThatItsSenderLeftComesInOrder) {
+    RawMailbox box = RawMailbox::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    RawLoan loan = box.loan(8).value();
+    const std::string big(65536, 'x');
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(box.try_send(big));  // a segment has room for two
+    ASSERT_GT(look_at_mailbox("u").value().segments, 1U);
+    std::memset(loan.room().data(), 'y', 8);
+    ASSERT_TRUE(loan.commit(8));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(box.try_receive().value().text().size(), big.size());
+    EXPECT_EQ(box.try_receive().value().text(), "yyyyyyyy");
+}
+
 TEST_F(Unbounded, ReceiptsOutliveTheBacklog) {
     Numbers box =
         Numbers::create("u", {.capacity = unbounded(64 * kMiB), .receipts = true}).value();

@@ -81,39 +81,78 @@ Result<void> create_lane(std::span<std::byte> memory, const LaneGeometry& geomet
     return {};
 }
 
-// A walk from `delivered` to the first place that is not ready. It saw what it should if nothing
-// from its start on was freed meanwhile, for only then the sender may have written over it.
-Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept {
-    const Result<Checked> checked = check_header(memory, "lane.count");
+namespace {
+
+// Calls see(payload) for each record from `delivered` to the first place that is not ready, until
+// it says false. Some turns over: begin() comes first in each. What the last turn saw is right if
+// nothing from its start on was freed meanwhile, for only then the sender may have written over it.
+template <typename Begin, typename See>
+Result<void> walk_waiting(std::span<std::byte> memory, Begin&& begin, See&& see) noexcept {
+    const Result<Checked> checked = check_header(memory, "lane.look");
     if (!checked) return std::unexpected(checked.error());
     const auto& [layout, geometry] = *checked;
     constexpr int kTurns = 16;
-    LaneCounts counts;
     for (int turn = 0; turn < kTurns; ++turn) {
         const Cursors cursors = load_cursors(layout->receiver);
-        counts = {};
+        begin();
         if (!cursors.valid(geometry.ring_bytes)) {
             if (layout->receiver.freed.load(kAcquire) == cursors.freed) {
-                return fail(Errc::corrupt, "lane.count");
+                return fail(Errc::corrupt, "lane.look");
             }
             continue;  // they are of two moments, far apart
         }
-        std::uint64_t walked = 0;
-        while (walked < geometry.ring_bytes) {
+        bool goes_on = true;
+        for (std::uint64_t walked = 0; goes_on && walked < geometry.ring_bytes;) {
             const std::uint64_t offset = (cursors.delivered + walked) & (geometry.ring_bytes - 1);
-            const LaneHead* head = layout_at<LaneHead>(memory, sizeof(LaneLayout) + offset);
+            const std::uint64_t at = sizeof(LaneLayout) + offset;
+            const LaneHead* head = layout_at<LaneHead>(memory, at);
             const std::uint64_t word = head->ready.load(kAcquire);  // as S4
             const std::uint64_t stride = stride_of(word, offset, geometry);
             if (stride == 0) break;
             if (LaneWord::kind(word) == LaneKind::record) {
-                ++counts.depth;
-                counts.payload_bytes += LaneWord::bytes(word);
+                const std::uint64_t bytes = LaneWord::bytes(word);
+                goes_on = see(memory.subspan(at + lane_payload_offset(bytes), bytes));
             }
             walked += stride;
         }
         if (layout->receiver.freed.load(kAcquire) <= cursors.delivered) break;
     }
+    return {};
+}
+
+}  // namespace
+
+Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept {
+    LaneCounts counts;
+    const Result<void> walked = walk_waiting(
+        memory, [&] { counts = {}; },
+        [&](std::span<const std::byte> payload) {
+            ++counts.depth;
+            counts.payload_bytes += payload.size();
+            return true;
+        });
+    if (!walked) return std::unexpected(walked.error());
     return counts;
+}
+
+Result<std::uint64_t> peek_lane(std::span<std::byte> memory, std::uint64_t skip,
+                                std::span<std::byte> to) noexcept {
+    std::uint64_t left = skip;
+    Result<std::uint64_t> length = fail(Errc::empty, "peek");
+    const Result<void> walked = walk_waiting(
+        memory,
+        [&] {
+            left = skip;
+            length = fail(Errc::empty, "peek");
+        },
+        [&](std::span<const std::byte> payload) {
+            if (left-- > 0) return true;
+            length = payload.size();
+            std::ranges::copy(payload.first(std::min(payload.size(), to.size())), to.begin());
+            return false;
+        });
+    if (!walked) return std::unexpected(walked.error());
+    return length;
 }
 
 // --- LaneSender -------------------------------------------------------------------------------

@@ -36,4 +36,9 @@ struct LaneCounts {
 // Errors: bad_layout, wrong_version, corrupt
 [[nodiscard]] Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept;
 
+// Copies the record that waits `skip` places behind the next one, as far as it fits; its whole
+// length. Its receiver may take it meanwhile. Errors: empty, bad_layout, wrong_version, corrupt
+[[nodiscard]] Result<std::uint64_t> peek_lane(std::span<std::byte> memory, std::uint64_t skip,
+                                              std::span<std::byte> to) noexcept;
+
 }  // namespace stoa

@@ -156,4 +156,47 @@ Result<LogCounts> count_log(std::span<std::byte> memory) noexcept {
     return counts;
 }
 
+Result<std::uint64_t> peek_log(std::span<std::byte> memory, std::uint64_t skip,
+                               std::span<std::byte> to) noexcept {
+    const Result<LogChecked> checked = check_log(memory, "log.peek");
+    if (!checked) return std::unexpected(checked.error());
+    const auto& [layout, geometry] = *checked;
+    std::byte* const ring = memory.data() + sizeof(LogLayout);
+    const std::uint64_t mask = geometry.ring_bytes - 1;
+    std::uint64_t wanted = UINT64_MAX;
+    for (std::uint32_t i = 0; i < geometry.subscribers; ++i) {
+        const LogCursor& cursor = layout->cursors[i];
+        const LogMode mode = LogState::mode(cursor.state.load(kSeqCst));
+        if (mode != LogMode::reliable || cursor.seat.load(kSeqCst) == 0) continue;
+        wanted = std::min(wanted, cursor.taken.load(kAcquire));
+    }
+    if (wanted == UINT64_MAX || skip >= UINT64_MAX - wanted) return fail(Errc::empty, "peek");
+    wanted += skip;
+    std::uint64_t position = layout->writer.floor.load(kAcquire);
+    for (std::uint64_t steps = 0; steps < geometry.ring_bytes / kLogHeadBytes; ++steps) {
+        const std::uint64_t offset = position & mask & ~(kLogHeadBytes - 1);
+        const LogHead* const head = log_head(ring, mask, offset);
+        const std::uint64_t word = head->ready.load(kAcquire);
+        const std::uint64_t sequence = head->sequence.load(kRelaxed);
+        const std::uint64_t stride =
+            log_stride_of(word, offset, geometry.ring_bytes, geometry.max_record_bytes);
+        const std::uint64_t bytes = LaneWord::bytes(word);
+        const bool found = word != 0 && stride != 0 && LaneWord::kind(word) == LaneKind::record &&
+                           sequence >= wanted;
+        const std::uint64_t fits = std::min<std::uint64_t>(bytes, to.size());
+        if (found) log_copy_out(to.data(), ring + offset + kLogHeadBytes, fits);
+        log_load_fence();
+        const std::uint64_t floor = layout->writer.floor.load(kAcquire);
+        if (floor > position) {
+            position = floor;  // overwritten while we walked
+            continue;
+        }
+        if (word == 0) break;
+        if (stride == 0) return fail(Errc::corrupt, "log.peek");
+        if (found) return bytes;
+        position += stride;
+    }
+    return fail(Errc::empty, "peek");
+}
+
 }  // namespace stoa

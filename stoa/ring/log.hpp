@@ -79,4 +79,9 @@ struct LogCounts {
 // some moment of the call. Errors: bad_layout, wrong_version, corrupt
 [[nodiscard]] Result<LogCounts> count_log(std::span<std::byte> memory) noexcept;
 
+// Copies the message `skip` places behind the next one of the slowest reliable subscriber, as far
+// as it fits; its whole length. Errors: empty, bad_layout, wrong_version, corrupt
+[[nodiscard]] Result<std::uint64_t> peek_log(std::span<std::byte> memory, std::uint64_t skip,
+                                             std::span<std::byte> to) noexcept;
+
 }  // namespace stoa

@@ -494,14 +494,6 @@ MUTANTS = (
         "unbounded_test", ("stoa/mailbox/unbounded_test",),
     ),
     Mutant(
-        "segments_pins_not_asked",
-        "a segment that somebody pins is not given back",
-        "stoa/mailbox/segments.cpp",
-        "const bool needed = pinned_by_anyone(pin_of(segment)) || !ring->is_done_with();",
-        "const bool needed = !ring->is_done_with();",
-        "crash_run", crash("unbounded.commit_further"),
-    ),
-    Mutant(
         "cursor_of_leaver_in_the_way",
         "who takes a seat drops the cursors that its last holder left",
         "stoa/mailbox/broadcast.cpp",

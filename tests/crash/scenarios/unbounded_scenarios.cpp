@@ -75,6 +75,15 @@ void die_after(StageScenario& stage, int messages) {
     });
 }
 
+void die_with_the_first(StageScenario& stage) {
+    die(stage.file(), ::stoa::Role::both, [](RawMailbox& box) {
+        const Result<RawMessage> held = box.try_receive();
+        while (box.try_receive()) {
+        }
+        (void)std::raise(SIGKILL);
+    });
+}
+
 void backlog(StageScenario& stage, std::uint64_t count) {
     stage.send_prepared(count);
     stage.dismiss_asker();
@@ -114,15 +123,17 @@ void add_receiving(Scenarios& list, const std::string& base, const MailboxOption
     one.operation = nullptr;
     one.opens = [](const sys::Fd& file) { const RawMailbox box = open(file); };
     add(list, one);
-    one.name = base + "retire";  // for one that died before it could
-    one.prepare = [](StageScenario& stage) {
-        backlog(stage, 2 * kSegment + 1);
-        die_after(stage, 2 * kSegment + 1);
-    };
     one.opens = nullptr;
-    one.operation = victim_looks_around;
-    add(list, one);
-    if (!options.acknowledged) return;
+    if (!options.acknowledged) {
+        one.name = base + "retire";  // what one held that died when all else was drained
+        one.prepare = [](StageScenario& stage) {
+            backlog(stage, 2 * kSegment + 1);
+            die_with_the_first(stage);
+        };
+        one.operation = victim_looks_around;
+        add(list, one);
+        return;
+    }
     one.prepare = [](StageScenario& stage) { backlog(stage, kSegment + 1); };
     one.name = base + "ack_last";
     one.operation = victim_acks_the_first_last;
