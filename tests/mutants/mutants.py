@@ -499,7 +499,7 @@ MUTANTS = (
         "stoa/mailbox/broadcast.cpp",
         "                         .is_given = true};  // with the seat",
         "                         .is_given = false};",
-        "crash_run", crash("broadcast_logs.leave"),
+        "crash_run", crash("broadcast_logs.subscribe"),
     ),
     Mutant(
         "cursor_of_leaver_stays",
