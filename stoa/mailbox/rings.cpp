@@ -79,6 +79,7 @@ Result<Queue*> Attachment::make_queue(std::uint32_t i) {
     const Result<void> made = plan_.grows() ? segments_->grow(i, {}) : make_ring(i);
     if (!made) return std::unexpected(made.error());
     const Result<Queue*> queue = find_queue(i);
+    if (queue && *queue == nullptr) return fail(Errc::corrupt, "mailbox");  // it leads nowhere
     if (queue && !plan_.grows() && plan_.extras_at_once()) pools_[i]->ring().open_extras();
     return queue;
 }

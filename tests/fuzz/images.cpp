@@ -43,6 +43,8 @@ std::vector<MailboxOptions> kinds() {
         full.keep_expired = true;
         full.ageing = std::chrono::seconds{1};
         all.push_back(full);
+        full.capacity = unbounded(1024 * 1024);
+        all.push_back(full);
         MailboxOptions meets = kind(sharing);
         meets.capacity = zero();
         all.push_back(meets);
@@ -54,6 +56,11 @@ std::vector<MailboxOptions> kinds() {
     MailboxOptions turns = kind(Sharing::single_receiver);
     turns.by_turns = true;
     all.push_back(turns);
+    for (const Sharing sharing : {Sharing::any, Sharing::pair, Sharing::broadcast}) {
+        MailboxOptions grows = kind(sharing);
+        grows.capacity = unbounded(1024 * 1024);
+        all.push_back(grows);
+    }
     return all;
 }
 

@@ -44,5 +44,23 @@ TEST_F(Scribbled, AFixedMailboxWithoutOneOfItsRingsIsRefused) {
     }
 }
 
+TEST_F(Scribbled, AnUnboundedMailboxWhoseLastSegmentIsNoneOfItsOwnIsRefused) {
+    for (const Sharing sharing : {Sharing::any, Sharing::pair}) {
+        RawMailbox box =
+            RawMailbox::create("m", {.capacity = unbounded(), .sharing = sharing}).value();
+        ASSERT_TRUE(box.try_send("x"));
+        for (std::uint32_t i = 0; i < box.plan().station_count; ++i) {
+            const std::uint64_t before = station(box, i).last.load(kSeqCst);
+            station(box, i).last.store(0xffffU, kSeqCst);
+            const Result<RawMailbox> opened = RawMailbox::open("m");
+            ASSERT_FALSE(opened);
+            EXPECT_EQ(opened.error().code, Errc::corrupt);
+            station(box, i).last.store(before, kSeqCst);
+        }
+        EXPECT_TRUE(RawMailbox::open("m"));
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
 }  // namespace
 }  // namespace stoa

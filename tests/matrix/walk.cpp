@@ -36,6 +36,7 @@ void Walk::compare(const char* table, const char* column, const std::string& doe
 MailboxOptions Walk::options(Role role, std::uint32_t bound) const {
     MailboxOptions options = one_.options(role);
     if (one_.bounded()) options.capacity = bounded(bound);
+    options.receipts = receipts_;
     return options;
 }
 
@@ -144,7 +145,8 @@ Walked Walk::run() {
     full();
     loan();
     batch();
-    receipt();
+    receipt("a receipt", false);
+    receipt("a receipt, with the option", true);
     bound();
     two_receivers();
     receiver_dies();

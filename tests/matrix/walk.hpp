@@ -74,7 +74,7 @@ private:
     void closed(Two& two);
     void loan();
     void batch();
-    void receipt();
+    void receipt(const char* table, bool asked_for);
     void bound();
     void two_receivers();
     void judge(const std::vector<std::vector<Got>>& at, std::size_t sent, bool opened);
@@ -88,6 +88,7 @@ private:
     Combination one_;
     std::chrono::milliseconds watchdog_;
     Words words_;
+    bool receipts_ = false;  // the option, of what make() makes
     std::vector<std::string> complaints_;
     std::deque<std::uint64_t> waiting_;  // what should wait in a mailbox that full() filled
 };

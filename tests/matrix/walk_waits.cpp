@@ -172,11 +172,12 @@ void Walk::batch() {
     remove();
 }
 
-void Walk::receipt() {
-    constexpr const char* kReceipt = "a receipt";
+void Walk::receipt(const char* table, bool asked_for) {
+    receipts_ = asked_for;
     Two two = make();
+    receipts_ = false;
     Result<Receipt> receipt = two.out.send_with_receipt(1, {}, Deadline::after(watchdog_));
-    compare(kReceipt, "send_with_receipt", in_words(receipt));
+    compare(table, "send_with_receipt", in_words(receipt));
     std::string says = "nothing";
     if (receipt) {
         demand(in_words(receipt->try_wait()) == "empty", "an outcome before anybody received it");
@@ -187,7 +188,7 @@ void Walk::receipt() {
         demand(receipt && receipt->withdraw()->outcome == Outcome::withdrawn, "a withdrawal");
         demand(all_of(two.in).empty(), "a withdrawn message is received");
     }
-    compare(kReceipt, "what it says when the message was received", says);
+    compare(table, "what it says when the message was received", says);
     receipt = fail(Errc::empty, "");
     remove();
 }
