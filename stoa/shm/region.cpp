@@ -43,6 +43,9 @@ std::uint64_t checksum_of(const RegionLayout& layout) noexcept {
     return region_checksum(std::as_bytes(std::span<const RegionLayout, 1>{&layout, 1}));
 }
 
+static_assert(kRegionTableOffset + sizeof(ParticipantTable) == kPage);
+static_assert(kRegionTableOffset >= sizeof(RegionLayout));
+
 // Opens `file` anew by its name. No descriptor: the name leads elsewhere, or nowhere.
 Result<std::optional<sys::Fd>> reopen(const Domain& domain, const char* name, const sys::Fd& file) {
     Result<sys::Fd> there = sys::open_existing(domain.folder(), name, sys::Access::read_only);
@@ -108,7 +111,7 @@ bool is_state(std::uint64_t state) noexcept {
 
 Result<Region> Region::make(const Domain* domain, sys::Fd file, const RegionPlan& plan,
                             InitContent init, void* context) {
-    const std::uint64_t table_offset = kPage;
+    const std::uint64_t table_offset = kRegionTableOffset;
     const std::uint64_t content_offset =
         align_up(table_offset + Participants::bytes_for(plan.max_places), kPage);
     const std::optional<std::uint64_t> file_bytes =
@@ -181,12 +184,12 @@ Result<Region> Region::enter(sys::Fd file, sys::Mapping mapping, std::uint64_t i
     region.table_offset_ = layout->table_offset;
     region.content_offset_ = layout->content_offset;
     const std::uint64_t content_bytes = layout->content_bytes;
-    if (region.table_offset_ != kPage || region.content_offset_ > all.size() ||
+    if (region.table_offset_ != kRegionTableOffset || region.content_offset_ > all.size() ||
         region.content_offset_ <= kPage || content_bytes > all.size() - region.content_offset_) {
         return fail(Errc::bad_layout, "region");
     }
-    Result<Participants> participants =
-        Participants::attach(all.subspan(kPage, region.content_offset_ - kPage));
+    Result<Participants> participants = Participants::attach(
+        all.subspan(region.table_offset_, region.content_offset_ - region.table_offset_));
     if (!participants) return std::unexpected(participants.error());
     region.participants_ = *participants;
     region.content_ = all.subspan(region.content_offset_, content_bytes);
