@@ -43,8 +43,8 @@ std::uint64_t checksum_of(const RegionLayout& layout) noexcept {
     return region_checksum(std::as_bytes(std::span<const RegionLayout, 1>{&layout, 1}));
 }
 
-static_assert(kRegionTableOffset + sizeof(ParticipantTable) == kPage);
 static_assert(kRegionTableOffset >= sizeof(RegionLayout));
+static_assert(kRegionTableOffset % alignof(ParticipantRecord) == 0);
 
 // Opens `file` anew by its name. No descriptor: the name leads elsewhere, or nowhere.
 Result<std::optional<sys::Fd>> reopen(const Domain& domain, const char* name, const sys::Fd& file) {

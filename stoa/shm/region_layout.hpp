@@ -6,7 +6,7 @@
 //        8     4 version         creator       readers refuse a version they do not know
 //       12     4 kind            creator       what the content is: RegionKind
 //       16     8 file_bytes      creator       size of the file; a shorter file is refused
-//       24     8 table_offset    creator       4032; of the participant table
+//       24     8 table_offset    creator       512; of the participant table
 //       32     8 content_offset  creator       multiple of 4096
 //       40     8 content_bytes   creator       address space of the content
 //       48     8 inode           creator       of the very file: a copy of it is refused
@@ -36,8 +36,8 @@ namespace stoa {
 
 inline constexpr std::uint64_t kRegionMagic = magic_of("STOARGN1");
 inline constexpr std::uint32_t kRegionVersion = 4;
-// The head of the table ends the first page, so that the first 32 records are one page.
-inline constexpr std::uint64_t kRegionTableOffset = 4032;
+// Behind the layout in the same page, so that both with 32 records take two.
+inline constexpr std::uint64_t kRegionTableOffset = 512;
 
 enum class RegionKind : std::uint32_t { mailbox = 1 };
 
