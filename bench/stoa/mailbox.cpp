@@ -14,8 +14,8 @@ MailboxOptions options_of(const Case& c, Sharing sharing) {
     MailboxOptions options = pool_options(c);
     options.sharing = sharing;
     if (sharing == Sharing::any) return options;
-    options.reserve_bytes = c.ring_bytes();  // a ring of the same size for all
-    if (sharing == Sharing::broadcast) options.reserve_bytes *= 2;
+    options.reserve_bytes = c.ring_bytes();  // as much memory for all
+    if (sharing == Sharing::round_robin) options.reserve_bytes /= c.senders() * c.receivers();
     return options;
 }
 

@@ -137,10 +137,19 @@ void LaneIn::wake_sender_slowly(LaneReceiver& lane, const Atomic<std::uint32_t>&
 }
 
 bool LaneIn::any_ready() noexcept {
-    for (const auto& lane : lanes_) {
-        if (lane != nullptr && lane->ready()) return true;
+    for (const std::uint32_t i : known_) {
+        if (lanes_[i]->ready()) return true;
     }
     return false;
+}
+
+// After a long streak in one of the lanes. True: there is something by now.
+bool LaneIn::back_off_from_all() noexcept {
+    std::uint32_t pauses = 0;
+    for (const std::uint32_t i : known_) pauses = std::max(pauses, lanes_[i]->back_off_pauses());
+    if (pauses == 0) return false;
+    back_off(pauses);
+    return any_ready();
 }
 
 void LaneIn::mark_asleep() noexcept {
@@ -194,8 +203,9 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         mark_awake();
     };
     std::uint32_t pauses = pauses_for(waiting_, kLaneUnknownCpu, 0);
+    // A reader that hangs on to the sender's line slows it down.
+    if (one == nullptr && waiting_ != Waiting::park && back_off_from_all()) return {};
     if (one != nullptr) {
-        // A reader that hangs on to the sender's line slows it down.
         if (waiting_ != Waiting::park) back_off(one->back_off_pauses());
         if (one->ready()) return {};
         one->set_cpu(sys::current_cpu());

@@ -50,19 +50,22 @@ public:
     template <std::size_t kBytes>
     [[nodiscard]] bool try_send_value(const void* value) noexcept {
         if (at_.plan_.sharing != Sharing::round_robin || lanes_.empty()) return false;
-        const std::uint32_t station = next_in_turn(turn_);  // T1
-        if (station == kNone || lanes_[station] == nullptr) [[unlikely]]
-            return false;
-        OpenLane& lane = *lanes_[station];
-        const std::uint64_t seen = seat(station);
-        // relaxed: who was handed the lane over marks what still comes on it.
-        if (lane.at->station.load(kRelaxed) != lane.station_word ||
-            !lane.out.template try_send_value<kBytes>(value)) [[unlikely]] {
-            return false;
+        std::uint32_t station = turn_;
+        for (std::uint32_t left = open_stations(); left > 0; --left) {
+            station = next_in_turn(station);
+            if (station == kNone || lanes_[station] == nullptr) [[unlikely]]
+                return false;
+            OpenLane& lane = *lanes_[station];
+            const std::uint64_t seen = seat(station);  // T1
+            // relaxed: who was handed the lane over marks what still comes on it.
+            if (lane.at->station.load(kRelaxed) != lane.station_word) [[unlikely]]
+                return false;
+            if (!lane.out.template try_send_value<kBytes>(value)) continue;  // full: passed over
+            turn_ = station;
+            check_seat(station, seen);  // T3
+            return true;
         }
-        turn_ = station;
-        check_seat(station, seen);  // T3
-        return true;
+        return false;
     }
     // Errors: as PoolEngine::receive and LaneIn::take
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);

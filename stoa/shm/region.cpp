@@ -43,6 +43,9 @@ std::uint64_t checksum_of(const RegionLayout& layout) noexcept {
     return region_checksum(std::as_bytes(std::span<const RegionLayout, 1>{&layout, 1}));
 }
 
+static_assert(kRegionTableOffset >= sizeof(RegionLayout));
+static_assert(kRegionTableOffset % alignof(ParticipantRecord) == 0);
+
 // Opens `file` anew by its name. No descriptor: the name leads elsewhere, or nowhere.
 Result<std::optional<sys::Fd>> reopen(const Domain& domain, const char* name, const sys::Fd& file) {
     Result<sys::Fd> there = sys::open_existing(domain.folder(), name, sys::Access::read_only);
@@ -92,6 +95,14 @@ Result<void> write_owner(RegionLayout& layout, const Domain* domain, const Regio
     return {};
 }
 
+// The kernel maps the pages around one that is read, when they are there, and only the one that is
+// written: a look before the first write saves a fault per page.
+void look_at(std::span<std::byte> memory, std::uint64_t offset) noexcept {
+    if (const auto* word = layout_at<Atomic<std::uint64_t>>(memory, offset)) {
+        static_cast<void>(word->load(kRelaxed));
+    }
+}
+
 bool is_state(std::uint64_t state) noexcept {
     return state >= kRegionLive && state <= kRegionClosed;
 }
@@ -100,7 +111,7 @@ bool is_state(std::uint64_t state) noexcept {
 
 Result<Region> Region::make(const Domain* domain, sys::Fd file, const RegionPlan& plan,
                             InitContent init, void* context) {
-    const std::uint64_t table_offset = kPage;
+    const std::uint64_t table_offset = kRegionTableOffset;
     const std::uint64_t content_offset =
         align_up(table_offset + Participants::bytes_for(plan.max_places), kPage);
     const std::optional<std::uint64_t> file_bytes =
@@ -119,6 +130,8 @@ Result<Region> Region::make(const Domain* domain, sys::Fd file, const RegionPlan
     if (!info) return std::unexpected(info.error());
     Result<sys::Mapping> mapping = sys::map_shared(file, *file_bytes, sys::Access::read_write);
     if (!mapping) return std::unexpected(mapping.error());
+    look_at(mapping->bytes(), 0);
+    look_at(mapping->bytes(), content_offset);
     RegionLayout* layout = layout_at<RegionLayout>(mapping->bytes(), 0);
     layout->magic = kRegionMagic;
     layout->version = kRegionVersion;
@@ -139,7 +152,7 @@ Result<Region> Region::make(const Domain* domain, sys::Fd file, const RegionPlan
     layout->state.store(kRegionLive, kSeqCst);
     if (plan.owner == Owner::process) done = sys::seal_size(file);
     if (!done) return std::unexpected(done.error());
-    return map(std::move(file), plan.kind, sys::Access::read_write);
+    return enter(std::move(file), std::move(*mapping), info->inode, plan.kind);
 }
 
 Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
@@ -148,13 +161,20 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
     if (info->bytes < kPage) return fail(Errc::bad_layout, "region");
     Result<sys::Mapping> mapping = sys::map_shared(file, info->bytes, access);
     if (!mapping) return std::unexpected(mapping.error());
-    RegionLayout* layout = layout_at<RegionLayout>(mapping->bytes(), 0);
+    return enter(std::move(file), std::move(*mapping), info->inode, kind);
+}
+
+// Checks what is mapped, all of `file`.
+Result<Region> Region::enter(sys::Fd file, sys::Mapping mapping, std::uint64_t inode,
+                             RegionKind kind) {
+    const std::span<std::byte> all = mapping.bytes();
+    RegionLayout* layout = layout_at<RegionLayout>(all, 0);
     if (layout->magic != kRegionMagic) return fail(Errc::bad_layout, "region");
     if (layout->version != kRegionVersion) return fail(Errc::wrong_version, "region");
-    if (layout->checksum != checksum_of(*layout) || layout->file_bytes != info->bytes) {
+    if (layout->checksum != checksum_of(*layout) || layout->file_bytes != all.size()) {
         return fail(Errc::bad_layout, "region");
     }
-    if (layout->inode != info->inode) return fail(Errc::bad_layout, "region (a copy of one)");
+    if (layout->inode != inode) return fail(Errc::bad_layout, "region (a copy of one)");
     if (layout->kind != static_cast<std::uint32_t>(kind)) return fail(Errc::wrong_type, "region");
     if (!is_state(layout->state.load(kSeqCst))) return fail(Errc::bad_layout, "region");
     const std::uint32_t owner = layout->owner;
@@ -164,17 +184,17 @@ Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
     region.table_offset_ = layout->table_offset;
     region.content_offset_ = layout->content_offset;
     const std::uint64_t content_bytes = layout->content_bytes;
-    if (region.table_offset_ != kPage || region.content_offset_ > info->bytes ||
-        region.content_offset_ <= kPage || content_bytes > info->bytes - region.content_offset_) {
+    if (region.table_offset_ != kRegionTableOffset || region.content_offset_ > all.size() ||
+        region.content_offset_ <= kPage || content_bytes > all.size() - region.content_offset_) {
         return fail(Errc::bad_layout, "region");
     }
-    Result<Participants> participants =
-        Participants::attach(mapping->bytes().subspan(kPage, region.content_offset_ - kPage));
+    Result<Participants> participants = Participants::attach(
+        all.subspan(region.table_offset_, region.content_offset_ - region.table_offset_));
     if (!participants) return std::unexpected(participants.error());
     region.participants_ = *participants;
-    region.content_ = mapping->bytes().subspan(region.content_offset_, content_bytes);
+    region.content_ = all.subspan(region.content_offset_, content_bytes);
     region.layout_ = layout;
-    region.mapping_ = std::move(*mapping);
+    region.mapping_ = std::move(mapping);
     region.file_ = sys::ForkFd{std::move(file)};
     if (region.owner_ == Owner::process) region.file_.close_on_fork(sys::NoFork{});
     return region;

@@ -138,6 +138,8 @@ private:
     static Result<Region> make(const Domain* domain, sys::Fd file, const RegionPlan& plan,
                                InitContent init, void* context);
     static Result<Region> map(sys::Fd file, RegionKind kind, sys::Access access);
+    static Result<Region> enter(sys::Fd file, sys::Mapping mapping, std::uint64_t inode,
+                                RegionKind kind);
     static Result<Region> open_file(const Domain& domain, const std::string& name, RegionKind kind,
                                     sys::Access access);
     static Result<Region> find(const Domain& domain, std::string_view file_name, RegionKind kind,

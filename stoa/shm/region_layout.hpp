@@ -1,4 +1,4 @@
-// Memory image of a region, format v3. docs/formats/region.md holds this table; a test compares.
+// Memory image of a region, format v4. docs/formats/region.md holds this table; a test compares.
 //
 // RegionLayout
 //   offset bytes field           writer        rule
@@ -6,7 +6,7 @@
 //        8     4 version         creator       readers refuse a version they do not know
 //       12     4 kind            creator       what the content is: RegionKind
 //       16     8 file_bytes      creator       size of the file; a shorter file is refused
-//       24     8 table_offset    creator       of the participant table
+//       24     8 table_offset    creator       512; of the participant table
 //       32     8 content_offset  creator       multiple of 4096
 //       40     8 content_bytes   creator       address space of the content
 //       48     8 inode           creator       of the very file: a copy of it is refused
@@ -20,7 +20,7 @@
 //      136     8 domain_device   creator       of owner process: which folder the name is in
 //      144     8 domain_inode    creator       the same
 //      152   232 name            creator       of owner process: file name; the rest is 0
-//        -     - participants    -             see participants_layout.hpp, page-aligned
+//        -     - participants    -             see participants_layout.hpp
 //        -     - content         -             page-aligned
 #pragma once
 
@@ -35,7 +35,9 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kRegionMagic = magic_of("STOARGN1");
-inline constexpr std::uint32_t kRegionVersion = 3;
+inline constexpr std::uint32_t kRegionVersion = 4;
+// Behind the layout in the same page, so that both with 32 records take two.
+inline constexpr std::uint64_t kRegionTableOffset = 512;
 
 enum class RegionKind : std::uint32_t { mailbox = 1 };
 
