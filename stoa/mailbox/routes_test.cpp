@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <fstream>
 #include <map>
@@ -302,6 +304,40 @@ TEST(KeyAffine, EqualKeysGoToOneReceiverAsLongAsItLives) {
         for (const auto& [key, who] : receivers_of) EXPECT_EQ(who.size(), 1U) << key;
         in.clear();
         ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
+// A loan is lent before its key is known; it goes where the key belongs all the same.
+TEST(KeyAffine, ALoanGoesWhereItsKeyBelongs) {
+    const kit::TempDomain domain;
+    for (const bool acknowledged : {false, true}) {
+        RawMailbox out = RawMailbox::create("m", {.sharing = Sharing::key_affine,
+                                                  .acknowledged = acknowledged,
+                                                  .role = Role::sends})
+                             .value();
+        std::array receivers{RawMailbox::open("m", {.role = Role::receives}).value(),
+                             RawMailbox::open("m", {.role = Role::receives}).value()};
+        constexpr std::uint64_t kKeys = 20;
+        for (std::uint64_t key = 0; key < kKeys; ++key) {
+            ASSERT_TRUE(out.send(std::to_string(key), {.key = key}));
+            RawLoan loan = out.loan(8).value();
+            const std::string text = std::to_string(key);
+            std::ranges::copy(std::as_bytes(std::span{text}), loan.room().begin());
+            ASSERT_TRUE(loan.commit(text.size(), Deadline::never(), {.key = key}));
+        }
+        std::size_t got = 0;
+        for (RawMailbox& in : receivers) {
+            std::map<std::string, int> seen;
+            while (Result<RawMessage> message = in.try_receive()) {
+                ++seen[std::string{message->text()}];
+                ASSERT_TRUE(message->ack());
+                ++got;
+            }
+            for (const auto& [key, times] : seen) EXPECT_EQ(times, 2) << key;
+            EXPECT_LT(seen.size(), kKeys);
+        }
+        EXPECT_EQ(got, 2 * kKeys);
+        RawMailbox::destroy("m").value();
     }
 }
 

@@ -39,7 +39,11 @@ TEST_F(PolicyCommand, DeadLettersAreReceivedOrDeliveredAgain) {
     EXPECT_EQ(info("m")["dead_letters"], 1);
     EXPECT_EQ(done({"mailbox", "redrive", "m"}), "1 dead letter goes again\n");
     EXPECT_EQ(shell("exec 2>/dev/null; $STOA recv m >/dev/full").status, 1);
-    EXPECT_EQ(done({"recv", "m.dead"}), "poison\n");
+    const auto letter = nlohmann::json::parse(done({"recv", "m.dead", "--json"}));
+    EXPECT_EQ(letter["message"], "poison");
+    EXPECT_EQ(letter["deliveries"], 1);
+    EXPECT_EQ(letter["cause"], "returned");
+    EXPECT_EQ(letter["last_receiver"]["name"], "stoa");
     EXPECT_EQ(info("m")["dead_letters"], 0);
     expect_sentence(stoa({"recv", "m.dead", "--no-wait"}), 3, "no message");
 }
