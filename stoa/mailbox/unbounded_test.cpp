@@ -11,6 +11,7 @@
 
 #include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/mailbox.hpp"
+#include "tests/kit/crash_at.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 
@@ -262,6 +263,100 @@ TEST_F(Unbounded, AKilledReceiverLeavesNothingBehind) {
     ASSERT_EQ(rest.size(), kCount - 12'000);
     EXPECT_EQ(rest.front(), 12'000U);
     EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+// What others do while one stands between two accesses: call_at() does it there.
+class UnboundedRaces : public Unbounded {
+public:
+    void SetUp() override { begin(4 * kMiB); }
+    void begin(std::uint64_t quota) {
+        me_ = this;
+        other_.reset();
+        one_.reset();
+        sent_ = drained_ = 0;
+        name_ += "u";
+        one_ = Numbers::create(name_, {.capacity = unbounded(quota)}).value();
+        other_ = Numbers::open(name_).value();
+    }
+    [[nodiscard]] MailboxFacts facts() const { return look_at_mailbox(name_).value(); }
+    // Until one more segment is there.
+    void fill() {
+        const std::uint32_t before = facts().segments;
+        for (int i = 0; facts().segments == before; ++i) {
+            ASSERT_LT(i, 1000);
+            for (int k = 0; k < 64; ++k) ASSERT_TRUE(other_->try_send(sent_++));
+        }
+    }
+    void drain() {
+        while (other_->try_receive()) ++drained_;
+    }
+    static inline UnboundedRaces* me_ = nullptr;
+    std::optional<Numbers> one_;
+    std::optional<Numbers> other_;
+    std::uint64_t sent_ = 0;
+    std::uint64_t drained_ = 0;
+    int rounds_ = 0;
+    std::string name_;
+};
+
+TEST_F(UnboundedRaces, AListMissesNoneThatComesBeforeAnother) {
+    for (int rounds = 0; rounds < 10; ++rounds) {
+        begin(kMiB);
+        rounds_ = rounds;
+        fill();
+        ASSERT_EQ(one_->try_receive().value().value(), 0U);
+        drain();
+        ASSERT_EQ(one_->try_receive().error().code, Errc::empty);  // it stays at the second one
+        fill();
+        // Entries go round: the place of the third one is taken again behind one that is new.
+        kit::call_at("segments.list.bits", [] {
+            for (int i = 0; i < me_->rounds_; ++i) {
+                me_->fill();
+                me_->drain();
+            }
+            me_->fill();
+            me_->fill();
+        });
+        const auto first = one_->try_receive();
+        ASSERT_TRUE(first);
+        std::uint64_t value = first->value();
+        for (auto got = one_->try_receive(); got; got = one_->try_receive()) {
+            ASSERT_EQ(got->value(), ++value) << rounds;
+        }
+        EXPECT_EQ(value + 1, sent_);
+        EXPECT_EQ(facts().depth, 0U) << rounds;
+    }
+}
+
+TEST_F(UnboundedRaces, EmptyIsOnlyWhatIsTheLast) {
+    ASSERT_TRUE(one_->try_send(sent_++));
+    kit::call_at("segments.hold.pinned", [] {  // it knows of one ring, and is about to look there
+        std::uint64_t in_first = 0;
+        me_->fill();
+        in_first = me_->sent_ - 64;
+        while (me_->drained_ < in_first && me_->other_->try_receive()) ++me_->drained_;
+        while (me_->facts().depth > 1) {
+            ASSERT_TRUE(me_->other_->try_receive());
+            ++me_->drained_;
+        }
+    });
+    const auto got = one_->try_receive();  // at no time nothing waited
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->value() + 1, sent_);
+}
+
+TEST_F(UnboundedRaces, NothingIsSentAfterTheEndOfTheStream) {
+    kit::call_at("segments.grow.claimed", [] {  // a sender found it full
+        ASSERT_TRUE(me_->one_->close());
+        while (me_->one_->try_receive()) {
+        }
+        EXPECT_EQ(me_->one_->receive().error().code, Errc::end_of_stream);
+    });
+    Result<void> last;
+    while ((last = other_->try_send(sent_))) ++sent_;
+    EXPECT_EQ(last.error().code, Errc::closed);
+    EXPECT_EQ(one_->receive().error().code, Errc::end_of_stream);
+    EXPECT_EQ(facts().depth, 0U);
 }
 
 }  // namespace
