@@ -12,6 +12,7 @@
 #include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/mailbox.hpp"
 #include "tests/kit/crash_at.hpp"
+#include "tests/kit/namespaces.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 
@@ -357,6 +358,141 @@ TEST_F(UnboundedRaces, NothingIsSentAfterTheEndOfTheStream) {
     EXPECT_EQ(last.error().code, Errc::closed);
     EXPECT_EQ(one_->receive().error().code, Errc::end_of_stream);
     EXPECT_EQ(facts().depth, 0U);
+}
+
+TEST_F(Unbounded, AStoppedReceiverKeepsOnlyWhatItPins) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    for (std::uint64_t i = 0; i < 60'000; ++i) ASSERT_TRUE(box.try_send(i));
+    kit::Child child{[] {
+        Numbers mine = Numbers::open("u", {.role = Role::receives}).value();
+        for (int i = 0; i < 20'000; ++i) (void)mine.receive();
+        [[maybe_unused]] const auto held = mine.receive().value();
+        raise(SIGSTOP);
+        while (mine.try_receive()) {
+        }
+    }};
+    ASSERT_TRUE(child.wait_stopped());
+    std::uint64_t rest = 0;
+    while (box.try_receive()) ++rest;
+    EXPECT_EQ(rest, 60'000U - 20'001U);
+    EXPECT_LE(look_at_mailbox("u").value().segments, 2U);  // the last, and where it stands
+    child.resume();
+    EXPECT_TRUE(child.wait().ok());
+    EXPECT_EQ(box.receive_for(200ms).error().code, Errc::timed_out);  // it looks around
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, OneSegmentIsAQuotaToo) {
+    const auto options = [](std::uint64_t quota) {
+        return MailboxOptions{.capacity = unbounded(quota)};
+    };
+    std::uint64_t quota = 16 * 1024;
+    while (!Numbers::create("u", options(quota))) quota += 16 * 1024;
+    Numbers box = Numbers::open("u").value();
+    for (int round = 0; round < 3; ++round) {
+        std::uint64_t sent = 0;
+        while (box.try_send(sent)) ++sent;
+        EXPECT_EQ(box.try_send(sent).error().code, Errc::quota_reached);
+        EXPECT_GT(sent, 0U);
+        for (std::uint64_t i = 0; i < sent; ++i) ASSERT_EQ(box.try_receive().value().value(), i);
+        EXPECT_EQ(box.try_receive().error().code, Errc::empty);
+    }
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, AHandleMayCloseBeforeItsLoans) {
+    std::optional<Numbers> box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    Numbers other = Numbers::open("u").value();
+    for (std::uint64_t i = 0; i < 30'000; ++i) ASSERT_TRUE(other.try_send(i));
+    auto held = box->try_receive().value();
+    box.reset();
+    while (other.try_receive()) {
+    }
+    EXPECT_EQ(held.value(), 0U);
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 2U);
+    {
+        const auto gone = std::move(held);
+    }
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, AForkedChildTouchesNothing) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    for (std::uint64_t i = 0; i < 30'000; ++i) ASSERT_TRUE(box.try_send(i));
+    auto held = box.try_receive().value();
+    EXPECT_TRUE(kit::fork_and_run([&] {
+                    EXPECT_EQ(box.try_send(1).error().code, Errc::forked);
+                    EXPECT_EQ(box.try_receive().error().code, Errc::forked);
+                    {
+                        const auto gone = std::move(held);
+                    }
+                }).ok());
+    EXPECT_EQ(held.value(), 0U);
+    for (std::uint64_t i = 1; i < 30'000; ++i) ASSERT_EQ(box.try_receive().value().value(), i);
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 2U);  // the loan is there still
+}
+
+TEST_F(Unbounded, EveryReceiverLearnsTheEndOnce) {
+    for (const Sharing sharing : {Sharing::any, Sharing::round_robin, Sharing::broadcast}) {
+        const std::string name = "s" + std::to_string(static_cast<int>(sharing));
+        Numbers to = Numbers::create(name, {.capacity = unbounded(64 * kMiB),
+                                            .sharing = sharing,
+                                            .acknowledged = true,
+                                            .role = Role::sends})
+                         .value();
+        std::vector<Numbers> from;
+        for (int i = 0; i < 2; ++i) {
+            from.push_back(Numbers::open(name, {.role = Role::receives}).value());
+        }
+        kit::Child child{[&] {
+            Numbers mine = Numbers::open(name, {.role = Role::receives}).value();
+            raise(SIGSTOP);
+            [[maybe_unused]] const auto held = mine.receive().value();
+            raise(SIGSTOP);
+        }};
+        ASSERT_TRUE(child.wait_stopped());
+        constexpr std::uint64_t kCount = 30'000;
+        for (std::uint64_t i = 0; i < kCount; ++i) ASSERT_TRUE(to.try_send(i));
+        child.resume();
+        ASSERT_TRUE(child.wait_stopped());
+        child.kill_and_wait();  // with a lease, in the middle of a backlog
+        ASSERT_TRUE(to.close());
+        std::uint64_t got = 0;
+        for (bool more = true; more;) {
+            more = false;
+            for (Numbers& mine : from) {
+                auto message = mine.receive_for(50ms);
+                if (message) (void)message->ack();
+                if (message) ++got;
+                more = more || message || message.error().code == Errc::timed_out;
+            }
+        }
+        EXPECT_EQ(got, sharing == Sharing::broadcast ? 2 * kCount : kCount) << name;
+        for (Numbers& mine : from) {
+            EXPECT_EQ(mine.receive().error().code, Errc::end_of_stream);
+        }
+    }
+}
+
+TEST(UnboundedOnASmallTmpfs, FullIsOutOfSpaceAndNeverASignal) {
+    const kit::TempDomain base;
+    EXPECT_TRUE(kit::fork_and_run([&] {
+                    kit::enter_namespaces(CLONE_NEWNS);
+                    kit::mount_tmpfs(base.path().c_str(), 4 << 20);
+                    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+                    for (int round = 0; round < 3; ++round) {
+                        std::uint64_t sent = 0;
+                        Result<void> last;
+                        while ((last = box.try_send(sent))) ++sent;
+                        EXPECT_EQ(last.error().code, Errc::out_of_space);
+                        EXPECT_GT(sent, 0U);
+                        for (std::uint64_t i = 0; i < sent; ++i) {
+                            ASSERT_EQ(box.try_receive().value().value(), i);
+                        }
+                        EXPECT_FALSE(box.try_receive());
+                        EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+                    }
+                }).ok());
 }
 
 }  // namespace
