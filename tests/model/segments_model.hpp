@@ -19,7 +19,6 @@ inline constexpr int kMaxPieces = 3;      // entries of the directory
 inline constexpr int kPiecePeople = 4;    // senders, then receivers, then sweepers
 inline constexpr int kPieceMessages = 4;  // of each of two senders
 inline constexpr std::uint8_t kNoPin = 0;
-inline constexpr int kMostPositions = 5;
 
 // Each breaks one rule; segments_main.cpp names the rule and the search that catches it.
 enum class SegmentsMutant : std::uint8_t {
@@ -41,10 +40,8 @@ enum class SegmentsMutant : std::uint8_t {
     seal_by_store,
     no_generation,
     list_unbounded,
-    list_skips_changed,
     sends_after_close,
     empty_unchecked,
-    end_unchecked,
 };
 
 struct SegmentsConfig {
@@ -52,8 +49,9 @@ struct SegmentsConfig {
     int senders = 1;
     int receivers = 1;
     int sweepers = 1;
-    int messages = 2;  // of each sender
-    int fewer = 0;     // so many less of the second one
+    int messages = 2;   // of each sender
+    int fewer = 0;      // so many less of the second one
+    int positions = 4;  // the last one has this at most: then a send is refused
     int crashes = 0;
     int freezes = 0;
     int loans = 0;  // that senders reserve and abandon after the next send

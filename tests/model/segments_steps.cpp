@@ -251,7 +251,7 @@ void SegmentsStep::grow_step() {
             my_.at = {};
             my_.pc = state_.last == last_of(my_.out) ? Pc::g_read : Pc::s_is_last;
             // With one chunk each, two senders could refuse each other for ever: the search ends.
-            if (my_.pc == Pc::g_read && my_.out.position == kMostPositions) my_.pc = Pc::g_none;
+            if (my_.pc == Pc::g_read && my_.out.position == config_.positions) my_.pc = Pc::g_none;
             break;
         case Pc::g_read:
             my_.seen = state_.pieces[my_.index].word;
@@ -607,9 +607,7 @@ void SegmentsStep::list_step() {
             my_.pc = Pc::i_again;
             break;
         case Pc::i_again: {
-            const bool same = broken(SegmentsMutant::list_skips_changed)
-                                  ? piece.word == my_.seen
-                                  : piece.word.generation == my_.seen.generation;
+            const bool same = piece.word.generation == my_.seen.generation;
             const bool in_time =
                 my_.last <= my_.at.position || broken(SegmentsMutant::list_unbounded);
             if (same && is_there(my_.seen, my_.seen.generation) && my_.last > my_.bound &&
