@@ -46,6 +46,9 @@ Result<PoolEngine*> Queue::last() {
                 if (Result<void> begun = begin(); !begun) return std::unexpected(begun.error());
                 continue;
             }
+            // Put there after the end, it is for nobody: receivers may have gone.
+            if (at_.region().closed()) return fail(Errc::closed, "send");
+            STOA_CRASH_POINT("mailbox.queue.further");
             out_ = *last;
         }
         if (!segments.hold(Pin::out, out_)) {  // it was, and went on since
@@ -163,6 +166,8 @@ Result<PoolLoan> Queue::take_in(std::uint32_t level) {
             if (loan || loan.error().code != Errc::empty) return loan;
             if (last || turn == kMostTurns) return loan;
             if ((*engine)->ring().seal(level)) break;
+            // What is to be delivered again lies where the next message would come.
+            if ((*engine)->ring().is_blocked(level)) return (*engine)->take_back();
         }
         STOA_CRASH_POINT("mailbox.queue.sealed");
         passed_[level] = known_[k].position;
@@ -191,7 +196,19 @@ std::uint32_t Queue::best_of(std::uint32_t levels) {
     return best;
 }
 
+// Empty is the chain only if the one that was found so is still the last.
 Result<PoolLoan> Queue::take_now() {
+    for (int turn = 0;; ++turn) {
+        Result<PoolLoan> loan = look_for_one();
+        if (loan || (loan.error().code != Errc::empty && loan.error().code != Errc::end_of_stream))
+            return loan;
+        STOA_CRASH_POINT("mailbox.queue.found_empty");
+        const Segment newest = known_.empty() ? Segment{} : known_.back();
+        if (turn == kMostTurns || at_.segments().is_last(station_, newest)) return loan;
+    }
+}
+
+Result<PoolLoan> Queue::look_for_one() {
     refresh();
     if (known_.size() == 1 && at_.segments().hold(pin_, known_.front())) [[likely]] {
         const Result<PoolEngine*> engine = at_.engine_of(station_, known_.front());

@@ -94,6 +94,7 @@ private:
     void leave_behind();
     [[nodiscard]] std::uint32_t best_of(std::uint32_t levels);
     [[nodiscard]] Result<PoolLoan> take_now();
+    [[nodiscard]] Result<PoolLoan> look_for_one();
     [[nodiscard]] Result<PoolLoan> take_back();
     [[nodiscard]] Result<PoolLoan> take_in(std::uint32_t level);
     template <typename Visit>

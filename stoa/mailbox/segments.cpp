@@ -176,18 +176,25 @@ Result<void> Segments::grow(std::uint32_t station, const Segment& after) {
 void Segments::list(std::uint32_t station, std::uint64_t behind,
                     std::vector<Segment>& to) noexcept {
     const auto begin = static_cast<std::ptrdiff_t>(to.size());
-    static_cast<void>(last(station));  // so that it is LIVE
+    // Up to here all are LIVE before the scan begins. Of those that come meanwhile it may meet a
+    // later one and have missed an earlier one: they are for the next list.
+    const std::optional<Segment> newest = last(station);
+    if (!newest) return;
     for (std::uint32_t w = 0; w * 64 < plan_->segment_count; ++w) {
-        for (std::uint64_t bits = used_[w].load(kSeqCst); bits != 0; bits &= bits - 1) {
+        std::uint64_t bits = used_[w].load(kSeqCst);
+        STOA_CRASH_POINT("segments.list.bits");
+        for (; bits != 0; bits &= bits - 1) {
             const std::uint32_t slot = w * 64 + static_cast<std::uint32_t>(std::countr_zero(bits));
             if (slot >= plan_->segment_count) break;
-            const std::uint64_t word = entry(slot).word.load(kSeqCst);
+            const SegmentWord now = SegmentWord::of(entry(slot).word.load(kSeqCst));
             const std::uint64_t position = entry(slot).position.load(kSeqCst);
-            if (entry(slot).word.load(kSeqCst) != word) continue;  // it goes: nothing waits there
-            const SegmentWord now = SegmentWord::of(word);
+            // Of the same generation it is the same position. Its state may change: who looks
+            // whether it may go lets it stay when a dead one holds something there.
+            if (generation_of(slot) != now.generation) continue;
             const bool there =
                 now.state == SegmentState::live || now.state == SegmentState::leaving;
-            if (!there || now.station != station || position <= behind) continue;
+            if (!there || now.station != station) continue;
+            if (position <= behind || position > newest->position) continue;
             to.push_back({.slot = slot, .generation = now.generation, .position = position});
         }
     }

@@ -90,7 +90,8 @@ public:
     // Puts one more behind `after` (position 0: the first), unless another did. Errors:
     // quota_reached, out_of_space
     [[nodiscard]] Result<void> grow(std::uint32_t station, const Segment& after);
-    // Appends the live ones of a station behind a position, in order.
+    // Appends the live ones of a station behind a position, in order, up to the one that is the
+    // last when it begins: none of them is missed.
     void list(std::uint32_t station, std::uint64_t behind, std::vector<Segment>& to) noexcept;
     // Gives it back if nobody needs it any more. True: done.
     bool retire(std::uint32_t station, const Segment& segment) noexcept;

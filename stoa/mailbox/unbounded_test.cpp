@@ -11,6 +11,8 @@
 
 #include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/mailbox.hpp"
+#include "tests/kit/crash_at.hpp"
+#include "tests/kit/namespaces.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 
@@ -262,6 +264,235 @@ TEST_F(Unbounded, AKilledReceiverLeavesNothingBehind) {
     ASSERT_EQ(rest.size(), kCount - 12'000);
     EXPECT_EQ(rest.front(), 12'000U);
     EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+// What others do while one stands between two accesses: call_at() does it there.
+class UnboundedRaces : public Unbounded {
+public:
+    void SetUp() override { begin(4 * kMiB); }
+    void begin(std::uint64_t quota) {
+        me_ = this;
+        other_.reset();
+        one_.reset();
+        sent_ = drained_ = 0;
+        name_ += "u";
+        one_ = Numbers::create(name_, {.capacity = unbounded(quota)}).value();
+        other_ = Numbers::open(name_).value();
+    }
+    [[nodiscard]] MailboxFacts facts() const { return look_at_mailbox(name_).value(); }
+    // Until one more segment is there.
+    void fill() {
+        const std::uint32_t before = facts().segments;
+        for (int i = 0; facts().segments == before; ++i) {
+            ASSERT_LT(i, 1000);
+            for (int k = 0; k < 64; ++k) ASSERT_TRUE(other_->try_send(sent_++));
+        }
+    }
+    void drain() {
+        while (other_->try_receive()) ++drained_;
+    }
+    static inline UnboundedRaces* me_ = nullptr;
+    std::optional<Numbers> one_;
+    std::optional<Numbers> other_;
+    std::uint64_t sent_ = 0;
+    std::uint64_t drained_ = 0;
+    int rounds_ = 0;
+    std::string name_;
+};
+
+TEST_F(UnboundedRaces, AListMissesNoneThatComesBeforeAnother) {
+    for (int rounds = 0; rounds < 10; ++rounds) {
+        begin(kMiB);
+        rounds_ = rounds;
+        fill();
+        ASSERT_EQ(one_->try_receive().value().value(), 0U);
+        drain();
+        ASSERT_EQ(one_->try_receive().error().code, Errc::empty);  // it stays at the second one
+        fill();
+        // Entries go round: the place of the third one is taken again behind one that is new.
+        kit::call_at("segments.list.bits", [] {
+            for (int i = 0; i < me_->rounds_; ++i) {
+                me_->fill();
+                me_->drain();
+            }
+            me_->fill();
+            me_->fill();
+        });
+        const auto first = one_->try_receive();
+        ASSERT_TRUE(first);
+        std::uint64_t value = first->value();
+        for (auto got = one_->try_receive(); got; got = one_->try_receive()) {
+            ASSERT_EQ(got->value(), ++value) << rounds;
+        }
+        EXPECT_EQ(value + 1, sent_);
+        EXPECT_EQ(facts().depth, 0U) << rounds;
+    }
+}
+
+TEST_F(UnboundedRaces, EmptyIsOnlyWhatIsTheLast) {
+    ASSERT_TRUE(one_->try_send(sent_++));
+    kit::call_at("segments.hold.pinned", [] {  // it knows of one ring, and is about to look there
+        std::uint64_t in_first = 0;
+        me_->fill();
+        in_first = me_->sent_ - 64;
+        while (me_->drained_ < in_first && me_->other_->try_receive()) ++me_->drained_;
+        while (me_->facts().depth > 1) {
+            ASSERT_TRUE(me_->other_->try_receive());
+            ++me_->drained_;
+        }
+    });
+    const auto got = one_->try_receive();  // at no time nothing waited
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->value() + 1, sent_);
+}
+
+TEST_F(UnboundedRaces, NothingIsSentAfterTheEndOfTheStream) {
+    kit::call_at("segments.grow.claimed", [] {  // a sender found it full
+        ASSERT_TRUE(me_->one_->close());
+        while (me_->one_->try_receive()) {
+        }
+        EXPECT_EQ(me_->one_->receive().error().code, Errc::end_of_stream);
+    });
+    Result<void> last;
+    while ((last = other_->try_send(sent_))) ++sent_;
+    EXPECT_EQ(last.error().code, Errc::closed);
+    EXPECT_EQ(one_->receive().error().code, Errc::end_of_stream);
+    EXPECT_EQ(facts().depth, 0U);
+}
+
+TEST_F(Unbounded, AStoppedReceiverKeepsOnlyWhatItPins) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    for (std::uint64_t i = 0; i < 60'000; ++i) ASSERT_TRUE(box.try_send(i));
+    kit::Child child{[] {
+        Numbers mine = Numbers::open("u", {.role = Role::receives}).value();
+        for (int i = 0; i < 20'000; ++i) (void)mine.receive();
+        [[maybe_unused]] const auto held = mine.receive().value();
+        raise(SIGSTOP);
+        while (mine.try_receive()) {
+        }
+    }};
+    ASSERT_TRUE(child.wait_stopped());
+    std::uint64_t rest = 0;
+    while (box.try_receive()) ++rest;
+    EXPECT_EQ(rest, 60'000U - 20'001U);
+    EXPECT_LE(look_at_mailbox("u").value().segments, 2U);  // the last, and where it stands
+    child.resume();
+    EXPECT_TRUE(child.wait().ok());
+    EXPECT_EQ(box.receive_for(200ms).error().code, Errc::timed_out);  // it looks around
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, OneSegmentIsAQuotaToo) {
+    const auto options = [](std::uint64_t quota) {
+        return MailboxOptions{.capacity = unbounded(quota)};
+    };
+    std::uint64_t quota = 16 * 1024;
+    while (!Numbers::create("u", options(quota))) quota += 16 * 1024;
+    Numbers box = Numbers::open("u").value();
+    for (int round = 0; round < 3; ++round) {
+        std::uint64_t sent = 0;
+        while (box.try_send(sent)) ++sent;
+        EXPECT_EQ(box.try_send(sent).error().code, Errc::quota_reached);
+        EXPECT_GT(sent, 0U);
+        for (std::uint64_t i = 0; i < sent; ++i) ASSERT_EQ(box.try_receive().value().value(), i);
+        EXPECT_EQ(box.try_receive().error().code, Errc::empty);
+    }
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, AHandleMayCloseBeforeItsLoans) {
+    std::optional<Numbers> box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    Numbers other = Numbers::open("u").value();
+    for (std::uint64_t i = 0; i < 30'000; ++i) ASSERT_TRUE(other.try_send(i));
+    auto held = box->try_receive().value();
+    box.reset();
+    while (other.try_receive()) {
+    }
+    EXPECT_EQ(held.value(), 0U);
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 2U);
+    {
+        const auto gone = std::move(held);
+    }
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+}
+
+TEST_F(Unbounded, AForkedChildTouchesNothing) {
+    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+    for (std::uint64_t i = 0; i < 30'000; ++i) ASSERT_TRUE(box.try_send(i));
+    auto held = box.try_receive().value();
+    EXPECT_TRUE(kit::fork_and_run([&] {
+                    EXPECT_EQ(box.try_send(1).error().code, Errc::forked);
+                    EXPECT_EQ(box.try_receive().error().code, Errc::forked);
+                    {
+                        const auto gone = std::move(held);
+                    }
+                }).ok());
+    EXPECT_EQ(held.value(), 0U);
+    for (std::uint64_t i = 1; i < 30'000; ++i) ASSERT_EQ(box.try_receive().value().value(), i);
+    EXPECT_EQ(look_at_mailbox("u").value().segments, 2U);  // the loan is there still
+}
+
+TEST_F(Unbounded, EveryReceiverLearnsTheEndOnce) {
+    for (const Sharing sharing : {Sharing::any, Sharing::round_robin, Sharing::broadcast}) {
+        const std::string name = "s" + std::to_string(static_cast<int>(sharing));
+        Numbers to = Numbers::create(name, {.capacity = unbounded(64 * kMiB),
+                                            .sharing = sharing,
+                                            .acknowledged = true,
+                                            .role = Role::sends})
+                         .value();
+        std::vector<Numbers> from;
+        for (int i = 0; i < 2; ++i) {
+            from.push_back(Numbers::open(name, {.role = Role::receives}).value());
+        }
+        kit::Child child{[&] {
+            Numbers mine = Numbers::open(name, {.role = Role::receives}).value();
+            raise(SIGSTOP);
+            [[maybe_unused]] const auto held = mine.receive().value();
+            raise(SIGSTOP);
+        }};
+        ASSERT_TRUE(child.wait_stopped());
+        constexpr std::uint64_t kCount = 30'000;
+        for (std::uint64_t i = 0; i < kCount; ++i) ASSERT_TRUE(to.try_send(i));
+        child.resume();
+        ASSERT_TRUE(child.wait_stopped());
+        child.kill_and_wait();  // with a lease, in the middle of a backlog
+        ASSERT_TRUE(to.close());
+        std::uint64_t got = 0;
+        for (bool more = true; more;) {
+            more = false;
+            for (Numbers& mine : from) {
+                auto message = mine.receive_for(50ms);
+                if (message) (void)message->ack();
+                if (message) ++got;
+                more = more || message || message.error().code == Errc::timed_out;
+            }
+        }
+        EXPECT_EQ(got, sharing == Sharing::broadcast ? 2 * kCount : kCount) << name;
+        for (Numbers& mine : from) {
+            EXPECT_EQ(mine.receive().error().code, Errc::end_of_stream);
+        }
+    }
+}
+
+TEST(UnboundedOnASmallTmpfs, FullIsOutOfSpaceAndNeverASignal) {
+    const kit::TempDomain base;
+    EXPECT_TRUE(kit::fork_and_run([&] {
+                    kit::enter_namespaces(CLONE_NEWNS);
+                    kit::mount_tmpfs(base.path().c_str(), 4 << 20);
+                    Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
+                    for (int round = 0; round < 3; ++round) {
+                        std::uint64_t sent = 0;
+                        Result<void> last;
+                        while ((last = box.try_send(sent))) ++sent;
+                        EXPECT_EQ(last.error().code, Errc::out_of_space);
+                        EXPECT_GT(sent, 0U);
+                        for (std::uint64_t i = 0; i < sent; ++i) {
+                            ASSERT_EQ(box.try_receive().value().value(), i);
+                        }
+                        EXPECT_FALSE(box.try_receive());
+                        EXPECT_EQ(look_at_mailbox("u").value().segments, 1U);
+                    }
+                }).ok());
 }
 
 }  // namespace

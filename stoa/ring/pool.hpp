@@ -137,6 +137,9 @@ public:
     }
     // True: nothing is sent with this priority any more, and nothing waits.
     [[nodiscard]] bool seal(std::uint32_t level) noexcept { return seal_level(level); }
+    // Not empty, and yet nothing to take: one that a dead receiver had begun to take lies a lap
+    // behind where the next would come. It comes by the flag.
+    [[nodiscard]] bool is_blocked(std::uint32_t level) const noexcept;
     // The priority that the next message of `level` has by now.
     [[nodiscard]] std::uint64_t rank(std::uint32_t level, std::uint64_t now_ns) const noexcept;
     // Sealed, and nobody holds a chunk or a receipt of it: whoever can still reach it may only

@@ -217,6 +217,13 @@ bool PoolRing::seal_level(std::uint32_t level) noexcept {
     return false;
 }
 
+bool PoolRing::is_blocked(std::uint32_t level) const noexcept {
+    const Position head = Position::of(queues_[level].head.load(kSeqCst));
+    if (head.index >= geometry_.slot_count) return true;
+    const Slot now = codec_.unpack(slot(first_slot(level) + head.index).load(kSeqCst));
+    return now.kind == SlotKind::redeliver && codec_.ahead(now.lap, head.lap) < 0;
+}
+
 // Scanned once: in a sealed ring nothing is sent, so a message only goes from a slot to a chunk.
 bool PoolRing::may_come_back(std::uint32_t me) noexcept {
     bool marked = false;
