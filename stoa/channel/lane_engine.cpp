@@ -177,9 +177,7 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
     const auto closed = [&] { return around_.closed(around_.context); };
     const auto more = [&] { return source_.more != nullptr && source_.more(source_.context); };
     if (!deadline.is_immediate() && more()) return {};
-    if (closed()) {  // what was sent before is there by now
-        return any_ready() ? Result<void>{} : fail(Errc::end_of_stream, "receive");
-    }
+    if (closed()) return look_at_the_end();
     const std::uint32_t seen = bell_seen_;
     if (deadline.passed()) {
         return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
@@ -215,8 +213,15 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         !waited) {
         return waited;
     }
-    if (closed() && !any_ready() && !more()) return fail(Errc::end_of_stream, "receive");
-    return {};
+    return closed() && !more() ? look_at_the_end() : Result<void>{};
+}
+
+// It is closed, so what was sent before is there, also in a lane that was opened since we looked.
+Result<void> LaneIn::look_at_the_end() {
+    if (bell_ != nullptr) {
+        if (Result<void> attached = attach_lanes(); !attached) return attached;
+    }
+    return any_ready() ? Result<void>{} : fail(Errc::end_of_stream, "receive");
 }
 
 Result<LaneMessage> LaneIn::take(Deadline deadline) {

@@ -254,6 +254,7 @@ private:
         return bell_ != nullptr && bell_->load(kRelaxed) != bell_seen_;
     }
     [[nodiscard]] bool any_ready() noexcept;
+    [[nodiscard]] Result<void> look_at_the_end();
     [[nodiscard]] bool back_off_from_all() noexcept;
     void mark_asleep() noexcept;
     void mark_awake() noexcept;

@@ -142,8 +142,10 @@ public:
     // Waits for a dead letter in this ring. Errors: timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_letter(Deadline deadline);
 
-    // Waits until the receipt ends. Errors: timed_out, what looking around says
-    [[nodiscard]] Result<Answer> answer(const PoolTicket& ticket, Deadline deadline);
+    // Waits until the receipt ends. Errors: timed_out, what looking around says; for who meets a
+    // receiver also closed
+    [[nodiscard]] Result<Answer> answer(const PoolTicket& ticket, Deadline deadline,
+                                        bool meets = false);
     // Takes back a message that nobody took; what became of it, in any case.
     [[nodiscard]] Result<Answer> withdraw(const PoolTicket& ticket);
     void free_receipt(const PoolTicket& ticket) noexcept { ring_.free_receipt(ticket.ref); }

@@ -190,7 +190,7 @@ Result<void> PoolEngine::meet(PoolLoan& loan, std::uint32_t bytes, const SendOpt
     if (!sent) return std::unexpected(sent.error());
     // One who waits takes it at once; one who was stopped while it waited must not hold us.
     const Deadline until = now ? Deadline::after(kHandOver) : deadline;
-    const Result<Answer> answer = this->answer(ticket, until);
+    const Result<Answer> answer = this->answer(ticket, until, true);
     OutcomeWord word = settle(ticket);
     while (word.outcome == Outcome::pending) {  // nobody came in time
         if (take_back(ticket, Outcome::withdrawn, &loan)) {
@@ -242,7 +242,7 @@ bool PoolEngine::sleep_on_receipt(const PoolTicket& ticket,
     return true;
 }
 
-Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
+Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline, bool meets) {
     const Atomic<std::uint64_t>& word = ring_.receipt(ticket.ref.index).outcome;
     const auto ended = [&] {
         return OutcomeWord::of(word.load(kSeqCst)).outcome != Outcome::pending;
@@ -262,8 +262,10 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline) {
             if (good.error().code == Errc::gone) return Answer{Outcome::mailbox_destroyed};
             return std::unexpected(good.error());
         }
+        const bool closed = meets && around.closed(around.context);
         const OutcomeWord now = settle(ticket);
         if (now.outcome != Outcome::pending) return answer_of(ticket, now);
+        if (closed) return fail(Errc::closed, "send");
         if (expires_ns != 0 && sys::steady_ns() >= expires_ns &&
             take_back(ticket, Outcome::expired)) {
             ring_.count_expired();

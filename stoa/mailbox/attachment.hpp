@@ -155,9 +155,6 @@ public:
         return plan_.overflow == Overflow::block ? log_out_.get() : nullptr;
     }
     LogIn* log_in() noexcept { return log_in_.get(); }
-    // The lane in which a loan lies.
-    LaneOut* loaned_lane() noexcept { return lane_out_ ? &*lane_out_ : loaned_lane_; }
-    void loan_lies_in(LaneOut* lane) noexcept { loaned_lane_ = lane; }
     LaneIn* lane_in() noexcept { return lane_in_ ? &*lane_in_ : nullptr; }
 
     // It was opened as NAME.dead: it receives dead letters and does not send.
@@ -292,7 +289,6 @@ private:
     Queue* in_ = nullptr;
     std::chrono::nanoseconds looked_at_ = sys::coarse_now();
     std::optional<LaneOut> lane_out_;
-    LaneOut* loaned_lane_ = nullptr;  // routed: one of those of routes_
     std::optional<LaneIn> lane_in_;
     std::unique_ptr<LogOut> log_out_;
     std::unique_ptr<LogIn> log_in_;

@@ -57,7 +57,8 @@
 //                                                subscriber that skips
 //        8     4 ready             anyone        1: the memory of its pool ring is there
 //       16     8 last              anyone (CAS)  unbounded: the segment that is sent to, slot |
-//                                                position << 16; never repeats; 0: none yet
+//                                                position << 16; never repeats; 0: none yet;
+//                                                bit 63: nothing is put behind it any more
 //       64   128 bells             anyone        PoolBells
 //
 // MailboxSegment, of an unbounded mailbox: a piece of its memory that holds a pool ring, or nothing

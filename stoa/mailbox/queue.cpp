@@ -43,6 +43,7 @@ Result<PoolEngine*> Queue::last() {
         if (!segments.is_last(station_, out_)) {
             const std::optional<Segment> last = segments.last(station_);
             if (!last) {
+                if (at_.region().closed()) return fail(Errc::closed, "send");
                 if (Result<void> begun = begin(); !begun) return std::unexpected(begun.error());
                 continue;
             }
@@ -67,7 +68,7 @@ std::invoke_result_t<Attempt&, PoolEngine&> Queue::at_the_end(Attempt&& attempt)
         if (!last) return std::unexpected(last.error());
         auto done = attempt(**last);
         if (done || !means_further(done.error())) return done;
-        if (done.error().code == Errc::closed && at_.region().closed()) return done;
+        if (at_.region().closed()) return fail(Errc::closed, "send");
         if (Result<void> grown = at_.segments().grow(station_, out_); !grown) {
             return std::unexpected(grown.error());
         }
@@ -322,8 +323,8 @@ bool Queue::is_drained() {
     };
     if (one_ != nullptr) return !goes_on(*one_);
     refresh();
-    return !any_of(goes_on) &&
-           at_.segments().is_last(station_, known_.empty() ? Segment{} : known_.back());
+    // Ended: else a sender that stopped while it made the next one would put it there afterwards.
+    return !any_of(goes_on) && (known_.empty() || at_.segments().end(station_, known_.back()));
 }
 
 Result<std::uint32_t> Queue::peek(std::uint64_t skip, std::span<std::byte> to) {

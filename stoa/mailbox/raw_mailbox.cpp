@@ -71,6 +71,7 @@ RawLoan& RawLoan::operator=(RawLoan&& other) noexcept {
         drop();
         to_ = std::exchange(other.to_, nullptr);
         pool_ = other.pool_;
+        lane_ = other.lane_;
         room_ = other.room_;
         own_ = std::move(other.own_);
     }
@@ -94,7 +95,7 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
         done();
         return {};
     }
-    if (pool_.chunk == kNoChunk) return to_->refuse(options);
+    if (lane_ != nullptr) return to_->refuse(options);
     Result<void> sent = to_->commit(pool_, static_cast<std::uint32_t>(bytes), options, deadline);
     if (!sent) return sent;
     to_->count_sent(1);
@@ -107,8 +108,8 @@ void RawLoan::drop_slowly() noexcept {
     if (mine || mine.error().code != Errc::forked) {
         if (own_ != nullptr) {
             own_.reset();
-        } else if (pool_.chunk == kNoChunk) {
-            to_->loaned_lane()->abandon();
+        } else if (lane_ != nullptr) {
+            lane_->abandon();
         } else {
             to_->release(pool_);
         }
@@ -311,7 +312,7 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
     if (LaneOut* lane = at_->lane_out()) {
         Result<std::span<std::byte>> room = lane->reserve(bytes, at_->overflow_deadline(deadline));
         if (!room) return std::unexpected(room.error());
-        return RawLoan{at_, PoolLoan{}, room->first(bytes)};
+        return RawLoan{at_, lane, room->first(bytes)};
     }
     if (!has(at_->role(), Role::sends))
         return fail(Errc::bad_argument, "loan (this handle does not send)");
@@ -329,8 +330,7 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
         const Result<std::span<std::byte>> room =
             at_->routes()->reserve_in_lane(bytes, at_->overflow_deadline(deadline), lane);
         if (!room) return std::unexpected(room.error());
-        at_->loan_lies_in(lane);
-        return RawLoan{at_, PoolLoan{}, room->first(bytes)};
+        return RawLoan{at_, lane, room->first(bytes)};
     }
     const Result<PoolLoan> loan = at_->reserve(bytes, deadline);
     if (!loan) return std::unexpected(loan.error());

@@ -118,6 +118,7 @@ public:
     RawLoan(RawLoan&& other) noexcept
         : to_{std::exchange(other.to_, nullptr)},
           pool_{other.pool_},
+          lane_{other.lane_},
           room_{std::exchange(other.room_, {})},
           own_{std::move(other.own_)} {}
     RawLoan& operator=(RawLoan&& other) noexcept;
@@ -130,11 +131,11 @@ public:
     // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
     Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never(),
                         const SendOptions& options = {}) {
-        if (to_ == nullptr || pool_.chunk != kNoChunk || own_ != nullptr || bytes > room_.size() ||
-            !to_->fits(bytes) || !to_->check_to_send() || !options.is_plain()) [[unlikely]] {
+        if (to_ == nullptr || lane_ == nullptr || bytes > room_.size() || !to_->fits(bytes) ||
+            !to_->check_to_send() || !options.is_plain()) [[unlikely]] {
             return commit_slowly(bytes, deadline, options);
         }
-        to_->loaned_lane()->commit(bytes);
+        lane_->commit(bytes);
         to_->count_sent(1);
         done();
         return {};
@@ -145,6 +146,10 @@ private:
     friend class RawMailbox;
     RawLoan(Attachment* to, const PoolLoan& loan, std::span<std::byte> room) noexcept
         : to_{to}, pool_{loan}, room_{room} {
+        to_->lent();
+    }
+    RawLoan(Attachment* to, LaneOut* lane, std::span<std::byte> room) noexcept
+        : to_{to}, lane_{lane}, room_{room} {
         to_->lent();
     }
     void drop() noexcept {
@@ -158,7 +163,8 @@ private:
     Result<void> commit_slowly(std::uint64_t bytes, Deadline deadline, const SendOptions& options);
 
     Attachment* to_;  // counted
-    PoolLoan pool_;   // chunk kNoChunk: it lies in the lane
+    PoolLoan pool_{};
+    LaneOut* lane_ = nullptr;  // where it lies, if in a lane
     std::span<std::byte> room_;
     std::unique_ptr<std::byte[]> own_{};  // broadcast: its memory, until it is committed
 };
@@ -285,7 +291,7 @@ public:
             !lane->try_reserve(bytes, room)) [[unlikely]] {
             return loan_slowly(bytes, deadline);
         }
-        return RawLoan{at_, PoolLoan{}, room};
+        return RawLoan{at_, lane, room};
     }
 
     // Errors: gone, owner_gone, forked, too_many_loans, bad_argument (it only sends), corrupt;
@@ -305,7 +311,8 @@ public:
             return receive_slowly(deadline);
         if (!lanes->try_take(message)) {
             if (deadline.is_immediate()) return receive_slowly(deadline);
-            if (Result<void> waited = lanes->wait_for_message(deadline); !waited) [[unlikely]]
+            const Result<void> waited = wait_in(*lanes, deadline);
+            if (!waited) [[unlikely]]
                 return std::unexpected(waited.error());
             if (!lanes->try_take(message)) [[unlikely]]
                 return receive_slowly(deadline);
@@ -373,7 +380,7 @@ public:
         LaneIn* lanes = at_->lane_in();
         if (lanes == nullptr) return {};
         if (Result<void> good = at_->check(); !good) return good;
-        return lanes->wait_for_message(deadline);
+        return wait_in(*lanes, deadline);
     }
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t receive_values_now(void* values, std::uint64_t count) noexcept {
@@ -401,6 +408,13 @@ private:
         if (at_ != nullptr) std::exchange(at_, nullptr)->handle_closed();
     }
     [[nodiscard]] Result<void> check_to_lend() const noexcept;
+    // Where there are several receivers the long way decides whether it is the end: what another
+    // one holds may still come.
+    [[nodiscard]] Result<void> wait_in(LaneIn& lanes, Deadline deadline) const {
+        const Result<void> waited = lanes.wait_for_message(deadline);
+        const bool ends = !waited && waited.error().code == Errc::end_of_stream;
+        return ends && at_->routes() != nullptr ? Result<void>{} : waited;
+    }
     Result<RawLoan> loan_slowly(std::uint64_t bytes, Deadline deadline);
     Result<RawMessage> receive_slowly(Deadline deadline);
 

@@ -105,12 +105,14 @@ auto Routes::with_a_receiver(const SendOptions& options, Deadline deadline, Atte
     const bool drops =
         at_.plan_.overflow == Overflow::drop_oldest || at_.plan_.overflow == Overflow::drop_newest;
     for (;;) {
+        if (Result<void> good = at_.check_to_send(); !good) return std::unexpected(good.error());
         std::uint32_t first = choose(options);
         const bool nobody = first == kNone;
         if (nobody) first = 0;
         std::uint32_t station = first;
         bool tried_all = false;
-        while (!tried_all) {
+        // Counted: the first one may go meanwhile, and then its turn never comes again.
+        for (std::uint32_t left = open_stations(); !tried_all; --left) {
             const std::uint64_t seen = seat(station);
             const bool passed_over =
                 (drops && at_.queue_is_full(station)) || (meets && !at_.waits_at(station));
@@ -124,7 +126,7 @@ auto Routes::with_a_receiver(const SendOptions& options, Deadline deadline, Atte
                 if (!is_full(sent.error())) return sent;
             }
             station = another(station, first);
-            tried_all = nobody || !has_choice() || station == first;
+            tried_all = nobody || !has_choice() || station == first || left <= 1;
         }
         if (at_.plan_.overflow != Overflow::block || deadline.is_immediate()) {
             const std::uint64_t seen = seat(first);

@@ -92,14 +92,14 @@ std::optional<Segment> Segments::last(std::uint32_t station) noexcept {
     std::uint64_t seen = last.load(kSeqCst);
     for (;;) {
         const auto slot = static_cast<std::uint32_t>(seen & 0xffffU);
-        if (seen == 0 || slot >= plan_->segment_count) return std::nullopt;
+        if ((seen & ~kEnded) == 0 || slot >= plan_->segment_count) return std::nullopt;
         std::uint64_t word = entry(slot).word.load(kSeqCst);
         const std::uint64_t again = last.load(kSeqCst);
         if (again == seen) {
             // It is the last one still, so it never left: this is its word.
             SegmentWord now = SegmentWord::of(word);
             const Segment found{
-                .slot = slot, .generation = now.generation, .position = seen >> 16U};
+                .slot = slot, .generation = now.generation, .position = (seen & ~kEnded) >> 16U};
             if (now.state == SegmentState::making) {  // M4 for its maker
                 now.state = SegmentState::live;
                 now.who = 0;
@@ -110,6 +110,12 @@ std::optional<Segment> Segments::last(std::uint32_t station) noexcept {
         }
         seen = again;
     }
+}
+
+bool Segments::end(std::uint32_t station, const Segment& last) noexcept {
+    std::uint64_t seen = last.position == 0 ? 0 : last_of(last.slot, last.position);
+    const std::uint64_t ended = seen | kEnded;
+    return last_word(station).compare_exchange_strong(seen, ended, kSeqCst) || seen == ended;
 }
 
 // M1. `word`: what it is now.

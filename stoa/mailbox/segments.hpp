@@ -99,9 +99,11 @@ public:
     void recover(std::uint32_t dead) noexcept;
     // It is the one that is sent to; position 0: there is none.
     [[nodiscard]] bool is_last(std::uint32_t station, const Segment& segment) const noexcept {
-        const std::uint64_t word = last_word(station).load(kSeqCst);
+        const std::uint64_t word = last_word(station).load(kSeqCst) & ~kEnded;
         return word == (segment.position == 0 ? 0 : segment.slot | segment.position << 16U);
     }
+    // Of a closed mailbox: nothing is put behind this one any more. False: something was.
+    [[nodiscard]] bool end(std::uint32_t station, const Segment& last) noexcept;
     // Not given back yet, without touching it.
     [[nodiscard]] bool is_there(const Segment& segment) const noexcept {
         const SegmentWord now = SegmentWord::of(entry(segment.slot).word.load(kSeqCst));
@@ -120,6 +122,8 @@ public:
     [[nodiscard]] std::uint32_t in_use() const noexcept;
 
 private:
+    static constexpr std::uint64_t kEnded = 1ULL << 63U;  // in a station's `last`
+
     [[nodiscard]] MailboxSegment& entry(std::uint32_t slot) const noexcept {
         return entries_[slot];
     }

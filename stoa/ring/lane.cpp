@@ -57,8 +57,6 @@ std::uint64_t stride_of(std::uint64_t word, std::uint64_t offset,
     return stride <= geometry.ring_bytes - offset ? stride : 0;
 }
 
-// The half of a word that says not-ready, or that changes whenever the whole does (no change is a
-// multiple of 2^32: rings are smaller): where the kernel, which knows 32 bits, compares.
 }  // namespace
 
 Result<void> create_lane(std::span<std::byte> memory, const LaneGeometry& geometry) noexcept {
