@@ -43,6 +43,7 @@ auto in_slices(RawMailbox& mailbox, Deadline deadline, Attempt&& attempt, GoOn&&
         auto result = attempt(Deadline::after(deadline.left(kSlice)));
         if (result) return result;
         const Errc code = result.error().code;
+        if (code == Errc::full && mailbox.plan().overflow == Overflow::reject) return result;
         if (code != Errc::timed_out && code != Errc::full && code != Errc::empty) return result;
         if (deadline.passed() || !go_on()) return fail(Errc::timed_out, "wait");
         if (Result<void> looked = mailbox.attachment().look_around(); !looked) {

@@ -67,6 +67,20 @@ Exit stay(const Options& options, RawMailbox& made) {
     return Exit::done;
 }
 
+// Words that would say nothing: refused, so that nobody relies on them.
+void check_words(const Options& options) {
+    const MailboxOptions& box = options.mailbox;
+    const auto refuse = [](bool wrong, const char* option, const char* why) {
+        if (wrong) throw CLI::ValidationError(option, why);
+    };
+    refuse(box.one_way && box.sharing != Sharing::pair, "--one-way", "only a pair has two ways");
+    refuse(box.by_turns && box.sharing != Sharing::single_receiver, "--by-turns",
+           "turns are a kind of --sharing single_receiver");
+    refuse(box.dead_letter_after > 0 && !box.acknowledged, "--dead-letter-after",
+           "only what is to be acked comes back: add --ack");
+    refuse(options.ageing && box.priorities == 1, "--ageing", "add --priorities");
+}
+
 Exit create(const Options& options) {
     if (!can_print()) return Exit::failed;
     if (options.rights.any()) return refuse_separate_rights("mailbox create " + options.name);
@@ -214,6 +228,7 @@ void add_mailbox_create(CLI::App& mailbox, Chosen& chosen) {
     verb->callback([&chosen, options] {
         check_max_bytes(*options);
         options->mailbox.capacity = parse_capacity(options->capacity, options->quota_bytes);
+        check_words(*options);
         if (options->ageing) options->mailbox.ageing = *options->ageing;
         if (options->time_to_live) options->mailbox.time_to_live = *options->time_to_live;
         chosen.run = [options] { return create(*options); };

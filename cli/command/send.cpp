@@ -152,9 +152,8 @@ private:
                                 what(), human_seconds(*options_.timeout)));
                 return Exit::timed_out;
             case Errc::full:
-                complain(what() +
-                         " was not sent: the mailbox is full; receive something, or send "
-                         "without --no-wait");
+                complain(what() + " was not sent: the mailbox is full; receive something" +
+                         (options_.no_wait ? ", or send without --no-wait" : ""));
                 return Exit::timed_out;
             default: return complain(what(), error);
         }

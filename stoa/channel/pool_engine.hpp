@@ -190,6 +190,7 @@ private:
                                         std::chrono::nanoseconds longest) noexcept;
     // Whose receipt a message that this endpoint holds has. False: nobody asked.
     [[nodiscard]] bool asked(const PoolLoan& loan, ReceiptRef& ref) const noexcept;
+    [[nodiscard]] bool take_back_expired(const PoolTicket& ticket) noexcept;
     [[nodiscard]] bool take_back(const PoolTicket& ticket, Outcome outcome,
                                  PoolLoan* keep = nullptr) noexcept;
     [[nodiscard]] Result<void> stream_ended() noexcept;

@@ -213,6 +213,18 @@ bool PoolEngine::take_back(const PoolTicket& ticket, Outcome outcome, PoolLoan* 
     return true;
 }
 
+// Its sender finds that its time is over: as a receiver does.
+bool PoolEngine::take_back_expired(const PoolTicket& ticket) noexcept {
+    PoolLoan loan;
+    if (!take_back(ticket, Outcome::expired, policy_.keep_expired ? &loan : nullptr)) return false;
+    ring_.count_expired();
+    if (!policy_.keep_expired) return true;
+    ring_.note_return(loan.chunk, Cause::expired, 0, {}, "its time to live was over");
+    if (!ring_.bury_loan(loan)) ring_.release(loan);
+    ring_bell_of_many(*letters_);
+    return true;
+}
+
 OutcomeWord PoolEngine::settle(const PoolTicket& ticket) noexcept {
     return ring_.settle(ticket, host_.pid_of, host_.around.context);
 }
@@ -266,9 +278,7 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline, b
         const OutcomeWord now = settle(ticket);
         if (now.outcome != Outcome::pending) return answer_of(ticket, now);
         if (closed) return fail(Errc::closed, "send");
-        if (expires_ns != 0 && sys::steady_ns() >= expires_ns &&
-            take_back(ticket, Outcome::expired)) {
-            ring_.count_expired();
+        if (expires_ns != 0 && sys::steady_ns() >= expires_ns && take_back_expired(ticket)) {
             return result();
         }
         if (deadline.passed()) {

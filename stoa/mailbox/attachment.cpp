@@ -270,8 +270,13 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
     const std::uint32_t mine = station + 1;
     for (std::uint32_t lane = 0; lane < plan_.lane_count; ++lane) {
         LaneDoor& here = door(lane);
-        const bool fits = here.ready.load(kSeqCst) == 0 || !plan_.routed() ||
-                          (here.station.load(kSeqCst) & 0xffU) == mine;
+        const std::uint32_t leads = here.station.load(kSeqCst);
+        bool fits = here.ready.load(kSeqCst) == 0 || !plan_.routed() || leads_to(leads) == mine;
+        // What still lies in one that was handed over is marked when it is received: ours is not.
+        if (fits && (leads & kHandedOver) != 0) {
+            const Result<LaneCounts> counts = count_lane(lane_memory(lane));
+            fits = counts && counts->depth == 0;
+        }
         std::uint64_t nobody = 0;
         if (!fits || !here.sender.compare_exchange_strong(nobody, holder_word(), kSeqCst)) continue;
         STOA_CRASH_POINT("mailbox.door.taken");
@@ -282,7 +287,7 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
         } else if (plan_.routed()) {
             std::uint32_t word = here.station.load(kSeqCst);
             const std::uint32_t next = mine | ((word >> 8U) + 1) << 8U;
-            if ((word & 0xffU) != mine ||
+            if (leads_to(word) != mine ||
                 !here.station.compare_exchange_strong(word, next, kSeqCst)) {
                 here.sender.store(0, kSeqCst);  // handed over meanwhile
                 continue;
@@ -304,8 +309,8 @@ std::uint64_t Attachment::turn_of_sender(std::uint32_t lane) const noexcept {
 Atomic<std::uint32_t>* Attachment::bell_of_lane(std::uint32_t lane) const noexcept {
     if (plan_.sharing == Sharing::pair) return nullptr;
     if (!plan_.routed()) return &station(0).bells.messages;
-    const std::uint32_t leads_to = (door(lane).station.load(kSeqCst) & 0xffU) - 1;
-    return &station(std::min(leads_to, plan_.station_count - 1)).bells.messages;
+    const std::uint32_t to = leads_to(door(lane).station.load(kSeqCst)) - 1;
+    return &station(std::min(to, plan_.station_count - 1)).bells.messages;
 }
 
 Result<LaneOut> Attachment::lane_to(std::uint32_t lane) {
@@ -348,7 +353,7 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
         const std::uint32_t actual = of_pair ? 1 - self.seat_ : lane;
         const LaneDoor& there = self.door(actual);
         if (there.ready.load(kSeqCst) == 0) return {};
-        if (self.plan_.routed() && (there.station.load(kSeqCst) & 0xffU) != self.seat_ + 1) {
+        if (self.plan_.routed() && leads_to(there.station.load(kSeqCst)) != self.seat_ + 1) {
             return {};
         }
         return self.lane_memory(actual);
@@ -362,6 +367,13 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
     };
     lane_in_.emplace(LaneSource{count, memory, this, plan_.routed() ? +more : nullptr, sender},
                      bell, waiting_, around());
+    // What our forerunner took over from another one, and had not read: its order is lost.
+    const std::uint32_t lanes = std::min(layout_->lanes_open.load(kSeqCst), plan_.lane_count);
+    for (std::uint32_t i = 0; plan_.routed() && i < lanes; ++i) {
+        const std::uint32_t word = door(i).station.load(kSeqCst);
+        if (leads_to(word) != seat_ + 1 || (word & kHandedOver) == 0) continue;
+        lane_in_->expect_handed_over(i, turn_of_sender(i));
+    }
     return lane_in_->attach_lanes();
 }
 

@@ -68,7 +68,8 @@
 // LaneDoor, one per lane
 //        0     8 sender          anyone (CAS)  who sends on it: index + 1 | incarnation << 32
 //        8     4 ready           its sender    1: the lane behind it is complete
-//       12     4 station         anyone (CAS)  to which it leads: station + 1 | turn << 8
+//       12     4 station         anyone (CAS)  to which it leads: station + 1 | turn << 8; bit 7:
+//                                              it was handed over by one that went
 #pragma once
 
 #include <cstddef>
@@ -88,6 +89,12 @@ inline constexpr std::uint32_t kMaxStations = 64;
 inline constexpr std::uint32_t kKeyBuckets = 1024;
 inline constexpr std::uint64_t kHandingOver = 1U << 15U;  // in a seat
 inline constexpr std::uint64_t kLatest = 1U << 14U;       // in a seat
+inline constexpr std::uint32_t kHandedOver = 1U << 7U;    // in a door's station
+
+// To which station a door leads, counted from 1; 0: to none.
+[[nodiscard]] constexpr std::uint32_t leads_to(std::uint32_t door_word) noexcept {
+    return door_word & 0x7fU;
+}
 
 struct MailboxLayout {
     std::uint64_t magic;

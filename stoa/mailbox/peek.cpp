@@ -36,8 +36,8 @@ Result<std::size_t> Attachment::peek_at_lanes(std::span<std::byte> to, std::uint
         const LaneDoor& here = door(i);
         if (here.ready.load(kSeqCst) == 0) continue;
         if (!all && plan_.sharing == Sharing::pair && i == seat_) continue;
-        const std::uint32_t leads_to = here.station.load(kSeqCst) & 0xffU;
-        if (!all && plan_.routed() && !plan_.logged() && leads_to != seat_ + 1) continue;
+        const std::uint32_t station = leads_to(here.station.load(kSeqCst));
+        if (!all && plan_.routed() && !plan_.logged() && station != seat_ + 1) continue;
         length = plan_.logged() ? peek_log(lane_memory(i), skip, to)
                                 : peek_lane(lane_memory(i), skip, to);
         if (found(length)) break;

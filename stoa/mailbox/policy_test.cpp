@@ -605,6 +605,16 @@ TEST_F(MailboxPolicy, WithoutDeadLettersThereIsNoSuchName) {
 
 // --- looking ------------------------------------------------------------------------------------
 
+TEST_F(MailboxPolicy, AnExpiredMessageIsKeptAlsoWhenItsSenderFindsIt) {
+    RawMailbox box = RawMailbox::create("m", {.keep_expired = true}).value();
+    Receipt receipt =
+        box.send_with_receipt("late", {.time_to_live = std::chrono::nanoseconds{1}}).value();
+    EXPECT_EQ(receipt.wait().value().outcome, Outcome::expired);
+    RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::receives}).value();
+    EXPECT_EQ(letters.try_receive().value().text(), "late");
+    EXPECT_EQ(look_at_mailbox("m").value().received, 0U);
+}
+
 TEST_F(MailboxPolicy, PeekShowsWhatComesNextAndLeavesIt) {
     RawMailbox box = create({.priorities = 2});
     ASSERT_TRUE(box.send("low"));

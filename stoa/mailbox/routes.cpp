@@ -230,7 +230,7 @@ Result<Routes::OpenLane*> Routes::lane_to(std::uint32_t station) {
         const Result<std::uint32_t> door = at_.take_door(station);
         if (!door) return std::unexpected(door.error());
         const std::uint32_t word = at_.door(*door).station.load(kSeqCst);
-        if ((word & 0xffU) != station + 1) {  // handed over meanwhile
+        if (leads_to(word) != station + 1) {  // handed over meanwhile
             at_.door(*door).sender.store(0, kSeqCst);
             continue;
         }
@@ -276,7 +276,7 @@ std::uint64_t Routes::orphaned() {
     const std::uint32_t lanes =
         std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);
     for (std::uint32_t i = 0; i < lanes; ++i) {
-        const std::uint32_t to = (at_.door(i).station.load(kSeqCst) & 0xffU) - 1;
+        const std::uint32_t to = leads_to(at_.door(i).station.load(kSeqCst)) - 1;
         if (to < at_.plan_.station_count && seat(to) == 0) found |= 1ULL << to;
     }
     return found;
@@ -377,9 +377,9 @@ bool Routes::adopt_lanes(std::uint32_t station) noexcept {
             std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);
         for (std::uint32_t i = 0; i < lanes; ++i) {
             std::uint32_t word = at_.door(i).station.load(kSeqCst);
-            if ((word & 0xffU) != station + 1) continue;
+            if (leads_to(word) != station + 1) continue;
             if (!change) return true;
-            const std::uint32_t ours = (at_.seat_ + 1) | ((word >> 8U) + 1) << 8U;
+            const std::uint32_t ours = (at_.seat_ + 1) | kHandedOver | ((word >> 8U) + 1) << 8U;
             if (!at_.door(i).station.compare_exchange_strong(word, ours, kSeqCst)) continue;
             // Read behind the CAS: who comes later to this door knows where it leads.
             at_.lane_in_->expect_handed_over(i, at_.turn_of_sender(i));

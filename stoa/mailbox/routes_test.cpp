@@ -8,6 +8,7 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -305,6 +306,33 @@ TEST(KeyAffine, EqualKeysGoToOneReceiverAsLongAsItLives) {
         in.clear();
         ASSERT_TRUE(RawMailbox::destroy("m"));
     }
+}
+
+// What was taken over twice is marked also by the second heir, who finds it at its seat.
+TEST(RoundRobin, WhatIsHandedOverTwiceIsMarked) {
+    const kit::TempDomain domain;
+    RawMailbox out =
+        RawMailbox::create("m", {.sharing = Sharing::round_robin, .role = Role::sends}).value();
+    std::optional<RawMailbox> a = RawMailbox::open("m", {.role = Role::receives}).value();
+    std::optional<RawMailbox> b = RawMailbox::open("m", {.role = Role::receives}).value();
+    int sent = 0;
+    for (; sent < 8; ++sent) ASSERT_TRUE(out.send(std::to_string(sent)));
+    for (int i = 0; i < 4; ++i) ASSERT_FALSE(a->try_receive().value().redelivered());
+    b.reset();
+    ASSERT_TRUE(a->try_receive().value().redelivered());  // b's
+    for (; sent < 12; ++sent) ASSERT_TRUE(out.send(std::to_string(sent)));
+    a.reset();
+    RawMailbox c = RawMailbox::open("m", {.role = Role::receives}).value();
+    int before = -1;
+    int got = 0;
+    while (const Result<RawMessage> message = c.try_receive()) {
+        ++got;
+        const int number = std::stoi(std::string{message->text()});
+        if (message->redelivered()) continue;
+        EXPECT_GT(number, before);
+        before = number;
+    }
+    EXPECT_EQ(got, 7);
 }
 
 // A loan is lent before its key is known; it goes where the key belongs all the same.

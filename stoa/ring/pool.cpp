@@ -378,7 +378,8 @@ PoolCounts PoolRing::counts() const noexcept {
     }
     counts.loaned -= std::min(counts.loaned, queued_loaned);
     counts.leased -= std::min(counts.leased, queued_borrowed);
-    counts.received -= std::min(counts.received, counts.dropped_oldest + counts.withdrawn);
+    const std::uint64_t not_received = counts.dropped_oldest + counts.withdrawn + counts.expired;
+    counts.received -= std::min(counts.received, not_received);
     return counts;
 }
 

@@ -49,6 +49,9 @@ TEST_F(PolicyCommand, DeadLettersAreReceivedOrDeliveredAgain) {
 }
 
 TEST_F(PolicyCommand, FullMailboxesDropOrReject) {
+    done({"mailbox", "create", "small", "--capacity", "2", "--overflow", "reject"});
+    expect_sentence(stoa({"send", "small", "1", "2", "3"}), 3, "full");
+    EXPECT_EQ(info("small")["depth"], 2);
     done({"mailbox", "create", "m", "--capacity", "2", "--overflow", "drop_oldest"});
     done({"send", "m", "1", "2", "3"});
     EXPECT_EQ(info("m")["dropped_oldest"], 1);
