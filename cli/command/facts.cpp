@@ -139,24 +139,28 @@ std::string reserve_text(const MailboxPlan& plan, std::uint64_t memory_bytes) {
 }
 
 std::string capacity_text(const MailboxPlan& plan) {
+    const std::string most = human_bytes(plan.max_bytes);
+    if (plan.grows()) {
+        return fmt::format("unbounded, up to {} of memory, messages of at most {}",
+                           human_bytes(plan.capacity.quota_bytes), most);
+    }
     std::string text = "zero: a send returns when a receiver has taken the message, one";
     if (plan.capacity.kind == Capacity::Kind::bounded) {
         text = counted(plan.capacity.messages, "message", "messages");
-    } else if (plan.capacity.kind == Capacity::Kind::unbounded) {
-        return fmt::format("unbounded, up to {} of memory, messages of at most {}",
-                           human_bytes(plan.capacity.quota_bytes), human_bytes(plan.max_bytes));
     }
-    if (plan.sharing == Sharing::pair && !plan.one_way) {
-        text += " in each direction";
-    } else if (plan.sharing == Sharing::broadcast) {
-        text +=
-            plan.logged() ? " of each sender, for the slowest subscriber" : " for each subscriber";
-    } else if (plan.routed()) {
-        text += lanes_carry(plan) ? " from each sender to each receiver" : " for each receiver";
-    } else if (lanes_carry(plan) && plan.sharing != Sharing::pair) {
-        text += " of each sender";
+    text += fmt::format(" of at most {}", most);
+    if (plan.sharing == Sharing::pair) {
+        return text + (plan.one_way ? "" : " in each direction");
     }
-    return text + fmt::format(" of at most {}", human_bytes(plan.max_bytes));
+    if (plan.sharing == Sharing::broadcast) {
+        return text + (plan.logged() ? " of each sender, for the slowest subscriber"
+                                     : " for each subscriber");
+    }
+    if (plan.routed()) {
+        return text +
+               (lanes_carry(plan) ? " from each sender to each receiver" : " for each receiver");
+    }
+    return text + (lanes_carry(plan) ? " of each sender" : "");
 }
 
 Json capacity_json(const MailboxPlan& plan) {

@@ -5,6 +5,7 @@
 
 #include "stoa/base/crash_point.hpp"
 #include "stoa/channel/sliced_wait.hpp"
+#include "stoa/channel/wait_mark.hpp"
 
 namespace stoa {
 namespace {
@@ -52,6 +53,7 @@ Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
 
 // Sleeps on what is missing, and on that alone: the receiver wakes where the mark says.
 void LaneOut::sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexcept {
+    const WaitMark waits{around_.waits, WaitsFor::room};
     const bool for_place = !has_place();
     sender_.mark_asleep(for_place ? LaneSender::Await::delivery : LaneSender::Await::room);
     const std::chrono::nanoseconds limit = sleep_limit(wanted);
@@ -188,6 +190,7 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         return any_ready() || bell_->load(kSeqCst) != seen || more();
     };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
+        const WaitMark waits{around_.waits, WaitsFor::message};
         mark_asleep();
         const std::chrono::nanoseconds limit = sleep_limit(wanted);
         if (!ready()) {

@@ -33,6 +33,7 @@ struct LookAround {
     Result<void> (*look)(void* context);   // once in a slice: recovers the dead as well
     bool (*closed)(void* context);         // nothing more is to be sent
     void* context;
+    Atomic<std::uint64_t>* waits = nullptr;  // where this endpoint says what it waits for
 };
 
 // What an engine asks the mailbox that it belongs to.

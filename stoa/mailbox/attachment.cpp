@@ -454,7 +454,8 @@ LookAround Attachment::around() noexcept {
     return {.check = [](void* self) { return static_cast<Attachment*>(self)->check(); },
             .look = [](void* self) { return static_cast<Attachment*>(self)->look_around(); },
             .closed = [](void* self) { return static_cast<Attachment*>(self)->region_.closed(); },
-            .context = this};
+            .context = this,
+            .waits = record_ != nullptr ? &record_->waits : nullptr};
 }
 
 // A lane's sender that waits for room ends with `closed` as well.

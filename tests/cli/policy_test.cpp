@@ -60,6 +60,19 @@ TEST_F(PolicyCommand, FullMailboxesDropOrReject) {
     expect_sentence(stoa({"send", "r", "1", "2", "--no-wait"}), 3, "full");
 }
 
+TEST_F(PolicyCommand, InfoTellsWhoWaitsForWhatWhoeverCarriesIt) {
+    for (const char* sharing : {"any", "single_receiver", "round_robin", "broadcast"}) {
+        done({"mailbox", "create", "w", "--sharing", sharing});
+        kit::Command receiver = start({"recv", "w"});
+        EXPECT_TRUE(kit::wait_until([&] {
+            const auto all = info("w")["participants"];
+            return all.size() == 1 && all[0]["waits_for"] == "message";
+        })) << sharing;
+        done({"mailbox", "rm", "w"});
+        static_cast<void>(receiver.wait());
+    }
+}
+
 TEST_F(PolicyCommand, ARendezvousWaitsForItsReceiver) {
     done({"mailbox", "create", "m", "--capacity", "zero"});
     expect_sentence(stoa({"send", "m", "x", "--timeout", "0.01"}), 3, "was not sent");

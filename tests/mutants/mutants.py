@@ -456,9 +456,35 @@ MUTANTS = (
         "lane_bell_stays",
         "a sender wakes the receiver to whom its lane leads now",
         "stoa/mailbox/attachment.cpp",
-        "const std::uint32_t leads_to = (door(lane).station.load(kSeqCst) & 0xffU) - 1;",
-        "const std::uint32_t leads_to = 0;",
+        "const std::uint32_t to = leads_to(door(lane).station.load(kSeqCst)) - 1;",
+        "const std::uint32_t to = 0;",
         "routes_test", ("stoa/mailbox/routes_test", "--gtest_filter=*WakesItsNewReceiver*"),
+    ),
+    Mutant(
+        "end_told_before_late_lanes",
+        "before the end of a stream is told, lanes that were opened late are looked at",
+        "stoa/channel/lane_engine.cpp",
+        "    if (bell_ != nullptr) {\n"
+        "        if (Result<void> attached = attach_lanes(); !attached) return attached;\n"
+        "    }\n    return any_ready()",
+        "    return any_ready()",
+        "close_test", ("stoa/mailbox/close_test",),
+    ),
+    Mutant(
+        "handed_over_twice_unmarked",
+        "a door says that its lane was handed over, also to a second heir",
+        "stoa/mailbox/routes.cpp",
+        "(at_.seat_ + 1) | kHandedOver | ((word >> 8U) + 1) << 8U;",
+        "(at_.seat_ + 1) | ((word >> 8U) + 1) << 8U;",
+        "routes_test", ("stoa/mailbox/routes_test", "--gtest_filter=RoundRobin*"),
+    ),
+    Mutant(
+        "segment_put_behind_the_end",
+        "who tells the end of a stream closes its chain first",
+        "stoa/mailbox/queue.cpp",
+        "at_.segments().end(station_, known_.back())",
+        "at_.segments().is_last(station_, known_.back())",
+        "close_test", ("stoa/mailbox/close_test",),
     ),
     Mutant(
         "segments_making_left",
