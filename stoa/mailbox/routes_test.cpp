@@ -314,13 +314,15 @@ TEST(RoundRobin, WhatIsHandedOverTwiceIsMarked) {
     RawMailbox out =
         RawMailbox::create("m", {.sharing = Sharing::round_robin, .role = Role::sends}).value();
     std::optional<RawMailbox> a = RawMailbox::open("m", {.role = Role::receives}).value();
+    ASSERT_TRUE(out.send("0"));  // the lane to a is the first
+    ASSERT_TRUE(a->try_receive());
     std::optional<RawMailbox> b = RawMailbox::open("m", {.role = Role::receives}).value();
-    int sent = 0;
-    for (; sent < 8; ++sent) ASSERT_TRUE(out.send(std::to_string(sent)));
+    int sent = 1;
+    for (; sent < 9; ++sent) ASSERT_TRUE(out.send(std::to_string(sent)));
     for (int i = 0; i < 4; ++i) ASSERT_FALSE(a->try_receive().value().redelivered());
     b.reset();
     ASSERT_TRUE(a->try_receive().value().redelivered());  // b's
-    for (; sent < 12; ++sent) ASSERT_TRUE(out.send(std::to_string(sent)));
+    for (; sent < 13; ++sent) ASSERT_TRUE(out.send(std::to_string(sent)));
     a.reset();
     RawMailbox c = RawMailbox::open("m", {.role = Role::receives}).value();
     int before = -1;
