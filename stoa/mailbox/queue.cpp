@@ -12,7 +12,7 @@ namespace {
 // So often a receiver that works through a backlog looks for redeliveries in all of it.
 constexpr std::uint32_t kTakesPerLook = 64;
 // publish() and take() are lock-free: so many turns in a row only in memory scribbled over.
-constexpr int kMostTurns = 1 << 20;
+constexpr int kMostTurns = 1 << 16;
 
 std::unexpected<Error> no_receipts() noexcept {
     return fail(Errc::not_supported, "send_with_receipt (create the mailbox with receipts)");
