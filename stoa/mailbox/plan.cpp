@@ -17,6 +17,7 @@ constexpr std::uint32_t kMaxLanes = 1024;
 constexpr std::uint32_t kMaxPayloadAlign = 64;
 constexpr std::uint32_t kSegmentSlots = 8192;  // of a segment of 1 MiB or more
 constexpr std::uint32_t kMaxSegments = 32768;
+constexpr std::uint64_t kLeastShare = 64ULL << 10U;
 constexpr std::uint64_t kMaxQuotaBytes = 1ULL << 40U;
 constexpr std::uint32_t kRendezvousSlots = 64;  // so many senders may wait for a receiver at a time
 
@@ -52,7 +53,7 @@ std::uint64_t end_of_tables(MailboxPlan& plan) noexcept {
 
 // Of an unbounded mailbox: small ones where the quota is small, so that several fit into it.
 std::uint64_t segment_reserve(const MailboxPlan& plan) noexcept {
-    const std::uint64_t share = std::max<std::uint64_t>(plan.capacity.quota_bytes / 8, 64 * 1024);
+    const std::uint64_t share = std::max<std::uint64_t>(plan.capacity.quota_bytes / 8, kLeastShare);
     return std::min(plan.reserve_bytes, share);
 }
 
