@@ -221,7 +221,7 @@ int run_one_again(const Request& request, const Suite& suite) {
 
 // Whether its day is another one: all have their turn within a few days.
 bool rests_today(const Request& request, std::size_t index) {
-    constexpr std::size_t kDays = 8;
+    constexpr std::size_t kDays = 10;
     if (request.options.full || request.options.singles || !request.scenario.empty()) return false;
     const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
     const auto day = static_cast<std::size_t>(today.time_since_epoch().count());
