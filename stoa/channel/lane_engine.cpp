@@ -5,7 +5,6 @@
 
 #include "stoa/base/crash_point.hpp"
 #include "stoa/channel/sliced_wait.hpp"
-#include "stoa/channel/wait_mark.hpp"
 
 namespace stoa {
 namespace {
@@ -47,13 +46,12 @@ Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
     }
     const auto ready = [&] { return has_room(bytes); };
     return wait_in_slices(deadline, waiting_, pauses_for(waiting_, sender_.receiver_cpu(), bytes),
-                          around_, ready,
+                          around_, WaitsFor::room, ready,
                           [&](std::chrono::nanoseconds wanted) { sleep(bytes, wanted); });
 }
 
 // Sleeps on what is missing, and on that alone: the receiver wakes where the mark says.
 void LaneOut::sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexcept {
-    const WaitMark waits{around_.waits, WaitsFor::room};
     const bool for_place = !has_place();
     sender_.mark_asleep(for_place ? LaneSender::Await::delivery : LaneSender::Await::room);
     const std::chrono::nanoseconds limit = sleep_limit(wanted);
@@ -190,7 +188,6 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         return any_ready() || bell_->load(kSeqCst) != seen || more();
     };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
-        const WaitMark waits{around_.waits, WaitsFor::message};
         mark_asleep();
         const std::chrono::nanoseconds limit = sleep_limit(wanted);
         if (!ready()) {
@@ -212,7 +209,8 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         one->set_cpu(sys::current_cpu());
         pauses = pauses_for(waiting_, one->sender_cpu(), one->last_bytes());
     }
-    if (Result<void> waited = wait_in_slices(deadline, waiting_, pauses, around_, ready, sleep);
+    if (Result<void> waited =
+            wait_in_slices(deadline, waiting_, pauses, around_, WaitsFor::message, ready, sleep);
         !waited) {
         return waited;
     }

@@ -61,7 +61,7 @@ Result<void> LogOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
         writer_.mark_awake();
     };
     return wait_in_slices(deadline, waiting_, pauses_for(waiting_, kLaneUnknownCpu, bytes), around_,
-                          ready, sleep);
+                          WaitsFor::room, ready, sleep);
 }
 
 Result<void> LogOut::mend(LogSend status, std::uint64_t bytes, Deadline deadline) {
@@ -210,7 +210,8 @@ Result<void> LogIn::wait_for_message(Deadline deadline) {
         pauses = pauses_for(waiting_, only_->writer_cpu(), only_->last_bytes());
     }
     return wait_in_slices(
-        deadline, waiting_, pauses, around_, [&] { return any_ready() || rung(); },
+        deadline, waiting_, pauses, around_, WaitsFor::message,
+        [&] { return any_ready() || rung(); },
         [&](std::chrono::nanoseconds wanted) { sleep(wanted); });
 }
 

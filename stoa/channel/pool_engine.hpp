@@ -42,8 +42,7 @@ struct PoolHost {
     Result<void> (*open_extras)(void* context) = nullptr;  // reserves the memory of the extras
     std::uint32_t (*pid_of)(void* context, std::uint32_t endpoint) = nullptr;
     bool (*receiver_waits)(void* context) = nullptr;
-    Atomic<std::uint64_t>* waits = nullptr;  // where this endpoint says what it waits for
-    std::uint32_t me = 0;                    // its index
+    std::uint32_t me = 0;  // its index
     std::uint32_t pid = 0;
     std::string_view name{};
 };
@@ -210,9 +209,9 @@ private:
         const auto look = [&](bool due) { return look_on(due, !for_room); };
         if (!look(false)) return outcome(Waited::stopped);
         // Who waits for a dead letter is nobody whom a rendezvous could meet.
-        const WaitMark mark{host_.waits, for_room             ? WaitsFor::room
-                                         : &bell == messages_ ? WaitsFor::message
-                                                              : WaitsFor::nothing};
+        const WaitMark mark{host_.around.waits, for_room             ? WaitsFor::room
+                                                : &bell == messages_ ? WaitsFor::message
+                                                                     : WaitsFor::nothing};
         if (&bell != messages_ || ring_.geometry().level_count == 1 || waiting_ == Waiting::park) {
             return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
         }

@@ -262,7 +262,7 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline, b
     const auto result = [&] { return answer_of(ticket, OutcomeWord::of(word.load(kSeqCst))); };
     if (ended()) return result();
     const LookAround& around = host_.around;
-    const WaitMark mark{host_.waits, WaitsFor::receipt};
+    const WaitMark mark{around.waits, WaitsFor::receipt};
     for (int i = 0; i < kAdaptiveSpins && waiting_ != Waiting::park; ++i) {
         cpu_pause();
         if (ended()) return result();

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "stoa/channel/pool_engine.hpp"
+#include "stoa/channel/wait_mark.hpp"
 #include "stoa/ring/lane_layout.hpp"
 #include "stoa/sync/bell.hpp"
 #include "stoa/sys/cpu.hpp"
@@ -39,15 +40,18 @@ inline void back_off(std::uint32_t pauses) noexcept {
 }
 
 // Spins, then sleeps, until ready(). `sleep` marks, looks again and sleeps for at most what it is
-// told.
+// told; meanwhile others are told that it waits for `what`.
 template <typename Ready, typename Sleep>
 Result<void> wait_in_slices(Deadline deadline, Waiting waiting, std::uint32_t pauses,
-                            LookAround around, Ready&& ready, Sleep&& sleep) {
+                            const LookAround& around, WaitsFor what, Ready&& ready, Sleep&& sleep) {
     if (spin(pauses, ready)) return {};  // before the first look at the clock
     Deadline slice = Deadline::after(g_wait_slice);
     for (;;) {
         if (waiting != Waiting::spin) {
-            sleep(deadline.left(slice.left(g_wait_slice)));
+            {
+                const WaitMark mark{around.waits, what};
+                sleep(deadline.left(slice.left(g_wait_slice)));
+            }
             if (Result<void> good = around.check(around.context); !good) return good;
         }
         if (ready() || (waiting == Waiting::spin && spin(kAdaptiveSpins, ready))) return {};

@@ -567,7 +567,6 @@ PoolHost Attachment::host() noexcept {
                 },
             .receiver_waits =
                 [](void* self) { return static_cast<Attachment*>(self)->receiver_waits(); },
-            .waits = &record_->waits,
             .me = index_,
             .pid = static_cast<std::uint32_t>(record_->identity[0].load(kRelaxed)),
             .name = sys::own_name()};

@@ -185,7 +185,6 @@ Result<BroadcastMessage> Attachment::next_in_logs(Deadline deadline) {
         if (deadline.passed()) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
         }
-        const WaitMark mark{&record_->waits, WaitsFor::message};
         const Result<void> waited = log_in_->wait_for_message(deadline.sooner(g_wait_slice));
         if (!waited && waited.error().code != Errc::timed_out) {
             return std::unexpected(waited.error());

@@ -31,22 +31,13 @@ Queue::Queue(Attachment& at, std::uint32_t station, PoolEngine* one, bool own)
 
 // --- sending ------------------------------------------------------------------------------------
 
-Result<void> Queue::begin() {
-    if (one_ != nullptr || at_.segments().last(station_)) return {};
-    return at_.segments().grow(station_, {});
-}
-
 // The ring to send to, kept until this handle sends to another one.
 Result<PoolEngine*> Queue::last() {
     Segments& segments = at_.segments();
     for (int turn = 0; turn < kMostTurns; ++turn) {
         if (!segments.is_last(station_, out_)) {
             const std::optional<Segment> last = segments.last(station_);
-            if (!last) {
-                if (at_.region().closed()) return fail(Errc::closed, "send");
-                if (Result<void> begun = begin(); !begun) return std::unexpected(begun.error());
-                continue;
-            }
+            if (!last) break;
             // Put there after the end, it is for nobody: receivers may have gone.
             if (at_.region().closed()) return fail(Errc::closed, "send");
             STOA_CRASH_POINT("mailbox.queue.further");
@@ -216,6 +207,13 @@ Result<PoolLoan> Queue::look_for_one() {
         if (!engine) return std::unexpected(engine.error());
         return (*engine)->receive(Deadline::immediately());
     }
+    if (Result<void> looked = at_.look_if_due(); !looked) return std::unexpected(looked.error());
+    Result<PoolLoan> loan = take_from_several();
+    leave_behind();
+    return loan;
+}
+
+Result<PoolLoan> Queue::take_from_several() {
     if (++takes_ >= kTakesPerLook) {
         takes_ = 0;
         std::erase_if(known_, [&](const Segment& old) { return !at_.segments().is_there(old); });
@@ -247,11 +245,7 @@ Result<PoolLoan> Queue::receive_from_chain(Deadline deadline) {
     bool waited_once = false;
     for (;;) {
         const bool ending = at_.region().closed();
-        if (Result<void> looked = at_.look_if_due(); !looked) {
-            return std::unexpected(looked.error());
-        }
         Result<PoolLoan> loan = take_now();
-        leave_behind();
         if (pin_ == Pin::hand) at_.segments().let_go(pin_);
         if (loan) {
             // The wake is passed on: several messages may have come with it.
@@ -281,7 +275,6 @@ PoolEngine* Queue::waiter() {
     if (one_ != nullptr) return one_;
     for (int turn = 0; turn < kMostTurns; ++turn) {
         refresh();
-        if (known_.empty() && !begin()) return nullptr;
         if (known_.empty() || !at_.segments().hold(pin_, known_.back())) continue;
         const Result<PoolEngine*> engine = at_.engine_of(station_, known_.back());
         return engine ? *engine : nullptr;

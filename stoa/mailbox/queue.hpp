@@ -27,7 +27,7 @@ class Attachment;
 
 class Queue {
 public:
-    // `one`: its only ring; null: a chain of segments. `own`: this handle receives from it.
+    // `one`: its only ring; null: a chain of segments, of which the first is there. `own`: this handle receives from it.
     Queue(Attachment& at, std::uint32_t station, PoolEngine* one, bool own);
 
     // Errors: as PoolEngine; unbounded: quota_reached, out_of_space in place of full and timed_out
@@ -47,8 +47,6 @@ public:
         return receive_from_chain(deadline);
     }
 
-    // Makes the first ring of a chain. Errors: quota_reached, out_of_space
-    [[nodiscard]] Result<void> begin();
     // Whether the next send is likely to wait.
     [[nodiscard]] bool seems_full() const noexcept { return one_ != nullptr && one_->seems_full(); }
     // How many messages wait; a hint.
@@ -95,6 +93,7 @@ private:
     [[nodiscard]] std::uint32_t best_of(std::uint32_t levels);
     [[nodiscard]] Result<PoolLoan> take_now();
     [[nodiscard]] Result<PoolLoan> look_for_one();
+    [[nodiscard]] Result<PoolLoan> take_from_several();
     [[nodiscard]] Result<PoolLoan> take_back();
     [[nodiscard]] Result<PoolLoan> take_in(std::uint32_t level);
     template <typename Visit>

@@ -118,7 +118,7 @@ public:
         return SegmentWord::of(entry(slot).word.load(kSeqCst)).generation;
     }
 
-    // How many there are, of how many, without touching any. For display.
+    // How many there are, without touching any; a hint.
     [[nodiscard]] std::uint32_t in_use() const noexcept;
 
 private:
