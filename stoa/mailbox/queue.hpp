@@ -27,7 +27,8 @@ class Attachment;
 
 class Queue {
 public:
-    // `one`: its only ring; null: a chain of segments, of which the first is there. `own`: this handle receives from it.
+    // `one`: its only ring; null: a chain of segments, of which the first is there. `own`: this
+    // handle receives from it.
     Queue(Attachment& at, std::uint32_t station, PoolEngine* one, bool own);
 
     // Errors: as PoolEngine; unbounded: quota_reached, out_of_space in place of full and timed_out
