@@ -317,14 +317,19 @@ Result<void> MailboxPlan::write(std::span<std::byte> content) const {
     return pool_count > 0 ? write_pools(content) : write_lanes(content, *layout);
 }
 
+Result<void> MailboxPlan::write_ring(std::span<std::byte> content, std::uint32_t i) const {
+    Result<void> made = PoolRing::create(pool_of(content, i), pool);
+    if (!made || !extras_at_once()) return made;
+    Result<PoolRing> ring = PoolRing::attach(pool_of(content, i), extras_of(content, i));
+    if (!ring) return std::unexpected(ring.error());
+    ring->open_extras();
+    return {};
+}
+
 Result<void> MailboxPlan::write_pools(std::span<std::byte> content) const {
     for (std::uint32_t i = 0; i < pool_count; ++i) {
-        if (Result<void> made = PoolRing::create(pool_of(content, i), pool); !made) return made;
+        if (Result<void> made = write_ring(content, i); !made) return made;
         layout_at<MailboxStation>(content, station_offset(i))->ready.store(1, kRelaxed);
-        if (!extras_at_once()) continue;
-        Result<PoolRing> ring = PoolRing::attach(pool_of(content, i), extras_of(content, i));
-        if (!ring) return std::unexpected(ring.error());
-        ring->open_extras();
     }
     return {};
 }

@@ -62,6 +62,10 @@ struct MailboxPlan {
     // Errors: bad_layout, wrong_version
     [[nodiscard]] static Result<MailboxPlan> read(std::span<std::byte> content);
 
+    // Writes ring `i` into zeroed memory that is backed, with its extras where they are needed from
+    // the start. Several may be at it: all write the same.
+    Result<void> write_ring(std::span<std::byte> content, std::uint32_t i) const;
+
     // Writes the image into zeroed memory whose first reserved_bytes are backed.
     Result<void> write(std::span<std::byte> content) const;
 

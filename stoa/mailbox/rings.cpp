@@ -67,7 +67,7 @@ Result<void> Attachment::make_ring(std::uint32_t i) {
         made = region_.reserve(plan_.extras_offset + i * pool.extra_bytes, pool.extra_bytes);
     }
     STOA_CRASH_POINT("mailbox.station.reserved");
-    if (made) made = PoolRing::create(plan_.pool_of(region_.content(), i), pool);
+    if (made) made = plan_.write_ring(region_.content(), i);
     STOA_CRASH_POINT("mailbox.station.made");
     if (made) station(i).ready.store(1, kSeqCst);
     return made;
@@ -80,7 +80,6 @@ Result<Queue*> Attachment::make_queue(std::uint32_t i) {
     if (!made) return std::unexpected(made.error());
     const Result<Queue*> queue = find_queue(i);
     if (queue && *queue == nullptr) return fail(Errc::corrupt, "mailbox");  // it leads nowhere
-    if (queue && !plan_.grows() && plan_.extras_at_once()) pools_[i]->ring().open_extras();
     return queue;
 }
 

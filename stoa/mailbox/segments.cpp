@@ -147,12 +147,7 @@ Result<void> Segments::make(std::uint32_t slot) {
         made = region_->reserve(plan_->extras_offset + slot * pool.extra_bytes, pool.extra_bytes);
     }
     STOA_CRASH_POINT("segments.grow.reserved");
-    if (made) made = PoolRing::create(plan_->pool_of(region_->content(), slot), pool);
-    if (!made || !plan_->extras_at_once()) return made;
-    Result<PoolRing> ring = this->ring(slot);
-    if (!ring) return std::unexpected(ring.error());
-    ring->open_extras();
-    return {};
+    return made ? plan_->write_ring(region_->content(), slot) : made;
 }
 
 Result<void> Segments::grow(std::uint32_t station, const Segment& after) {
