@@ -77,7 +77,7 @@ Result<void> LaneOut::send(Bytes message, Deadline deadline) {
     }
     bound_.sent(sender_.position());
     wake_receiver();
-    return {};
+    return counts() ? Result<void>{} : fail(Errc::closed, "send");
 }
 
 Result<std::span<std::byte>> LaneOut::reserve(std::uint64_t bytes, Deadline deadline) {
@@ -102,7 +102,10 @@ Result<void> LaneIn::attach_lanes() {
     // The bell first: a lane that opens after this look rings it.
     if (bell_ != nullptr) bell_seen_ = bell_->load(kSeqCst);
     const std::uint32_t count = source_.count(source_.context);
-    if (lanes_.size() < count) lanes_.resize(count);
+    if (lanes_.size() < count) {
+        lanes_.resize(count);
+        ended_.resize(count);
+    }
     for (std::uint32_t i = 0; i < count; ++i) {
         if (lanes_[i] != nullptr) continue;
         const std::span<std::byte> memory = source_.memory(source_.context, i);
@@ -113,6 +116,7 @@ Result<void> LaneIn::attach_lanes() {
         Result<LaneReceiver> lane = LaneReceiver::attach(memory, publisher_fence());
         if (!lane) return std::unexpected(lane.error());
         lanes_[i] = std::make_unique<LaneReceiver>(std::move(*lane));
+        ended_[i] = source_.end(source_.context, i).is_over(lanes_[i]->position());
         wake_sender(*lanes_[i]);
     }
     open_short_ways();
@@ -122,7 +126,7 @@ Result<void> LaneIn::attach_lanes() {
 void LaneIn::open_short_ways() {
     known_.clear();
     for (std::uint32_t i = 0; i < lanes_.size(); ++i) {
-        if (lanes_[i] != nullptr) known_.push_back(i);
+        if (lanes_[i] != nullptr && !ended_[i]) known_.push_back(i);
     }
     const bool marks =
         std::ranges::any_of(handed_over_, [](const HandedOver& lane) { return lane.marked; });
@@ -222,7 +226,31 @@ Result<void> LaneIn::look_at_the_end() {
     if (bell_ != nullptr) {
         if (Result<void> attached = attach_lanes(); !attached) return attached;
     }
-    return any_ready() ? Result<void>{} : fail(Errc::end_of_stream, "receive");
+    if (any_ready()) return {};
+    if (known_.empty()) return fail(Errc::end_of_stream, "receive");
+    reach_all_publishers();
+    STOA_CRASH_POINT("lane_engine.end.reached");
+    for (const std::uint32_t i : known_) {
+        LaneReceiver& lane = *lanes_[i];
+        if (lane.ready()) continue;
+        ended_[i] = source_.end(source_.context, i).ends_at(lane.position());
+        // What its sender counts on was published before.
+        if (!ended_[i] && !lane.ready()) return fail(Errc::corrupt, "receive");
+    }
+    open_short_ways();
+    return known_.empty() ? fail(Errc::end_of_stream, "receive") : Result<void>{};
+}
+
+// A lane that was handed over gave nothing, and who sent on it has let go of it: what comes there
+// now is not out of order. Where nobody sends, it leads to nobody from now on: the next sender that
+// needs one, to whomever, takes it.
+void LaneIn::drained(std::uint32_t lane, HandedOver& from) {
+    if (source_.sender(source_.context, lane) == 0) {
+        if (lanes_[lane]->loans() > 0) return;
+        if (source_.let_go(source_.context, lane)) lanes_[lane].reset();
+    }
+    from.marked = false;
+    open_short_ways();
 }
 
 Result<LaneMessage> LaneIn::take(Deadline deadline) {
@@ -235,7 +263,7 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
         for (std::size_t n = 0; n < lanes_.size(); ++n) {
             const std::uint32_t i = next_;
             next_ = next_ + 1 < lanes_.size() ? next_ + 1 : 0;
-            if (lanes_[i] == nullptr) continue;
+            if (lanes_[i] == nullptr || ended_[i]) continue;
             LaneReceiver& lane = *lanes_[i];
             LaneMessage message{.lane = i, .record = {}};
             HandedOver* const from = i < handed_over_.size() ? &handed_over_[i] : nullptr;
@@ -248,7 +276,7 @@ Result<LaneMessage> LaneIn::take(Deadline deadline) {
             switch (status) {
                 case LaneTake::ok: message.handed_over = marked; return message;
                 case LaneTake::empty:
-                    if (last) from->marked = false;
+                    if (last) drained(i, *from);
                     continue;
                 case LaneTake::too_many_loans: return fail(Errc::too_many_loans, "receive");
                 case LaneTake::end_of_stream:  // no sender of ours ends one

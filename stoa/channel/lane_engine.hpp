@@ -16,10 +16,12 @@
 #include <span>
 #include <vector>
 
+#include "stoa/base/crash_point.hpp"
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
 #include "stoa/channel/lane_bound.hpp"
 #include "stoa/channel/pool_engine.hpp"
+#include "stoa/channel/stream_end.hpp"
 #include "stoa/ring/lane.hpp"
 #include "stoa/sync/bell.hpp"
 #include "stoa/sys/cpu.hpp"
@@ -43,15 +45,17 @@ class LaneOut {
 public:
     // At most what the bound allows waits in the lane. `alignment`: of each payload, 16, 32 or 64.
     LaneOut(LaneSender&& sender, LaneBound bound, std::uint64_t alignment, LaneBell bell,
-            Waiting waiting, LookAround around) noexcept
+            StreamEnd end, Waiting waiting, LookAround around) noexcept
         : sender_{std::move(sender)},
           bound_{std::move(bound)},
           alignment_{alignment},
           bell_{bell},
+          end_{end},
           waiting_{waiting},
           around_{around} {}
 
-    // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt
+    // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), closed,
+    // corrupt
     [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
     // One value of a fixed size and an alignment of at most 16: the short way. False: take the long
     // way, send().
@@ -64,7 +68,7 @@ public:
             return false;
         bound_.sent(sender_.position());
         wake_receiver();
-        return true;
+        return counts();
     }
     // Sends as many as there is room for now, published together; returns how many.
     template <std::size_t kBytes>
@@ -78,7 +82,7 @@ public:
         batch.publish();
         bound_.sent_all(from, sent, kBytes, sender_.geometry().ring_bytes);
         if (sent > 0) wake_receiver();
-        return sent;
+        return counts() ? sent : 0;
     }
     // Waits until a message of that size is worth another try.
     [[nodiscard]] Result<void> wait_for_room(std::uint64_t bytes, Deadline deadline);
@@ -93,12 +97,14 @@ public:
         open_loan();
         return true;
     }
-    void commit(std::uint64_t bytes) noexcept {
+    // False: it was closed meanwhile, and the message is not received.
+    [[nodiscard]] bool commit(std::uint64_t bytes) noexcept {
         tell_cpu();
         sender_.commit(bytes);
         bound_.sent(sender_.position());
         close_loan();
         wake_receiver();
+        return counts();
     }
     [[nodiscard]] bool loan_is_open() const noexcept { return loan_open_; }
     void abandon() noexcept {
@@ -107,6 +113,11 @@ public:
     }
 
 private:
+    // After a publish: whether it came before the end of the stream.
+    [[nodiscard]] bool counts() const noexcept {
+        STOA_CRASH_POINT("lane_engine.send.published");
+        return !end_.is_closed() || end_.includes(sender_.position());
+    }
     void wake_receiver() noexcept {
         const Atomic<std::uint32_t>* word = sender_.sleeper_to_wake();
         if (word != nullptr || first_) [[unlikely]]
@@ -136,6 +147,7 @@ private:
     LaneBound bound_;
     std::uint64_t alignment_;
     LaneBell bell_;
+    StreamEnd end_;
     Waiting waiting_;
     bool loan_open_ = false;
     bool first_ = true;   // a receiver of many lanes may not know this one yet
@@ -152,6 +164,10 @@ struct LaneSource {
     bool (*more)(void* context) = nullptr;
     // Who sends on a lane, another number for each turn at it; 0: nobody.
     std::uint64_t (*sender)(void* context, std::uint32_t lane) = nullptr;
+    // Where its stream ends.
+    StreamEnd (*end)(void* context, std::uint32_t lane) = nullptr;
+    // Gives a lane back that was handed over and is drained. False: somebody sends there again.
+    bool (*let_go)(void* context, std::uint32_t lane) = nullptr;
 };
 
 struct LaneMessage {
@@ -209,10 +225,14 @@ public:
     }
     // Waits until something is worth a try. Errors: empty, timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
+    // All lanes have ended: sleeps until somebody rings, at most so long.
+    void nap(std::chrono::nanoseconds wanted) noexcept {
+        (void)sys::futex_wait(*bell_, bell_seen_, wanted);
+    }
 
 private:
     struct HandedOver {
-        bool marked = false;  // until it is drained, and its sender then has let go
+        bool marked = false;  // until it is drained, and its sender has let go
         std::uint64_t sender = 0;
     };
 
@@ -255,6 +275,7 @@ private:
     }
     [[nodiscard]] bool any_ready() noexcept;
     [[nodiscard]] Result<void> look_at_the_end();
+    void drained(std::uint32_t lane, HandedOver& from);
     [[nodiscard]] bool back_off_from_all() noexcept;
     void mark_asleep() noexcept;
     void mark_awake() noexcept;
@@ -266,9 +287,10 @@ private:
     std::uint32_t next_ = 0;                            // the lane to look at first
     std::uint32_t bell_seen_ = 0;                       // when the lanes were attached last
     std::vector<std::unique_ptr<LaneReceiver>> lanes_;  // index: lane; null until it is ready
+    std::vector<bool> ended_;                           // the same; nothing more counts there
     std::vector<HandedOver> handed_over_;               // index: lane
     // For the short ways, which mark nothing: closed while a lane was handed over.
-    std::vector<std::uint32_t> known_;  // lanes that are not null
+    std::vector<std::uint32_t> known_;  // lanes that are not null and have not ended
     std::uint32_t turn_ = 0;            // in known_
     std::uint32_t streak_ = 0;          // messages from that one in a row
     bool quick_ = false;                // there are several, and they are open

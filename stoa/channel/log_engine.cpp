@@ -80,7 +80,7 @@ Result<void> LogOut::send(Bytes message, Deadline deadline) {
         if (Result<void> mended = mend(status, message.size(), deadline); !mended) return mended;
     }
     wake_subscribers();
-    return {};
+    return counts() ? Result<void>{} : fail(Errc::closed, "send");
 }
 
 Result<std::span<std::byte>> LogOut::reserve(std::uint64_t bytes, Deadline deadline) {
@@ -99,12 +99,13 @@ Result<std::span<std::byte>> LogOut::reserve(std::uint64_t bytes, Deadline deadl
     return room;
 }
 
-void LogOut::commit(std::uint64_t bytes) noexcept {
+bool LogOut::commit(std::uint64_t bytes) noexcept {
     tell_cpu();
     writer_.commit(bytes);
     loan_open_ = false;
     quick_ = !first_;
     wake_subscribers();
+    return counts();
 }
 
 void LogOut::abandon() noexcept {
@@ -213,6 +214,22 @@ Result<void> LogIn::wait_for_message(Deadline deadline) {
         deadline, waiting_, pauses, around_, WaitsFor::message,
         [&] { return any_ready() || rung(); },
         [&](std::chrono::nanoseconds wanted) { sleep(wanted); });
+}
+
+Result<bool> LogIn::is_over() {
+    reach_all_publishers();
+    if (Result<void> attached = attach_logs(); !attached) return std::unexpected(attached.error());
+    STOA_CRASH_POINT("log_engine.end.reached");
+    bool over = true;
+    for (std::uint32_t i = 0; i < logs_.size(); ++i) {
+        if (logs_[i] == nullptr) continue;
+        LogReader& log = *logs_[i];
+        if (!log.ready() && source_.end(source_.context, i).ends_at(log.position())) continue;
+        // What its writer counts on was published before.
+        if (!log.ready()) return fail(Errc::corrupt, "receive");
+        over = false;
+    }
+    return over;
 }
 
 template <typename Get>

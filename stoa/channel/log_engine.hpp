@@ -36,16 +36,18 @@ class LogOut {
 public:
     // `bell`: where all subscribers sleep. `alignment`: of each payload, 16, 32 or 64.
     LogOut(LogWriter&& writer, LogFull when_full, std::uint64_t alignment,
-           Atomic<std::uint32_t>& bell, Waiting waiting, LookAround around) noexcept
+           Atomic<std::uint32_t>& bell, StreamEnd end, Waiting waiting, LookAround around) noexcept
         : writer_{std::move(writer)},
           when_full_{when_full},
           alignment_{alignment},
           bell_{&bell},
+          end_{end},
           waiting_{waiting},
           around_{around} {}
 
     // Waits while the log is full; one that drops waits only for loans that stand in the way.
-    // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt
+    // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt;
+    // closed: meanwhile, so that not everybody gets it
     [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
     // One value of a fixed size and an alignment of at most 16: the short way. False: take the long
     // way, send().
@@ -57,7 +59,7 @@ public:
         if (writer_.try_send<kBytes>(value) != LogSend::ok) [[unlikely]]
             return false;
         wake_subscribers();
-        return true;
+        return counts();
     }
     // Sends as many as there is room for now, published together; returns how many.
     template <std::size_t kBytes>
@@ -68,18 +70,24 @@ public:
         const std::uint64_t sent = batch.append_all<kBytes>(values, count);
         batch.publish();
         if (sent > 0) wake_subscribers();
-        return sent;
+        return counts() ? sent : 0;
     }
     // Waits until a message of that size is worth another try.
     [[nodiscard]] Result<void> wait_for_room(std::uint64_t bytes, Deadline deadline);
 
     [[nodiscard]] Result<std::span<std::byte>> reserve(std::uint64_t bytes, Deadline deadline);
-    void commit(std::uint64_t bytes) noexcept;
+    // False: it was closed meanwhile, and not everybody gets the message.
+    [[nodiscard]] bool commit(std::uint64_t bytes) noexcept;
     void abandon() noexcept;
 
     [[nodiscard]] const LogWriter& writer() const noexcept { return writer_; }
 
 private:
+    // After a publish: whether it came before the end of the stream.
+    [[nodiscard]] bool counts() const noexcept {
+        STOA_CRASH_POINT("log_engine.send.published");
+        return !end_.is_closed() || end_.includes(writer_.position());
+    }
     void wake_subscribers() noexcept {
         writer_.fence_before_bell();
         // relaxed: the sleeper's barrier, or the fence, stands between the publish and this look.
@@ -99,6 +107,7 @@ private:
     LogFull when_full_;
     std::uint64_t alignment_;
     Atomic<std::uint32_t>* bell_;
+    StreamEnd end_;
     Waiting waiting_;
     bool loan_open_ = false;
     bool first_ = true;   // a subscriber may not know this log yet
@@ -170,6 +179,8 @@ public:
     }
     // Waits until something is worth a try. Errors: empty, timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
+    // Of a closed mailbox: whether nothing more comes. Errors: as attach_logs
+    [[nodiscard]] Result<bool> is_over();
 
 private:
     static void wake_writer(LogReader& log) noexcept {

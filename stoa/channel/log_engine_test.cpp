@@ -46,6 +46,7 @@ public:
                 when_full,
                 16,
                 bell(),
+                {},
                 waiting,
                 kAlone};
     }

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <thread>
 
 #include "stoa/channel/pool_engine.hpp"
 #include "stoa/channel/wait_mark.hpp"
@@ -76,6 +77,13 @@ inline std::chrono::nanoseconds sleep_limit(std::chrono::nanoseconds wanted) noe
     if (sys::barrier_all()) return wanted;
     full_fence();
     return std::min<std::chrono::nanoseconds>(wanted, kSleepWithoutBarrier);
+}
+
+// So that what was published before is seen, and who publishes later sees what we saw.
+inline void reach_all_publishers() noexcept {
+    if (sys::barrier_all()) return;
+    full_fence();
+    std::this_thread::sleep_for(kSleepWithoutBarrier);  // no store lies in a buffer for so long
 }
 
 }  // namespace stoa

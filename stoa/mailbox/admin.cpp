@@ -91,8 +91,9 @@ Result<void> add_lanes(const Region& region, const MailboxLayout& layout, Mailbo
             facts.depth += log->waiting;
             continue;
         }
-        const Result<LaneCounts> counts = count_lane(region.content().subspan(
-            facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
+        const std::span<std::byte> lane = region.content().subspan(
+            facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride);
+        const Result<LaneCounts> counts = count_lane(lane, door->end_position());
         if (!counts) return std::unexpected(counts.error());
         facts.depth += counts->depth;
         facts.queued_bytes += counts->payload_bytes;

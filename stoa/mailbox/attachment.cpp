@@ -263,15 +263,19 @@ void Attachment::open_door(std::uint32_t lane) noexcept {
     }
 }
 
-// A lane that leads to `station`: an orphaned one first, so that a thousand senders in a row need
-// one lane and stay in order. A new one, or one whose first sender died while it made it, belongs
-// to no station yet.
+// A lane that leads to `station`: in the first round an orphaned one, so that a thousand senders in
+// a row need one lane and stay in order, then one that belongs to no station: a new one, one whose
+// first sender died while it made it, or one that its heir let go of.
 Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
     const std::uint32_t mine = station + 1;
-    for (std::uint32_t lane = 0; lane < plan_.lane_count; ++lane) {
+    for (std::uint32_t n = 0; n < 2 * plan_.lane_count; ++n) {
+        const std::uint32_t lane = n % plan_.lane_count;
+        const bool first_round = n < plan_.lane_count;
         LaneDoor& here = door(lane);
         const std::uint32_t leads = here.station.load(kSeqCst);
-        bool fits = here.ready.load(kSeqCst) == 0 || !plan_.routed() || leads_to(leads) == mine;
+        const bool is_ready = here.ready.load(kSeqCst) != 0;
+        bool fits = first_round ? is_ready && (!plan_.routed() || leads_to(leads) == mine)
+                                : !is_ready || leads_to(leads) == 0;
         // What still lies in one that was handed over is marked when it is received: ours is not.
         if (fits && (leads & kHandedOver) != 0) {
             const Result<LaneCounts> counts = count_lane(lane_memory(lane));
@@ -287,8 +291,8 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
         } else if (plan_.routed()) {
             std::uint32_t word = here.station.load(kSeqCst);
             const std::uint32_t next = mine | ((word >> 8U) + 1) << 8U;
-            if (leads_to(word) != mine ||
-                !here.station.compare_exchange_strong(word, next, kSeqCst)) {
+            const bool leads_there = leads_to(word) == mine || leads_to(word) == 0;
+            if (!leads_there || !here.station.compare_exchange_strong(word, next, kSeqCst)) {
                 here.sender.store(0, kSeqCst);  // handed over meanwhile
                 continue;
             }
@@ -297,6 +301,24 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
         return lane;
     }
     return fail(Errc::no_free_place, "open (a lane per sender)");
+}
+
+// A lane that was handed over to us, which nobody sends on and which is drained: it leads to nobody
+// from now on. False: somebody took it first. The word is read before the look at what is there,
+// and whoever sends there again changes it before his first message.
+bool Attachment::let_go_of_door(std::uint32_t lane) noexcept {
+    LaneDoor& here = door(lane);
+    std::uint32_t word = here.station.load(kSeqCst);
+    if (leads_to(word) != seat_ + 1 || (word & kHandedOver) == 0) return false;
+    if (here.sender.load(kSeqCst) != 0) return false;
+    const Result<LaneCounts> counts = count_lane(lane_memory(lane));
+    if (!counts || counts->depth > 0) return false;
+    STOA_CRASH_POINT("mailbox.door.drained");
+    return here.station.compare_exchange_strong(word, ((word >> 8U) + 1) << 8U, kSeqCst);
+}
+
+StreamEnd Attachment::end_of_lane(std::uint32_t lane) const noexcept {
+    return {.state = &region_.state_word(), .place = &door(lane).end};
 }
 
 // Who sends on a lane, told from who sent there before, himself included; 0: nobody.
@@ -322,7 +344,7 @@ Result<LaneOut> Attachment::lane_to(std::uint32_t lane) {
     };
     const LaneBell bell{.of = of, .context = this, .lane = lane};
     return LaneOut{std::move(*sender), std::move(bound), plan_.type_alignment, bell,
-                   waiting_,           around_a_send()};
+                   end_of_lane(lane),  waiting_,         around_a_send()};
 }
 
 Result<void> Attachment::make_lane_engines() {
@@ -365,8 +387,16 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
     const auto sender = [](void* context, std::uint32_t lane) {
         return static_cast<Attachment*>(context)->turn_of_sender(lane);
     };
-    lane_in_.emplace(LaneSource{count, memory, this, plan_.routed() ? +more : nullptr, sender},
-                     bell, waiting_, around());
+    const auto end = [](void* context, std::uint32_t lane) {
+        const Attachment& self = *static_cast<Attachment*>(context);
+        return self.end_of_lane(self.plan_.sharing == Sharing::pair ? 1 - self.seat_ : lane);
+    };
+    const auto let_go = [](void* context, std::uint32_t lane) {
+        return static_cast<Attachment*>(context)->let_go_of_door(lane);
+    };
+    lane_in_.emplace(
+        LaneSource{count, memory, this, plan_.routed() ? +more : nullptr, sender, end, let_go},
+        bell, waiting_, around());
     // What our forerunner took over from another one, and had not read: its order is lost.
     const std::uint32_t lanes = std::min(layout_->lanes_open.load(kSeqCst), plan_.lane_count);
     for (std::uint32_t i = 0; plan_.routed() && i < lanes; ++i) {

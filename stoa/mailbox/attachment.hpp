@@ -240,6 +240,8 @@ private:
     void open_door(std::uint32_t lane) noexcept;
     [[nodiscard]] std::uint64_t turn_of_sender(std::uint32_t lane) const noexcept;
     [[nodiscard]] Atomic<std::uint32_t>* bell_of_lane(std::uint32_t lane) const noexcept;
+    [[nodiscard]] StreamEnd end_of_lane(std::uint32_t lane) const noexcept;
+    [[nodiscard]] bool let_go_of_door(std::uint32_t lane) noexcept;
     [[nodiscard]] Result<LaneOut> lane_to(std::uint32_t lane);
     [[nodiscard]] Result<void> make_lane_in(std::uint32_t station);
     [[nodiscard]] Result<void> make_log(std::uint32_t lane);

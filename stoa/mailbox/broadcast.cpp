@@ -72,9 +72,9 @@ Result<void> Attachment::make_broadcast_engines() {
         Result<LogWriter> writer = LogWriter::attach(lane_memory(*lane), publisher_fence());
         if (!writer) return std::unexpected(writer.error());
         const bool drops = plan_.overflow == Overflow::drop_oldest;
-        log_out_ =
-            std::make_unique<LogOut>(std::move(*writer), drops ? LogFull::drops : LogFull::waits,
-                                     plan_.type_alignment, bell, waiting_, around_a_send());
+        log_out_ = std::make_unique<LogOut>(
+            std::move(*writer), drops ? LogFull::drops : LogFull::waits, plan_.type_alignment, bell,
+            end_of_lane(*lane), waiting_, around_a_send());
     }
     if (!has(role_, Role::receives)) return {};
     const auto count = [](void* context) {
@@ -91,8 +91,12 @@ Result<void> Attachment::make_broadcast_engines() {
                          .mode = latest_ ? LogMode::latest : LogMode::reliable,
                          .start = from_oldest_ ? LogStart::oldest_kept : LogStart::now,
                          .is_given = true};  // with the seat
-    log_in_ =
-        std::make_unique<LogIn>(LaneSource{count, memory, this}, place, bell, waiting_, around());
+    const auto end = [](void* context, std::uint32_t lane) {
+        return static_cast<Attachment*>(context)->end_of_lane(lane);
+    };
+    log_in_ = std::make_unique<LogIn>(
+        LaneSource{.count = count, .memory = memory, .context = this, .end = end}, place, bell,
+        waiting_, around());
     return log_in_->attach_logs();  // B2
 }
 
@@ -178,9 +182,10 @@ Result<BroadcastMessage> Attachment::next_in_logs(Deadline deadline) {
         Result<BroadcastMessage> got = latest_ ? copy_of_next() : loan_of_next();
         if (got || got.error().code != Errc::empty) return got;
         if (region_.closed()) {
-            got = latest_ ? copy_of_next() : loan_of_next();  // what was sent before is there
-            if (got || got.error().code != Errc::empty) return got;
-            return fail(Errc::end_of_stream, "receive");
+            const Result<bool> over = log_in_->is_over();
+            if (!over) return std::unexpected(over.error());
+            if (*over) return fail(Errc::end_of_stream, "receive");
+            continue;
         }
         if (deadline.passed()) {
             return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");

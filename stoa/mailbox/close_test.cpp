@@ -119,6 +119,82 @@ TEST_F(Close, NoSegmentIsPutBehindTheEnd) {
     EXPECT_EQ(look_at_mailbox("m").value().segments, 1U);
 }
 
+// A send that meets the close in its middle, after it published.
+constexpr std::array kOverLanes{Sharing::single_receiver, Sharing::pair, Sharing::round_robin,
+                                Sharing::key_affine};
+RawMailbox* g_receiver = nullptr;
+
+void close_and_drain() {
+    g_receiver->close().value();
+    while (g_receiver->try_receive()) {
+    }
+    EXPECT_EQ(g_receiver->try_receive().error().code, Errc::end_of_stream);
+}
+
+TEST_F(Close, WhatIsSentInsideACloseIsReceivedOrRefused) {
+    for (const Sharing sharing : kOverLanes) {
+        for (const bool is_drained : {false, true}) {
+            RawMailbox out =
+                RawMailbox::create("m", {.sharing = sharing, .role = Role::sends}).value();
+            RawMailbox in = RawMailbox::open("m", {.role = Role::receives}).value();
+            g_receiver = &in;
+            ASSERT_TRUE(out.send("before"));
+            kit::call_at("lane_engine.send.published", [] { g_receiver->close().value(); });
+            if (is_drained) {
+                // The receiver takes what it sees, and that is the message as well.
+                kit::call_at("lane_engine.send.published", [] { close_and_drain(); });
+            }
+            EXPECT_TRUE(out.send("x")) << static_cast<int>(sharing);
+            std::string got;
+            while (const Result<RawMessage> message = in.try_receive()) got += message->text();
+            EXPECT_EQ(got, is_drained ? "" : "beforex");
+            EXPECT_EQ(in.try_receive().error().code, Errc::end_of_stream);
+            EXPECT_EQ(out.send("y").error().code, Errc::closed);
+            RawMailbox::destroy("m").value();
+        }
+    }
+}
+
+// The receiver has said where the end is before the sender publishes.
+TEST_F(Close, WhatIsPublishedBehindTheEndIsRefusedAndNotReceived) {
+    for (const Sharing sharing : kOverLanes) {
+        RawMailbox out = RawMailbox::create("m", {.sharing = sharing, .role = Role::sends}).value();
+        RawMailbox in = RawMailbox::open("m", {.role = Role::receives}).value();
+        g_receiver = &in;
+        ASSERT_TRUE(out.send("before"));
+        kit::call_at("lane.publish.cleared", [] { close_and_drain(); });
+        EXPECT_EQ(out.send("x").error().code, Errc::closed) << static_cast<int>(sharing);
+        EXPECT_EQ(in.try_receive().error().code, Errc::end_of_stream);
+        EXPECT_EQ(look_at_mailbox("m").value().depth, 0U);
+        in = RawMailbox::open("m", {.role = Role::none}).value();
+        in = RawMailbox::open("m", {.role = Role::receives}).value();  // nor by who comes later
+        EXPECT_EQ(in.try_receive().error().code, Errc::end_of_stream);
+        RawMailbox::destroy("m").value();
+    }
+}
+
+TEST_F(Close, BroadcastInsideACloseReachesEverybodyOrIsRefused) {
+    for (const char* point : {"log_engine.send.published", "log.publish.cleared"}) {
+        RawMailbox out =
+            RawMailbox::create("m", {.sharing = Sharing::broadcast, .role = Role::sends}).value();
+        RawMailbox in = RawMailbox::open("m", {.role = Role::receives}).value();
+        RawMailbox late = RawMailbox::open("m", {.role = Role::receives}).value();
+        g_receiver = &in;
+        ASSERT_TRUE(out.send("before"));
+        kit::call_at(point, [] { close_and_drain(); });
+        const Result<void> sent = out.send("x");
+        EXPECT_EQ(sent.has_value(), std::string{point} == "log_engine.send.published");
+        EXPECT_EQ(late.try_receive().value().text(), "before");
+        if (sent) {
+            EXPECT_EQ(late.try_receive().value().text(), "x");
+            EXPECT_EQ(late.try_receive().error().code, Errc::end_of_stream);
+        } else {
+            EXPECT_EQ(sent.error().code, Errc::closed);
+        }
+        RawMailbox::destroy("m").value();
+    }
+}
+
 // Two loans of one handle lie in two lanes.
 TEST_F(Close, LoansOfOneHandleInSeveralLanesAreEachTheirOwn) {
     RawMailbox out =

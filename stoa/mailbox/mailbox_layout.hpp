@@ -1,4 +1,4 @@
-// Memory image of a mailbox, the content of its region, format v2. docs/formats/mailbox.md holds
+// Memory image of a mailbox, the content of its region, format v3. docs/formats/mailbox.md holds
 // these tables; a test compares.
 //
 // MailboxLayout
@@ -68,8 +68,11 @@
 // LaneDoor, one per lane
 //        0     8 sender          anyone (CAS)  who sends on it: index + 1 | incarnation << 32
 //        8     4 ready           its sender    1: the lane behind it is complete
-//       12     4 station         anyone (CAS)  to which it leads: station + 1 | turn << 8; bit 7:
-//                                              it was handed over by one that went
+//       12     4 station         anyone (CAS)  to which it leads: station + 1 | turn << 8; 0: to
+//                                              none; bit 7: it was handed over by one that went
+//       16     8 end             anyone (CAS)  of a closed mailbox: what lies behind that position
+//                                              of the lane does not count, position | 1; 0: not
+//                                              said yet
 #pragma once
 
 #include <cstddef>
@@ -83,7 +86,7 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kMailboxMagic = magic_of("STOAMBX1");
-inline constexpr std::uint32_t kMailboxVersion = 2;
+inline constexpr std::uint32_t kMailboxVersion = 3;
 inline constexpr std::uint32_t kTypeTextBytes = 1024;
 inline constexpr std::uint32_t kMaxStations = 64;
 inline constexpr std::uint32_t kKeyBuckets = 1024;
@@ -204,9 +207,16 @@ struct LaneDoor {
     alignas(kCacheLine) Atomic<std::uint64_t> sender;
     Atomic<std::uint32_t> ready;
     Atomic<std::uint32_t> station;
+    Atomic<std::uint64_t> end;
+
+    // The position in its lane behind which nothing counts.
+    [[nodiscard]] std::uint64_t end_position() const noexcept {
+        const std::uint64_t said = end.load(kSeqCst);
+        return said == 0 ? UINT64_MAX : said & ~std::uint64_t{1};
+    }
 };
 static_assert(offsetof(LaneDoor, sender) == 0 && offsetof(LaneDoor, ready) == 8);
-static_assert(offsetof(LaneDoor, station) == 12);
+static_assert(offsetof(LaneDoor, station) == 12 && offsetof(LaneDoor, end) == 16);
 static_assert(sizeof(LaneDoor) == 64 && std::is_standard_layout_v<LaneDoor>);
 
 [[nodiscard]] constexpr std::uint64_t station_offset(std::uint32_t station) noexcept {

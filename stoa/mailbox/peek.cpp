@@ -39,13 +39,13 @@ Result<std::size_t> Attachment::peek_at_lanes(std::span<std::byte> to, std::uint
         const std::uint32_t station = leads_to(here.station.load(kSeqCst));
         if (!all && plan_.routed() && !plan_.logged() && station != seat_ + 1) continue;
         length = plan_.logged() ? peek_log(lane_memory(i), skip, to)
-                                : peek_lane(lane_memory(i), skip, to);
+                                : peek_lane(lane_memory(i), skip, to, here.end_position());
         if (found(length)) break;
         if (plan_.logged()) {
             const Result<LogCounts> counts = count_log(lane_memory(i));
             skip -= std::min(skip, counts ? counts->waiting : 0);
         } else {
-            const Result<LaneCounts> counts = count_lane(lane_memory(i));
+            const Result<LaneCounts> counts = count_lane(lane_memory(i), here.end_position());
             skip -= std::min(skip, counts ? counts->depth : 0);
         }
     }

@@ -128,14 +128,15 @@ public:
     // As many bytes as were asked for; what they hold is what lay there before.
     [[nodiscard]] std::span<std::byte> room() const noexcept { return room_; }
     // Sends the first `bytes` of it; waits for a slot while the mailbox is full. After an error the
-    // loan is still held. Errors: too_big, full, timed_out, gone, forked, corrupt
+    // loan is still held. Errors: too_big, full, timed_out, gone, closed, forked, corrupt
     Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never(),
                         const SendOptions& options = {}) {
         if (to_ == nullptr || lane_ == nullptr || bytes > room_.size() || !to_->fits(bytes) ||
             !to_->check_to_send() || !options.is_plain()) [[unlikely]] {
             return commit_slowly(bytes, deadline, options);
         }
-        lane_->commit(bytes);
+        if (!lane_->commit(bytes)) [[unlikely]]
+            return fail(Errc::closed, "commit");
         to_->count_sent(1);
         done();
         return {};

@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kMeeting{10};
 // How long a sender waits for room in one of several lanes before it looks at the others.
 constexpr std::chrono::milliseconds kLaneWait{2};
+// How often one that is at the end looks whether the others are.
+constexpr std::chrono::milliseconds kEndNap{1};
 
 // Steele, Lea, Flood 2014 (splitmix64): every bit of a key has a say in its bucket.
 constexpr std::uint64_t mixed(std::uint64_t key) noexcept {
@@ -229,6 +231,11 @@ Result<Routes::OpenLane*> Routes::lane_to(std::uint32_t station) {
     for (;;) {
         const Result<std::uint32_t> door = at_.take_door(station);
         if (!door) return std::unexpected(door.error());
+        // Who closed it after this look finds the lane when it looks for the end.
+        if (at_.region_.closed()) {
+            at_.door(*door).sender.store(0, kSeqCst);
+            return fail(Errc::closed, "send");
+        }
         const std::uint32_t word = at_.door(*door).station.load(kSeqCst);
         if (leads_to(word) != station + 1) {  // handed over meanwhile
             at_.door(*door).sender.store(0, kSeqCst);
@@ -324,7 +331,8 @@ bool Routes::all_drained() {
         std::min(at_.layout_->lanes_open.load(kSeqCst), at_.plan_.lane_count);
     for (std::uint32_t i = 0; i < lanes; ++i) {
         if (at_.door(i).ready.load(kSeqCst) == 0) continue;
-        const Result<LaneCounts> counts = count_lane(at_.lane_memory(i));
+        const Result<LaneCounts> counts =
+            count_lane(at_.lane_memory(i), at_.door(i).end_position());
         if (counts && counts->depth > 0) return false;
     }
     return true;
@@ -428,7 +436,7 @@ Result<LaneMessage> Routes::take(Deadline deadline) {
         if (Result<void> looked = at_.look_if_due(); !looked) {
             return std::unexpected(looked.error());
         }
-        if (drained) cpu_pause();
+        if (drained) own.nap(deadline.left(kEndNap));
     }
 }
 

@@ -60,7 +60,10 @@ public:
             // relaxed: who was handed the lane over marks what still comes on it.
             if (lane.at->station.load(kRelaxed) != lane.station_word) [[unlikely]]
                 return false;
-            if (!lane.out.template try_send_value<kBytes>(value)) continue;  // full: passed over
+            if (!lane.out.template try_send_value<kBytes>(value)) {
+                if (at_.region_.closed()) return false;
+                continue;  // full: passed over
+            }
             turn_ = station;
             check_seat(station, seen);  // T3
             return true;

@@ -85,7 +85,8 @@ namespace {
 // it says false. Some turns over: begin() comes first in each. What the last turn saw is right if
 // nothing from its start on was freed meanwhile, for only then the sender may have written over it.
 template <typename Begin, typename See>
-Result<void> walk_waiting(std::span<std::byte> memory, Begin&& begin, See&& see) noexcept {
+Result<void> walk_waiting(std::span<std::byte> memory, std::uint64_t end, Begin&& begin,
+                          See&& see) noexcept {
     const Result<Checked> checked = check_header(memory, "lane.look");
     if (!checked) return std::unexpected(checked.error());
     const auto& [layout, geometry] = *checked;
@@ -101,6 +102,7 @@ Result<void> walk_waiting(std::span<std::byte> memory, Begin&& begin, See&& see)
         }
         bool goes_on = true;
         for (std::uint64_t walked = 0; goes_on && walked < geometry.ring_bytes;) {
+            if (cursors.delivered + walked >= end) break;
             const std::uint64_t offset = (cursors.delivered + walked) & (geometry.ring_bytes - 1);
             const std::uint64_t at = sizeof(LaneLayout) + offset;
             const LaneHead* head = layout_at<LaneHead>(memory, at);
@@ -120,10 +122,10 @@ Result<void> walk_waiting(std::span<std::byte> memory, Begin&& begin, See&& see)
 
 }  // namespace
 
-Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept {
+Result<LaneCounts> count_lane(std::span<std::byte> memory, std::uint64_t end) noexcept {
     LaneCounts counts;
     const Result<void> walked = walk_waiting(
-        memory, [&] { counts = {}; },
+        memory, end, [&] { counts = {}; },
         [&](std::span<const std::byte> payload) {
             ++counts.depth;
             counts.payload_bytes += payload.size();
@@ -134,11 +136,11 @@ Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept {
 }
 
 Result<std::uint64_t> peek_lane(std::span<std::byte> memory, std::uint64_t skip,
-                                std::span<std::byte> to) noexcept {
+                                std::span<std::byte> to, std::uint64_t end) noexcept {
     std::uint64_t left = skip;
     Result<std::uint64_t> length = fail(Errc::empty, "peek");
     const Result<void> walked = walk_waiting(
-        memory,
+        memory, end,
         [&] {
             left = skip;
             length = fail(Errc::empty, "peek");

@@ -32,13 +32,16 @@ struct LaneCounts {
 };
 
 // What waits in a lane, seen from outside while both sides go on; writes nothing. Right for some
-// moment of the call; a lane that moves too fast for that gives its last guess.
+// moment of the call; a lane that moves too fast for that gives its last guess. What lies at `end`
+// and behind it does not count.
 // Errors: bad_layout, wrong_version, corrupt
-[[nodiscard]] Result<LaneCounts> count_lane(std::span<std::byte> memory) noexcept;
+[[nodiscard]] Result<LaneCounts> count_lane(std::span<std::byte> memory,
+                                            std::uint64_t end = UINT64_MAX) noexcept;
 
 // Copies the record that waits `skip` places behind the next one, as far as it fits; its whole
 // length. Its receiver may take it meanwhile. Errors: empty, bad_layout, wrong_version, corrupt
 [[nodiscard]] Result<std::uint64_t> peek_lane(std::span<std::byte> memory, std::uint64_t skip,
-                                              std::span<std::byte> to) noexcept;
+                                              std::span<std::byte> to,
+                                              std::uint64_t end = UINT64_MAX) noexcept;
 
 }  // namespace stoa

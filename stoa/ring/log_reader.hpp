@@ -100,6 +100,8 @@ public:
 
     [[nodiscard]] LogMode mode() const noexcept { return mode_; }
     [[nodiscard]] std::uint64_t max_record_bytes() const noexcept { return max_record_bytes_; }
+    // Bytes that lie behind it since the log was made, heads and pads included.
+    [[nodiscard]] std::uint64_t position() const noexcept { return head_; }
     // Of the next message, as far as this side knows; and how many it skipped since it joined.
     [[nodiscard]] std::uint64_t sequence() const noexcept { return next_; }
     [[nodiscard]] std::uint64_t missed() const noexcept { return missed_; }

@@ -97,6 +97,10 @@ public:
     [[nodiscard]] bool closed() const noexcept {
         return layout_->state.load(kSeqCst) == kRegionClosed;
     }
+    // For who looks at it on a fast path: a RegionState.
+    [[nodiscard]] const Atomic<std::uint64_t>& state_word() const noexcept {
+        return layout_->state;
+    }
     // Nothing new is to come in. A condemned region stays condemned.
     void close() noexcept;
     // True: this call condemned it.
