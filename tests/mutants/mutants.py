@@ -466,9 +466,33 @@ MUTANTS = (
         "stoa/channel/lane_engine.cpp",
         "    if (bell_ != nullptr) {\n"
         "        if (Result<void> attached = attach_lanes(); !attached) return attached;\n"
-        "    }\n    return any_ready()",
-        "    return any_ready()",
+        "    }\n    if (any_ready()) return {};\n    if (known_.empty())",
+        "    if (any_ready()) return {};\n    if (known_.empty())",
         "close_test", ("stoa/mailbox/close_test",),
+    ),
+    Mutant(
+        "sent_behind_the_end",
+        "a send that meets a close asks whether its message counts",
+        "stoa/channel/lane_engine.hpp",
+        "return !end_.is_closed() || end_.includes(sender_.position());",
+        "return true;",
+        "close_test", ("stoa/mailbox/close_test",),
+    ),
+    Mutant(
+        "received_behind_the_end",
+        "who receives later asks whether a lane has ended",
+        "stoa/channel/lane_engine.cpp",
+        "ended_[i] = source_.end(source_.context, i).is_over(lanes_[i]->position());",
+        "ended_[i] = false;",
+        "close_test", ("stoa/mailbox/close_test",),
+    ),
+    Mutant(
+        "drained_lanes_kept",
+        "an heir lets go of a lane that it has drained",
+        "stoa/channel/lane_engine.cpp",
+        "if (source_.let_go(source_.context, lane)) lanes_[lane].reset();",
+        "",
+        "routes_test", ("stoa/mailbox/routes_test", "--gtest_filter=RoundRobin*"),
     ),
     Mutant(
         "handed_over_twice_unmarked",
