@@ -36,12 +36,12 @@ WaitingMessages waiting_in_pool(std::span<std::byte> memory, const PoolGeometry&
     return found;
 }
 
-WaitingMessages waiting_in_lane(std::span<std::byte> memory) {
+WaitingMessages waiting_in_lane(std::span<std::byte> memory, std::uint64_t end) {
     const auto* layout = layout_at<LaneLayout>(memory, 0);
     const std::uint64_t ring_bytes = layout->header.ring_bytes;
     std::uint64_t position = layout->receiver.delivered;
     WaitingMessages found;
-    for (;;) {
+    while (position < end) {
         const std::uint64_t at = sizeof(LaneLayout) + position % ring_bytes;
         const std::uint64_t word = layout_at<LaneHead>(memory, at)->ready.load();
         const std::uint64_t bytes = LaneWord::bytes(word);
@@ -56,6 +56,7 @@ WaitingMessages waiting_in_lane(std::span<std::byte> memory) {
                 break;
         }
     }
+    return found;
 }
 
 }  // namespace stoa::crash

@@ -23,6 +23,8 @@ struct WaitingMessages {
                                               const PoolGeometry& geometry);
 
 // Published behind `delivered`.
-[[nodiscard]] WaitingMessages waiting_in_lane(std::span<std::byte> memory);
+// What lies at `end` and behind it does not count.
+[[nodiscard]] WaitingMessages waiting_in_lane(std::span<std::byte> memory,
+                                              std::uint64_t end = UINT64_MAX);
 
 }  // namespace stoa::crash

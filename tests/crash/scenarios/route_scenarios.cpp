@@ -130,6 +130,16 @@ void add_ends(Scenarios& list, const Kind& kind) {
     one.operation = victim_sends_two;
     one.beside = receivers_die;
     add(list, one);
+    one.name = std::string{kind.name} + ".learn_the_end";
+    one.role = ::stoa::Role::receives;
+    one.closed = true;
+    one.beside = nullptr;
+    one.prepare = [](StageScenario& stage) {
+        stage.send_prepared(2);
+        STOA_CHECK(stage.asker().close().has_value());
+    };
+    one.operation = victim_receives;
+    add(list, one);
 }
 
 }  // namespace
@@ -155,7 +165,9 @@ void add_route_scenarios(Scenarios& list) {
         add_receivers(list, kind);
     }
     for (const Kind& kind : {keys, keys_in_lanes}) add_senders(list, kind);
-    for (const Kind& kind : {least, turns_in_pools}) add_ends(list, kind);
+    for (const Kind& kind : {least, turns_in_pools, turns_in_lanes, keys_in_lanes}) {
+        add_ends(list, kind);
+    }
 }
 
 }  // namespace stoa::crash

@@ -232,7 +232,8 @@ WaitingMessages StageScenario::look() const {
         const auto* door = layout_at<LaneDoor>(content_, plan().door_offset(k));
         if (door->ready == 0) continue;
         add(waiting_in_lane(
-            content_.subspan(plan().lanes_offset + k * plan().lane_stride, plan().lane_stride)));
+            content_.subspan(plan().lanes_offset + k * plan().lane_stride, plan().lane_stride),
+            door->end_position()));
     }
     return all;
 }
@@ -367,8 +368,9 @@ std::string StageScenario::interfere(const Case& now) {
     if (!alive) return "a stopped process is taken for a dead one";
     if (case_.meanwhile) case_.meanwhile(*this);
     if (case_.only_opens) return {};
-    // The victim's leases may still come back.
-    std::string text = case_.closes ? drain_to_the_end(plan().acknowledged) : laps();
+    // The victim's leases may still come back, and what was routed to it.
+    const bool may_wait = plan().acknowledged || (routed() && case_.closed);
+    std::string text = case_.closes ? drain_to_the_end(may_wait) : laps();
     if (!text.empty()) return text;
     for (const auto& [number, ticket] : tickets_) {  // finishes what the victim left undone
         PoolEngine& engine = handles_.front().attachment().pool(ticket.station);
