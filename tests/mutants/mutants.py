@@ -552,6 +552,22 @@ MUTANTS = (
         "crash_run", crash("broadcast_logs.subscribe"),
     ),
     Mutant(
+        "copies_before_all_claims",
+        "a broadcast that fails has reached nobody",
+        "stoa/mailbox/broadcast.cpp",
+        "        for (Copy& copy : copies_) give_back(copy);\n",
+        "        static_cast<void>(send_copies(message, options));\n",
+        "broadcast_test", ("stoa/mailbox/broadcast_test",),
+    ),
+    Mutant(
+        "claimed_chunk_without_slot",
+        "who has claimed a chunk of a subscriber's ring finds a slot there",
+        "stoa/mailbox/plan.cpp",
+        ".slot_per_chunk = plan.slot_per_chunk()",
+        ".slot_per_chunk = false",
+        "broadcast_test", ("stoa/mailbox/broadcast_test",),
+    ),
+    Mutant(
         "cursor_of_leaver_stays",
         "who leaves drops its cursors also in logs that it never looked into",
         "stoa/mailbox/attachment.cpp",
