@@ -76,10 +76,8 @@ Result<void> Attachment::make_broadcast_engines() {
         enroll_subscribers(*lane);
         Result<LogWriter> writer = LogWriter::attach(lane_memory(*lane), publisher_fence());
         if (!writer) return std::unexpected(writer.error());
-        const bool drops = plan_.overflow == Overflow::drop_oldest;
-        log_out_ = std::make_unique<LogOut>(
-            std::move(*writer), drops ? LogFull::drops : LogFull::waits, plan_.type_alignment, bell,
-            end_of_lane(*lane), waiting_, around_a_send());
+        log_out_ = std::make_unique<LogOut>(std::move(*writer), plan_.type_alignment, bell,
+                                            end_of_lane(*lane), waiting_, around_a_send());
     }
     if (!has(role_, Role::receives)) return {};
     const auto count = [](void* context) {
@@ -110,17 +108,7 @@ Result<void> Attachment::make_broadcast_engines() {
 Result<void> Attachment::broadcast(Bytes message, const SendOptions& options, Deadline deadline) {
     if (plan_.pool_count > 0) return broadcast_copies(message, options, deadline);
     if (!options.is_plain()) return refuse(options);
-    const bool waits = plan_.overflow == Overflow::block || plan_.overflow == Overflow::drop_oldest;
-    const std::uint64_t dropped = log_out_->writer().dropped();
-    const Result<void> sent = log_out_->send(message, waits ? deadline : Deadline::immediately());
-    if (const std::uint64_t more = log_out_->writer().dropped() - dropped; more > 0) {
-        layout_->dropped_oldest.fetch_add(more, kRelaxed);
-    }
-    if (!sent && sent.error().code == Errc::full && plan_.overflow == Overflow::drop_newest) {
-        layout_->dropped_newest.fetch_add(1, kRelaxed);
-        return {};
-    }
-    return sent;
+    return log_out_->send(message, overflow_deadline(deadline));
 }
 
 // --- copies -------------------------------------------------------------------------------------
@@ -300,8 +288,7 @@ Result<BroadcastMessage> Attachment::loan_of_next() {
     if (!message) return std::unexpected(message.error());
     return BroadcastMessage{.loan = {.length = message->record.loan, .word = message->log},
                             .bytes = message->record.payload,
-                            .copy = nullptr,
-                            .missed = message->record.missed};
+                            .copy = nullptr};
 }
 
 // Its place may be written over at any moment: it is ours only as a copy.

@@ -130,8 +130,7 @@ Result<void> plan_lanes(MailboxPlan& plan) {
         plan.log = {.ring_bytes = plan.lane.ring_bytes,
                     .max_record_bytes = plan.max_bytes,
                     .max_waiting = plan.capacity.messages,
-                    .subscribers = kMaxStations,
-                    .may_drop = plan.overflow == Overflow::drop_oldest};
+                    .subscribers = kMaxStations};
         if (!plan.log.valid()) return fail(Errc::bad_argument, "max_bytes (too big for a log)");
         lane_bytes = plan.log.bytes_needed();
     }

@@ -124,14 +124,6 @@ MUTANTS = (
         "crash_run", crash("log.copy"),
     ),
     Mutant(
-        "log_force_in_vain",
-        "nobody loses a message while a loan keeps the log full",
-        "stoa/ring/log_writer.cpp",
-        "if (look_at(i, seen) && LogHold::lent(seen.hold) && holds_back(seen, want)) return room;",
-        "static_cast<void>(seen);",
-        "log_test", ("stoa/ring/log_test",),
-    ),
-    Mutant(
         "log_drop_hits_the_next",
         "a drop ends only the subscription that it read",
         "stoa/ring/log.cpp",
