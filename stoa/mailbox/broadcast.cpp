@@ -258,7 +258,7 @@ Result<BroadcastMessage> Attachment::subscribed(Deadline deadline) {
     if (!loan) return std::unexpected(loan.error());
     const std::uint64_t dropped = (*own)->dropped_oldest();
     BroadcastMessage got{.loan = *loan, .bytes = pool(loan->station).room(*loan)};
-    got.missed = latest_ ? dropped - dropped_seen_ : 0;
+    got.missed = dropped - dropped_seen_;
     dropped_seen_ = dropped;
     return got;
 }

@@ -364,6 +364,31 @@ TEST_F(BroadcastOfCopies, ASendThatReachesTheQuotaReachesNobody) {
     }
 }
 
+// What its predecessor on the same seat missed is not its own loss.
+TEST_F(BroadcastOfCopies, ANewSubscriberIsNotToldWhatItsPredecessorMissed) {
+    RawMailbox out = create({.capacity = bounded(2), .priorities = 2});
+    {
+        RawMailbox before = subscribe(true);
+        for (int i = 0; i < 9; ++i) ASSERT_TRUE(out.send("x"));
+        EXPECT_EQ(before.try_receive().value().missed(), 7U);
+    }
+    RawMailbox latest = subscribe(true);
+    ASSERT_TRUE(out.send("x"));
+    EXPECT_EQ(latest.try_receive().value().missed(), 0U);
+}
+
+TEST_F(BroadcastOfCopies, WhereTheOldestIsDroppedEverySubscriberIsToldWhatItMissed) {
+    RawMailbox out = create({.capacity = bounded(2), .overflow = Overflow::drop_oldest});
+    RawMailbox slow = subscribe();
+    RawMailbox fast = subscribe();
+    for (int i = 0; i < 5; ++i) {
+        ASSERT_TRUE(out.send("x"));
+        EXPECT_EQ(fast.try_receive().value().missed(), 0U);
+    }
+    EXPECT_EQ(slow.try_receive().value().missed(), 3U);
+    EXPECT_EQ(slow.try_receive().value().missed(), 0U);
+}
+
 TEST_F(BroadcastOfCopies, ASendWhoseTimeIsOverReachesNobody) {
     RawMailbox out =
         create({.capacity = bounded(100), .priorities = 2, .max_bytes = 4096, .reserve_bytes = 1});
