@@ -41,13 +41,8 @@ void LogOut::wake_slowly() noexcept {
     ring_bell_slowly(*bell_, kWakeAll);
 }
 
-LogSend LogOut::make_room(std::uint64_t bytes) noexcept {
-    if (when_full_ == LogFull::drops) return writer_.force(bytes, alignment_);
-    return writer_.has_room(bytes, alignment_) ? LogSend::ok : LogSend::full;
-}
-
 Result<void> LogOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
-    const auto ready = [&] { return make_room(bytes) != LogSend::full; };
+    const auto ready = [&] { return writer_.has_room(bytes, alignment_); };
     if (ready()) return {};
     if (deadline.passed()) {
         return fail(deadline.is_immediate() ? Errc::full : Errc::timed_out, "send");

@@ -29,23 +29,19 @@
 
 namespace stoa {
 
-// What a send does that finds the log full; LogFull::drops needs a log that may drop.
-enum class LogFull : std::uint8_t { waits, drops };
-
 class LogOut {
 public:
     // `bell`: where all subscribers sleep. `alignment`: of each payload, 16, 32 or 64.
-    LogOut(LogWriter&& writer, LogFull when_full, std::uint64_t alignment,
-           Atomic<std::uint32_t>& bell, StreamEnd end, Waiting waiting, LookAround around) noexcept
+    LogOut(LogWriter&& writer, std::uint64_t alignment, Atomic<std::uint32_t>& bell, StreamEnd end,
+           Waiting waiting, LookAround around) noexcept
         : writer_{std::move(writer)},
-          when_full_{when_full},
           alignment_{alignment},
           bell_{&bell},
           end_{end},
           waiting_{waiting},
           around_{around} {}
 
-    // Waits while the log is full; one that drops waits only for loans that stand in the way.
+    // Waits while the log is full.
     // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt;
     // closed: meanwhile, so that not everybody gets it
     [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
@@ -98,13 +94,10 @@ private:
     void tell_cpu() noexcept {
         if (waiting_ != Waiting::spin) writer_.set_cpu(sys::current_cpu());
     }
-    // Whether a try is worth it; makes the room, where messages are dropped for it.
-    [[nodiscard]] LogSend make_room(std::uint64_t bytes) noexcept;
     // After `status`, which was not ok: whether to try again.
     [[nodiscard]] Result<void> mend(LogSend status, std::uint64_t bytes, Deadline deadline);
 
     LogWriter writer_;
-    LogFull when_full_;
     std::uint64_t alignment_;
     Atomic<std::uint32_t>* bell_;
     StreamEnd end_;

@@ -40,10 +40,8 @@ public:
     }
     void publish_log() { words().count.fetch_add(1); }
     Atomic<std::uint32_t>& bell() { return words().bell; }
-    LogOut out(std::uint32_t i, LogFull when_full = LogFull::waits,
-               Waiting waiting = Waiting::adaptive) {
+    LogOut out(std::uint32_t i, Waiting waiting = Waiting::adaptive) {
         return {LogWriter::attach(memory(i), publisher_fence()).value(),
-                when_full,
                 16,
                 bell(),
                 {},
@@ -141,30 +139,6 @@ TEST_F(LogEngine, FullAndEmptyAreSaidAtOnceOrWhenTheTimeIsUp) {
     EXPECT_TRUE(out.send(bytes_of(5), Deadline::immediately()));
 }
 
-TEST_F(LogEngine, WhereMessagesAreDroppedASendWaitsOnlyForALoan) {
-    LogGeometry geometry = kGeometry;
-    geometry.may_drop = true;
-    Board board{geometry, 1};
-    board.open_log();
-    board.publish_log();
-    LogOut out = board.out(0, LogFull::drops);
-    LogIn in = board.in(0, LogMode::reliable);
-    ASSERT_TRUE(in.attach_logs());
-    for (std::uint64_t i = 0; i < 10; ++i) {
-        EXPECT_TRUE(out.send(bytes_of(i), Deadline::immediately()));
-    }
-    const Result<LogMessage> lent = in.take(Deadline::never());
-    ASSERT_TRUE(lent);
-    EXPECT_EQ(value_of(lent->record.payload), 6U);
-    EXPECT_EQ(lent->record.missed, 6U);
-    EXPECT_TRUE(out.send(bytes_of(10), Deadline::immediately()));
-    EXPECT_EQ(out.send(bytes_of(11), Deadline::after(1ms)).error().code, Errc::timed_out);
-    in.release(*lent);
-    EXPECT_TRUE(out.send(bytes_of(11), Deadline::immediately()));
-    EXPECT_EQ(take_value(in), 8U);
-    EXPECT_EQ(out.writer().dropped(), 7U);
-}
-
 TEST_F(LogEngine, ALogThatOpensLaterIsHeardFromItsFirstMessage) {
     Board board{kGeometry, 2};
     board.open_log();
@@ -230,7 +204,7 @@ TEST_F(LogEngine, NoWakeUpIsLostBetweenSeveralWritersAndSubscribers) {
                 for (std::uint32_t seen = 0; (seen = joined.load()) < 3;) {
                     static_cast<void>(sys::futex_wait(joined, seen, 10s));
                 }
-                LogOut out = board.out(i, LogFull::waits, waiting);
+                LogOut out = board.out(i, waiting);
                 std::mt19937 random{i};
                 std::array<std::uint64_t, 30> message{};
                 for (std::uint64_t value = 0; value < kMessages; ++value) {

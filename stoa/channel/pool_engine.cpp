@@ -104,16 +104,16 @@ Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
 // The message is sent, or dropped and counted (false). On an error the loan is still held.
 Result<bool> PoolEngine::publish(const PoolLoan& loan, const PoolSend& how, Deadline deadline,
                                  Position& at) {
-    PoolStatus status = ring_.publish(loan, how, &at);
+    PoolStatus status = try_publish(loan, how, at);
     while (status == PoolStatus::full && policy_.overflow != Overflow::block) {
         const Result<bool> way = make_way(how.level);
         if (!way || !*way) return way;
-        status = ring_.publish(loan, how, &at);
+        status = try_publish(loan, how, at);
     }
     if (status == PoolStatus::full) {
         if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
         const auto published = [&] {
-            status = ring_.publish(loan, how, &at);
+            status = try_publish(loan, how, at);
             return status != PoolStatus::full;
         };
         if (deadline.is_immediate()) {
@@ -160,6 +160,36 @@ Result<void> PoolEngine::send(Bytes message, const SendOptions& options, Deadlin
     Result<void> sent = commit(loan, static_cast<std::uint32_t>(message.size()), options, deadline);
     if (!sent) release(loan);
     return sent;
+}
+
+Result<PoolClaim> PoolEngine::claim(Bytes message, const SendOptions& options) {
+    const PoolGeometry& geometry = ring_.geometry();
+    if (message.size() > geometry.classes[geometry.class_count - 1].payload_bytes) {
+        return fail(Errc::too_big, "send");
+    }
+    PoolClaim claim;
+    const auto length = static_cast<std::uint32_t>(message.size());
+    if (is_full() || ring_.claim(me_, length, claim.loan) != PoolStatus::ok) {
+        return fail(Errc::full, "send");
+    }
+    claim.loan.station = static_cast<std::uint16_t>(station_);
+    if (length > 0) std::memcpy(ring_.room(claim.loan).data(), message.data(), length);
+    const Result<bool> noted = fill_note(claim.loan, options, nullptr);
+    if (!noted) {
+        release(claim.loan);
+        return std::unexpected(noted.error());
+    }
+    claim.how = {.length = length, .level = options.priority, .noted = *noted};
+    return claim;
+}
+
+Result<void> PoolEngine::send_claimed(const PoolClaim& claim) {
+    switch (ring_.publish(claim.loan, claim.how)) {
+        case PoolStatus::ok: ring_bell(*messages_); return {};
+        case PoolStatus::full: return fail(Errc::full, "send");
+        case PoolStatus::sealed: return fail(Errc::closed, "send");
+        default: return corrupt();
+    }
 }
 
 // Nothing is left in the queues. Ok: something may still come back from another receiver.

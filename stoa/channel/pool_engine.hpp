@@ -60,6 +60,13 @@ struct PoolPolicy {
     bool rendezvous = false;            // a send ends when a receiver has the message
     bool keep_expired = false;          // among the dead letters
     std::uint64_t time_to_live_ns = 0;  // of messages that name none; 0: for ever
+    std::uint32_t capacity = 0;         // messages that wait; 0: as many as there are slots
+};
+
+// A chunk with a message in it, to be sent.
+struct PoolClaim {
+    PoolLoan loan{};
+    PoolSend how{};
 };
 
 // What became of a message.
@@ -107,6 +114,14 @@ public:
     // On an error the loan is still held, perhaps under another word.
     [[nodiscard]] Result<void> commit(PoolLoan& loan, std::uint32_t bytes,
                                       const SendOptions& options, Deadline deadline);
+    // Of a message that goes into several rings or into none: what it needs of this one, without
+    // waiting. Only release() or send_claimed() ends it. Errors: full, too_big, bad_argument,
+    // out_of_space
+    [[nodiscard]] Result<PoolClaim> claim(Bytes message, const SendOptions& options);
+    // Whatever the capacity says: it did when this was claimed, so that senders of the same moment
+    // may exceed it by one each. Errors: full (not where there is a slot for each chunk), closed,
+    // corrupt; then it is still claimed
+    [[nodiscard]] Result<void> send_claimed(const PoolClaim& claim);
     // Errors: empty (immediately), timed_out, end_of_stream, corrupt, what looking around says
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     // The same for dead letters.
@@ -173,6 +188,13 @@ private:
                                          const ReceiptRef* ref);
     [[nodiscard]] Result<bool> reserve_or_drop(std::uint64_t bytes, std::uint32_t level,
                                                Deadline deadline, PoolLoan& loan);
+    [[nodiscard]] bool is_full() noexcept {
+        return policy_.capacity != 0 && ring_.holds(policy_.capacity);
+    }
+    [[nodiscard]] PoolStatus try_publish(const PoolLoan& loan, const PoolSend& how,
+                                         Position& at) noexcept {
+        return is_full() ? PoolStatus::full : ring_.publish(loan, how, &at);
+    }
     [[nodiscard]] Result<bool> publish(const PoolLoan& loan, const PoolSend& how, Deadline deadline,
                                        Position& at);
     [[nodiscard]] Result<bool> send_ticket(PoolLoan& loan, std::uint32_t bytes,

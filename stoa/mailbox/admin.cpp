@@ -78,8 +78,6 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
 }
 
 Result<void> add_lanes(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
-    facts.dropped_oldest = layout.dropped_oldest.load(kRelaxed);
-    facts.dropped_newest = layout.dropped_newest.load(kRelaxed);
     facts.lanes_open = std::min(layout.lanes_open.load(kSeqCst), facts.plan.lane_count);
     for (std::uint32_t i = 0; i < facts.lanes_open; ++i) {
         const LaneDoor* door = layout_at<LaneDoor>(region.content(), facts.plan.door_offset(i));

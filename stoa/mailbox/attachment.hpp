@@ -249,8 +249,24 @@ private:
     [[nodiscard]] std::uint64_t subscriber(std::uint32_t i) const noexcept;
     void enroll_subscribers(std::uint32_t log) noexcept;
     void drop_cursors(std::uint32_t index) noexcept;
+    // A message on its way to one subscriber.
+    struct Copy {
+        std::uint32_t station = 0;
+        std::uint64_t seat = 0;  // who sat there
+        PoolClaim claim{};       // no chunk: nothing, it makes room for itself
+    };
     [[nodiscard]] Result<void> broadcast_copies(Bytes message, const SendOptions& options,
                                                 Deadline deadline);
+    [[nodiscard]] Result<void> claim_copies(Bytes message, const SendOptions& options);
+    [[nodiscard]] Result<void> claim_copy(std::uint32_t station, Bytes message,
+                                          const SendOptions& options);
+    [[nodiscard]] Result<void> send_copies(Bytes message, const SendOptions& options);
+    [[nodiscard]] Result<void> send_copy(Copy& copy, Bytes message, const SendOptions& options,
+                                         bool begun);
+    [[nodiscard]] Result<void> claim_again(Copy& copy, Bytes message, const SendOptions& options,
+                                           bool begun);
+    void give_back(Copy& copy) noexcept;
+    [[nodiscard]] bool holds_nobody_back(std::uint64_t seat) const noexcept;
     [[nodiscard]] Result<BroadcastMessage> next_in_logs(Deadline deadline);
     [[nodiscard]] Result<BroadcastMessage> loan_of_next();
     [[nodiscard]] Result<BroadcastMessage> copy_of_next();
@@ -297,6 +313,8 @@ private:
     bool latest_ = false;       // a subscriber that skips
     bool from_oldest_ = false;  // and begins with what is kept
     std::uint64_t dropped_seen_ = 0;
+    std::vector<Copy> copies_;  // of the message that is being sent
+    std::uint32_t tight_ = 0;   // the station that had no room for the last one that had to wait
     std::vector<std::byte> copy_room_;
 };
 

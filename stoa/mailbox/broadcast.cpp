@@ -21,6 +21,11 @@ namespace {
 
 constexpr std::uint64_t kCopied = UINT64_MAX;  // in a loan's word: the message is our own memory
 
+// There is no room now; what may change that is what receivers do, or a death.
+bool is_full(const Error& error) noexcept {
+    return error.code == Errc::full || error.code == Errc::quota_reached;
+}
+
 std::unexpected<Error> missing_receiver() noexcept {
     return fail(Errc::bad_argument, "receive (this handle does not receive)");
 }
@@ -71,10 +76,8 @@ Result<void> Attachment::make_broadcast_engines() {
         enroll_subscribers(*lane);
         Result<LogWriter> writer = LogWriter::attach(lane_memory(*lane), publisher_fence());
         if (!writer) return std::unexpected(writer.error());
-        const bool drops = plan_.overflow == Overflow::drop_oldest;
-        log_out_ = std::make_unique<LogOut>(
-            std::move(*writer), drops ? LogFull::drops : LogFull::waits, plan_.type_alignment, bell,
-            end_of_lane(*lane), waiting_, around_a_send());
+        log_out_ = std::make_unique<LogOut>(std::move(*writer), plan_.type_alignment, bell,
+                                            end_of_lane(*lane), waiting_, around_a_send());
     }
     if (!has(role_, Role::receives)) return {};
     const auto count = [](void* context) {
@@ -105,59 +108,142 @@ Result<void> Attachment::make_broadcast_engines() {
 Result<void> Attachment::broadcast(Bytes message, const SendOptions& options, Deadline deadline) {
     if (plan_.pool_count > 0) return broadcast_copies(message, options, deadline);
     if (!options.is_plain()) return refuse(options);
-    const bool waits = plan_.overflow == Overflow::block || plan_.overflow == Overflow::drop_oldest;
-    const std::uint64_t dropped = log_out_->writer().dropped();
-    const Result<void> sent = log_out_->send(message, waits ? deadline : Deadline::immediately());
-    if (const std::uint64_t more = log_out_->writer().dropped() - dropped; more > 0) {
-        layout_->dropped_oldest.fetch_add(more, kRelaxed);
-    }
-    if (!sent && sent.error().code == Errc::full && plan_.overflow == Overflow::drop_newest) {
-        layout_->dropped_newest.fetch_add(1, kRelaxed);
-        return {};
-    }
-    return sent;
+    return log_out_->send(message, overflow_deadline(deadline));
 }
 
-// Waits until everybody who holds the sender back has room, then puts a copy into each queue.
+// --- copies -------------------------------------------------------------------------------------
+
+// C1 claim a chunk in the ring of every subscriber who can hold the sender back, and fill it. Who
+//    has none gives all back: the send has failed and left no trace, or waits and begins again.
+// C2 publish one after the other. A claimed chunk finds a slot (PoolDemand::slot_per_chunk), so
+//    none of them fails; who holds nobody back makes room with what waited for him.
+// Only what an unbounded queue left behind, sealed, while its sender stood between C1 and C2, is of
+// no use; then that copy is claimed again, and waited for if others have theirs. A sender that dies
+// in C2 leaves a message that some subscribers have; what it had claimed is freed by the sweep. Who
+// leaves meanwhile is left out, who comes meanwhile begins with what is sent afterwards.
+
+bool Attachment::holds_nobody_back(std::uint64_t seat) const noexcept {
+    const bool drops =
+        plan_.overflow == Overflow::drop_oldest || plan_.overflow == Overflow::drop_newest;
+    return !plan_.grows() && (drops || (seat & kLatest) != 0);
+}
+
+void Attachment::give_back(Copy& copy) noexcept {
+    if (copy.claim.loan.chunk == kNoChunk) return;
+    release(copy.claim.loan);
+    copy.claim = {};
+}
+
+Result<void> Attachment::claim_copy(std::uint32_t i, Bytes message, const SendOptions& options) {
+    const std::uint64_t seat = subscriber(i);
+    if (seat == 0) return {};
+    const Result<Queue*> queue = find_queue(i);
+    if (!queue) return std::unexpected(queue.error());
+    if (*queue == nullptr) return {};  // it is still coming
+    Copy copy{.station = i, .seat = seat};
+    if (!holds_nobody_back(seat)) {
+        const Result<PoolClaim> claim = (*queue)->claim(message, options);
+        if (!claim) return std::unexpected(claim.error());
+        copy.claim = *claim;
+    }
+    copies_.push_back(copy);
+    return {};
+}
+
+// C1. The one that was full comes first: who waits for it claims nothing meanwhile, and so is in no
+// other sender's way.
+Result<void> Attachment::claim_copies(Bytes message, const SendOptions& options) {
+    const std::uint32_t open = std::min(layout_->stations_open.load(kSeqCst), plan_.station_count);
+    copies_.clear();
+    for (std::uint32_t n = 0; n < open; ++n) {
+        const std::uint32_t i = n == 0 ? tight_ : n <= tight_ ? n - 1 : n;
+        Result<void> claimed = claim_copy(i, message, options);
+        if (claimed) continue;
+        for (Copy& copy : copies_) give_back(copy);
+        tight_ = i;
+        return claimed;
+    }
+    return {};
+}
+
 Result<void> Attachment::broadcast_copies(Bytes message, const SendOptions& options,
                                           Deadline deadline) {
-    const auto open = [&] {
-        return std::min(layout_->stations_open.load(kSeqCst), plan_.station_count);
-    };
-    const auto held_back = [&] {
-        for (std::uint32_t i = 0; i < open(); ++i) {
-            const std::uint64_t seat = subscriber(i);
-            if (seat != 0 && (seat & kLatest) == 0 && queue_is_full(i)) return true;
-        }
-        return false;
-    };
-    while (plan_.overflow == Overflow::block && held_back()) {
-        if (deadline.passed()) {
-            return fail(deadline.is_immediate() ? Errc::full : Errc::timed_out, "send");
-        }
-        const Result<Queue*> any = make_queue(0);
-        if (!any) return std::unexpected(any.error());
-        const Result<void> waited =
-            (*any)->wait_for_room(deadline.sooner(g_wait_slice), [&] { return !held_back(); });
-        if (!waited && waited.error().code != Errc::timed_out) return waited;
-        if (Result<void> looked = look_around(); !looked) return looked;
+    const bool noted = options.time_to_live.count() != 0;
+    if (options.priority >= plan_.priorities ||
+        (noted && plan_.grows() && !plan_.extras_at_once())) {
+        return refuse(options);
     }
-    if (plan_.overflow == Overflow::reject && held_back()) return fail(Errc::full, "send");
-    for (std::uint32_t i = 0; i < open(); ++i) {
-        const std::uint64_t seat = subscriber(i);
-        if (seat == 0) continue;
-        const Result<Queue*> queue = find_queue(i);
-        if (!queue) return std::unexpected(queue.error());
-        if (*queue == nullptr) continue;  // it is still coming
-        (*queue)->set_overflow((seat & kLatest) != 0 ? Overflow::drop_oldest : plan_.overflow);
-        Result<void> sent;
-        do {  // a subscriber that goes meanwhile holds nobody
-            sent = (*queue)->send(message, options, deadline.sooner(g_wait_slice));
-        } while (!sent && sent.error().code == Errc::timed_out && !deadline.passed() &&
-                 subscriber(i) == seat);
-        if (!sent && subscriber(i) == seat) return sent;
+    Result<void> claimed = claim_copies(message, options);
+    if (!claimed && is_full(claimed.error())) {
+        if (Result<void> looked = look_if_due(); !looked) return looked;
+        claimed = claim_copies(message, options);  // it was a dead one's perhaps
+        const bool full = !claimed && claimed.error().code == Errc::full;
+        if (full && plan_.overflow == Overflow::block && !deadline.is_immediate()) {
+            const auto ready = [&] {
+                claimed = claim_copies(message, options);
+                return claimed || claimed.error().code != Errc::full;
+            };
+            const Result<void> waited = queues_[tight_]->wait_for_room(deadline, ready);
+            if (!waited) return waited;
+        }
+    }
+    if (!claimed) return claimed;
+    STOA_CRASH_POINT("mailbox.broadcast.claimed");
+    if (noted && !plan_.grows()) claimed = open_extras();  // of all, before the first is sent
+    if (claimed) claimed = send_copies(message, options);
+    for (Copy& copy : copies_) give_back(copy);
+    return claimed;
+}
+
+// C2.
+Result<void> Attachment::send_copies(Bytes message, const SendOptions& options) {
+    bool begun = false;
+    for (Copy& copy : copies_) {
+        if (subscriber(copy.station) != copy.seat) continue;
+        Result<void> sent = send_copy(copy, message, options, begun);
+        // It was closed meanwhile: who has heard the end already is like one that left.
+        if (!sent && (!begun || sent.error().code != Errc::closed)) return sent;
+        begun = true;
         STOA_CRASH_POINT("mailbox.broadcast.copied");
     }
+    return {};
+}
+
+Result<void> Attachment::send_copy(Copy& copy, Bytes message, const SendOptions& options,
+                                   bool begun) {
+    Queue& queue = *queues_[copy.station];
+    if (holds_nobody_back(copy.seat)) {
+        queue.set_overflow((copy.seat & kLatest) != 0 ? Overflow::drop_oldest : plan_.overflow);
+        return queue.send(message, options, Deadline::immediately());
+    }
+    while (copy.claim.loan.chunk != kNoChunk) {
+        Result<void> sent = queue.send_claimed(copy.claim);
+        if (sent) copy.claim = {};
+        if (sent || sent.error().code != Errc::full) return sent;
+        if (Result<void> again = claim_again(copy, message, options, begun); !again) return again;
+    }
+    return {};
+}
+
+// Nothing is claimed afterwards when the subscriber has gone.
+Result<void> Attachment::claim_again(Copy& copy, Bytes message, const SendOptions& options,
+                                     bool begun) {
+    give_back(copy);
+    STOA_CRASH_POINT("mailbox.broadcast.sealed");
+    Queue& queue = *queues_[copy.station];
+    Result<PoolClaim> claim = queue.claim(message, options);
+    const auto ready = [&] {
+        if (subscriber(copy.station) != copy.seat) return true;
+        claim = queue.claim(message, options);
+        return claim || !is_full(claim.error());
+    };
+    if (!claim && begun && is_full(claim.error())) {
+        const Result<void> waited = queue.wait_for_room(Deadline::never(), ready);
+        if (!waited) return waited;
+        if (subscriber(copy.station) != copy.seat && !claim) return {};
+    }
+    if (!claim) return std::unexpected(claim.error());
+    copy.claim = *claim;
     return {};
 }
 
@@ -172,7 +258,7 @@ Result<BroadcastMessage> Attachment::subscribed(Deadline deadline) {
     if (!loan) return std::unexpected(loan.error());
     const std::uint64_t dropped = (*own)->dropped_oldest();
     BroadcastMessage got{.loan = *loan, .bytes = pool(loan->station).room(*loan)};
-    got.missed = latest_ ? dropped - dropped_seen_ : 0;
+    got.missed = dropped - dropped_seen_;
     dropped_seen_ = dropped;
     return got;
 }
@@ -202,8 +288,7 @@ Result<BroadcastMessage> Attachment::loan_of_next() {
     if (!message) return std::unexpected(message.error());
     return BroadcastMessage{.loan = {.length = message->record.loan, .word = message->log},
                             .bytes = message->record.payload,
-                            .copy = nullptr,
-                            .missed = message->record.missed};
+                            .copy = nullptr};
 }
 
 // Its place may be written over at any moment: it is ours only as a copy.

@@ -1,8 +1,13 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <csignal>
+#include <set>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -272,6 +277,277 @@ TEST(BroadcastOverLogs, ValuesAndTheNextSenderOfALogStayInOrder) {
     }
     EXPECT_EQ(keep.attachment().layout().lanes_open.load(), 1U);
 }
+
+// --- all or nothing -----------------------------------------------------------------------------
+
+// A send that fails has reached nobody: the subscriber with room gets each message once, whatever
+// the other one lacks.
+class BroadcastOfCopies : public testing::Test {
+protected:
+    static RawMailbox create(const MailboxOptions& wanted) {
+        MailboxOptions options = wanted;
+        options.sharing = Sharing::broadcast;
+        options.role = Role::sends;
+        return RawMailbox::create("m", options).value();
+    }
+    static RawMailbox subscribe(bool latest = false) {
+        return RawMailbox::open("m", {.role = Role::receives, .latest = latest}).value();
+    }
+    static int count_of(RawMailbox& in) {
+        int count = 0;
+        while (Result<RawMessage> m = in.try_receive()) {
+            EXPECT_TRUE(m->ack());
+            ++count;
+        }
+        return count;
+    }
+    // Subscribers before and behind the one in whose way something is.
+    static void expect_that_a_failed_send_reaches_nobody(RawMailbox& out, std::string_view message,
+                                                         Errc why,
+                                                         const SendOptions& options = {}) {
+        RawMailbox before = subscribe();
+        RawMailbox slow = subscribe();
+        RawMailbox behind = subscribe();
+        std::vector<RawMessage> held;
+        int sent = 0;
+        Result<void> failed;
+        for (; sent < 10'000; ++sent) {
+            failed = out.send(message, options);
+            if (!failed) break;
+            EXPECT_EQ(count_of(before), 1);
+            EXPECT_EQ(count_of(behind), 1);
+            // What a subscriber reads stays its own until it is done with it.
+            if (held.size() < 3) held.push_back(slow.try_receive().value());
+        }
+        ASSERT_FALSE(failed);
+        EXPECT_EQ(failed.error().code, why);
+        EXPECT_EQ(out.send(message, options).error().code, why);
+        EXPECT_EQ(count_of(before), 0);
+        EXPECT_EQ(count_of(behind), 0);
+        EXPECT_EQ(count_of(slow) + static_cast<int>(held.size()), sent);
+        for (RawMessage& message_held : held) EXPECT_TRUE(message_held.ack());
+        ASSERT_TRUE(out.send(message, options));
+        for (RawMailbox* in : {&before, &slow, &behind}) EXPECT_GE(count_of(*in), 1);
+    }
+
+    kit::TempDomain domain_;
+};
+
+TEST_F(BroadcastOfCopies, ASendThatFindsASubscribersQueueFullReachesNobody) {
+    RawMailbox out =
+        create({.capacity = bounded(7), .overflow = Overflow::reject, .priorities = 2});
+    expect_that_a_failed_send_reaches_nobody(out, "x", Errc::full);
+}
+
+TEST_F(BroadcastOfCopies, ASendThatFindsASubscribersMemoryLentReachesNobody) {
+    for (const bool acknowledged : {false, true}) {
+        RawMailbox out = create({.capacity = bounded(100),
+                                 .acknowledged = acknowledged,
+                                 .overflow = Overflow::reject,
+                                 .priorities = 2,
+                                 .max_bytes = 4096,
+                                 .reserve_bytes = 1});
+        expect_that_a_failed_send_reaches_nobody(out, std::string(4096, 'x'), Errc::full);
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
+TEST_F(BroadcastOfCopies, ASendThatReachesTheQuotaReachesNobody) {
+    for (const std::uint32_t priorities : {1U, 3U}) {
+        RawMailbox out = create({.capacity = unbounded(512 << 10U),
+                                 .priorities = priorities,
+                                 .max_bytes = 4096,
+                                 .reserve_bytes = 1});
+        expect_that_a_failed_send_reaches_nobody(out, std::string(4096, 'x'), Errc::quota_reached,
+                                                 {.priority = priorities - 1});
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
+// What its predecessor on the same seat missed is not its own loss.
+TEST_F(BroadcastOfCopies, ANewSubscriberIsNotToldWhatItsPredecessorMissed) {
+    RawMailbox out = create({.capacity = bounded(2), .priorities = 2});
+    {
+        RawMailbox before = subscribe(true);
+        for (int i = 0; i < 9; ++i) ASSERT_TRUE(out.send("x"));
+        EXPECT_EQ(before.try_receive().value().missed(), 7U);
+    }
+    RawMailbox latest = subscribe(true);
+    ASSERT_TRUE(out.send("x"));
+    EXPECT_EQ(latest.try_receive().value().missed(), 0U);
+}
+
+TEST_F(BroadcastOfCopies, WhereTheOldestIsDroppedEverySubscriberIsToldWhatItMissed) {
+    RawMailbox out = create({.capacity = bounded(2), .overflow = Overflow::drop_oldest});
+    RawMailbox slow = subscribe();
+    RawMailbox fast = subscribe();
+    for (int i = 0; i < 5; ++i) {
+        ASSERT_TRUE(out.send("x"));
+        EXPECT_EQ(fast.try_receive().value().missed(), 0U);
+    }
+    EXPECT_EQ(slow.try_receive().value().missed(), 3U);
+    EXPECT_EQ(slow.try_receive().value().missed(), 0U);
+}
+
+TEST_F(BroadcastOfCopies, ASendWhoseTimeIsOverReachesNobody) {
+    RawMailbox out =
+        create({.capacity = bounded(100), .priorities = 2, .max_bytes = 4096, .reserve_bytes = 1});
+    RawMailbox before = subscribe();
+    RawMailbox slow = subscribe();
+    const std::string message(4096, 'x');
+    int sent = 0;
+    while (out.try_send(message)) ++sent;
+    EXPECT_EQ(out.send_for(message, 1ms).error().code, Errc::timed_out);
+    EXPECT_EQ(count_of(before), sent);
+    EXPECT_EQ(out.send_for(message, 1ms).error().code, Errc::timed_out);
+    EXPECT_EQ(count_of(before), 0);
+    EXPECT_EQ(count_of(slow), sent);
+}
+
+// It is asked to skip, but not for a message that nobody gets.
+TEST_F(BroadcastOfCopies, ASendThatFailsTakesNothingFromALatestSubscriber) {
+    RawMailbox out =
+        create({.capacity = bounded(4), .overflow = Overflow::reject, .priorities = 2});
+    RawMailbox latest = subscribe(true);
+    RawMailbox slow = subscribe();
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(out.send("x"));
+    for (int i = 0; i < 3; ++i) ASSERT_FALSE(out.send("x"));
+    EXPECT_EQ(count_of(latest), 4);
+    EXPECT_EQ(look_at_mailbox("m").value().dropped_oldest, 0U);
+}
+
+// Between its claims and its copies it has room in every queue, whoever fills them meanwhile.
+TEST_F(BroadcastOfCopies, ASendThatBeganFailsForNobodyAlthoughOthersFillTheQueue) {
+    RawMailbox out = create({.capacity = bounded(4), .priorities = 2});
+    RawMailbox before = subscribe();
+    RawMailbox slow = subscribe();
+    kit::Child sender{[] {
+        RawMailbox mine = RawMailbox::open("m", {.role = Role::sends}).value();
+        kit::stop_self_at("mailbox.broadcast.claimed");
+        ASSERT_TRUE(mine.try_send("late"));
+    }};
+    ASSERT_TRUE(sender.wait_stopped());
+    int sent = 0;
+    while (out.try_send("x")) ++sent;
+    EXPECT_EQ(sent, 4);
+    EXPECT_EQ(count_of(before), 4);
+    sender.resume();
+    EXPECT_TRUE(sender.wait().ok());
+    EXPECT_EQ(count_of(before), 1);
+    EXPECT_EQ(count_of(slow), 5);
+}
+
+TEST_F(BroadcastOfCopies, WhatWasClaimedInAQueueThatWentOnIsClaimedWhereItIsNow) {
+    RawMailbox out =
+        create({.capacity = unbounded(64 << 20U), .max_bytes = 2048, .reserve_bytes = 1});
+    std::array<RawMailbox, 2> in{subscribe(), subscribe()};
+    kit::Child sender{[] {
+        RawMailbox mine = RawMailbox::open("m", {.role = Role::sends}).value();
+        kit::stop_self_at("mailbox.broadcast.claimed");
+        ASSERT_TRUE(mine.send("late"));
+    }};
+    ASSERT_TRUE(sender.wait_stopped());
+    constexpr int kSegments = 500;  // messages: several segments
+    for (int i = 0; i < kSegments; ++i) ASSERT_TRUE(out.send(std::string(2048, 'x')));
+    for (RawMailbox& one : in) EXPECT_EQ(count_of(one), kSegments);
+    sender.resume();
+    EXPECT_TRUE(sender.wait().ok());
+    for (RawMailbox& one : in) EXPECT_EQ(one.try_receive().value().text(), "late");
+}
+
+// It died in the middle: some have the message, the others do not, and nothing else is left of it.
+TEST_F(BroadcastOfCopies, OfASendThatDiesSomeSubscribersMayHaveTheMessage) {
+    RawMailbox out =
+        create({.capacity = bounded(4), .priorities = 2, .max_bytes = 4096, .reserve_bytes = 1});
+    RawMailbox first = subscribe();
+    RawMailbox second = subscribe();
+    for (int i = 0; i < 40; ++i) {
+        kit::Child sender{[] {
+            RawMailbox mine = RawMailbox::open("m", {.role = Role::sends}).value();
+            kit::kill_self_at("mailbox.broadcast.copied");
+            static_cast<void>(mine.try_send(std::string(4096, 'x')));
+        }};
+        EXPECT_EQ(sender.wait().signal, SIGKILL);
+        EXPECT_EQ(count_of(first), 1);
+        EXPECT_EQ(count_of(second), 0);
+    }
+    ASSERT_TRUE(out.try_send(std::string(4096, 'x')));
+    EXPECT_EQ(count_of(second), 1);
+}
+
+// Several at a time, each subscriber at its own pace, until every message that a send called sent
+// is with every subscriber, once, and no other one is.
+class RacingSenders : public testing::TestWithParam<MailboxOptions> {};
+
+TEST_P(RacingSenders, WhatWasSentIsWithEverySubscriberAndWhatFailedWithNone) {
+    constexpr int kSenders = 3;
+    constexpr int kSubscribers = 3;
+    constexpr std::uint64_t kEach = 2000;
+    const kit::TempDomain domain;
+    MailboxOptions options = GetParam();
+    options.sharing = Sharing::broadcast;
+    options.role = Role::none;
+    const RawMailbox keep = RawMailbox::create("m", options).value();
+    std::vector<RawMailbox> in;
+    for (int k = 0; k < kSubscribers; ++k) {
+        in.push_back(RawMailbox::open("m", {.role = Role::receives}).value());
+    }
+    std::vector<std::set<std::string>> sent(kSenders);
+    std::vector<std::vector<std::string>> got(kSubscribers);
+    std::atomic<int> sending = kSenders;
+    {
+        std::vector<std::jthread> threads;
+        for (int s = 0; s < kSenders; ++s) {
+            threads.emplace_back([&, s] {
+                RawMailbox out = RawMailbox::open("m", {.role = Role::sends}).value();
+                std::string text(GetParam().max_bytes, '.');
+                for (std::uint64_t i = 0; i < kEach; ++i) {
+                    const std::string head = std::to_string(s) + ":" + std::to_string(i);
+                    std::ranges::copy(head + ";", text.begin());
+                    if (out.try_send(text)) {
+                        sent[static_cast<std::size_t>(s)].insert(head);
+                    } else {
+                        std::this_thread::yield();
+                    }
+                }
+                --sending;
+            });
+        }
+        for (std::size_t k = 0; k < kSubscribers; ++k) {
+            threads.emplace_back([&, k] {
+                for (bool more = true; more;) {
+                    more = sending > 0;
+                    while (Result<RawMessage> m = in[k].try_receive()) {
+                        got[k].emplace_back(m->text().substr(0, m->text().find(';')));
+                        EXPECT_TRUE(m->ack());
+                        more = true;
+                    }
+                    std::this_thread::yield();
+                }
+            });
+        }
+    }
+    std::set<std::string> all;
+    for (const auto& one : sent) all.insert(one.begin(), one.end());
+    EXPECT_FALSE(all.empty());
+    for (const auto& one : got) {
+        EXPECT_EQ(one.size(), all.size());
+        EXPECT_EQ(std::set(one.begin(), one.end()), all);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Copies, RacingSenders,
+    testing::Values(
+        MailboxOptions{.capacity = bounded(2), .priorities = 2, .max_bytes = 16},
+        MailboxOptions{.capacity = bounded(2),
+                       .acknowledged = true,
+                       .overflow = Overflow::reject,
+                       .max_bytes = 16},
+        MailboxOptions{
+            .capacity = bounded(64), .priorities = 2, .max_bytes = 4096, .reserve_bytes = 1},
+        MailboxOptions{.capacity = unbounded(384 << 10U), .max_bytes = 2048, .reserve_bytes = 1}),
+    [](const auto& one) { return std::to_string(one.index); });
 
 }  // namespace
 }  // namespace stoa

@@ -38,8 +38,7 @@
 //      200     8 left_sent         anyone (add)  messages sent by those who left; for display
 //      208     8 left_received     anyone (add)  messages received by those who left; for display
 //      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
-//      224     8 dropped_oldest    anyone (add)  by logs; for display
-//      232     8 dropped_newest    anyone (add)  by logs; for display
+//      224    16 unused            -             0
 //      240     8 gone_redelivered  anyone (add)  of segments that were given back; for display
 //      248     8 gone_expired      anyone (add)  the same
 //      256     8 gone_withdrawn    anyone (add)  the same
@@ -135,8 +134,7 @@ struct MailboxLayout {
     Atomic<std::uint64_t> left_sent;
     Atomic<std::uint64_t> left_received;
     Atomic<std::uint64_t> orphans;
-    Atomic<std::uint64_t> dropped_oldest;
-    Atomic<std::uint64_t> dropped_newest;
+    Atomic<std::uint64_t> unused[2];
     Atomic<std::uint64_t> gone_redelivered;
     Atomic<std::uint64_t> gone_expired;
     Atomic<std::uint64_t> gone_withdrawn;
@@ -177,8 +175,7 @@ static_assert(offsetof(MailboxLayout, stations_open) == 196);
 static_assert(offsetof(MailboxLayout, left_sent) == 200);
 static_assert(offsetof(MailboxLayout, left_received) == 208);
 static_assert(offsetof(MailboxLayout, orphans) == 216);
-static_assert(offsetof(MailboxLayout, dropped_oldest) == 224);
-static_assert(offsetof(MailboxLayout, dropped_newest) == 232);
+static_assert(offsetof(MailboxLayout, unused) == 224);
 static_assert(offsetof(MailboxLayout, gone_redelivered) == 240);
 static_assert(offsetof(MailboxLayout, gone_expired) == 248);
 static_assert(offsetof(MailboxLayout, gone_withdrawn) == 256);

@@ -71,19 +71,24 @@ Result<void> plan_pools(MailboxPlan& plan) {
     plan.pool_count = plan.station_count;
     const bool keeps = plan.keep_expired || plan.dead_letter_after > 0;
     const std::uint32_t endpoints = plan.sharing == Sharing::pair ? 2 : kPlannedEndpoints;
+    // Of a subscriber's ring nobody else reads, and each sender claims one chunk at a time.
+    const std::uint32_t loans = plan.sharing == Sharing::broadcast
+                                    ? plan.loan_quota + kPlannedEndpoints
+                                    : endpoints * plan.loan_quota;
     const bool unbounded = plan.capacity.kind == Capacity::Kind::unbounded;
     const std::uint32_t slots = slots_of_ring(plan);
     const PoolDemand demand{.capacity = slots,
                             .max_bytes = plan.max_bytes,
                             .reserve_bytes = unbounded ? segment_reserve(plan) : plan.reserve_bytes,
-                            .loans = endpoints * plan.loan_quota,
+                            .loans = loans,
                             .payload_align = plan.type_alignment,
                             .acknowledged = plan.acknowledged,
                             .levels = plan.priorities,
                             .ageing_ns = plan.ageing_ns,
                             .dead_letter_after = plan.dead_letter_after,
                             .dead_letter_quota = keeps ? plan.dead_letter_quota : 0,
-                            .receipts = std::clamp(slots, 64U, kPoolMaxReceipts)};
+                            .receipts = std::clamp(slots, 64U, kPoolMaxReceipts),
+                            .slot_per_chunk = plan.slot_per_chunk()};
     const Result<PoolGeometry> pool = PoolGeometry::plan(demand);
     if (!pool) return std::unexpected(pool.error());
     plan.pool = *pool;
@@ -125,8 +130,7 @@ Result<void> plan_lanes(MailboxPlan& plan) {
         plan.log = {.ring_bytes = plan.lane.ring_bytes,
                     .max_record_bytes = plan.max_bytes,
                     .max_waiting = plan.capacity.messages,
-                    .subscribers = kMaxStations,
-                    .may_drop = plan.overflow == Overflow::drop_oldest};
+                    .subscribers = kMaxStations};
         if (!plan.log.valid()) return fail(Errc::bad_argument, "max_bytes (too big for a log)");
         lane_bytes = plan.log.bytes_needed();
     }

@@ -81,6 +81,8 @@ struct MailboxPlan {
     }
     // Each receiver has a queue of its own, and a sender chooses among them.
     [[nodiscard]] bool routed() const noexcept { return sharing >= Sharing::round_robin; }
+    // Copies go to all subscribers or to none: what is claimed must find a slot.
+    [[nodiscard]] bool slot_per_chunk() const noexcept { return sharing == Sharing::broadcast; }
     // Notes and receipts are needed from the start, so their memory is taken at once.
     [[nodiscard]] bool extras_at_once() const noexcept;
     [[nodiscard]] std::uint64_t pool_offset(std::uint32_t i) const noexcept {

@@ -107,6 +107,25 @@ Result<void> Queue::commit(PoolLoan& loan, std::uint32_t bytes, const SendOption
     return sent;
 }
 
+Result<PoolClaim> Queue::claim(Bytes message, const SendOptions& options) {
+    if (one_ != nullptr) return one_->claim(message, options);
+    return at_the_end([&](PoolEngine& ring) { return ring.claim(message, options); });
+}
+
+Result<void> Queue::send_claimed(const PoolClaim& claim) {
+    if (one_ != nullptr) return one_->send_claimed(claim);
+    // What is claimed there keeps the segment; once sent it may be taken, and the segment go, while
+    // its sender is still at it.
+    Segments& segments = at_.segments();
+    const std::uint32_t slot = claim.loan.station;
+    if (!segments.hold(Pin::out, {.slot = slot, .generation = segments.generation_of(slot)})) {
+        return fail(Errc::corrupt, "mailbox");
+    }
+    Result<void> sent = at_.pool(slot).send_claimed(claim);
+    if (sent || !means_further(sent.error()) || at_.region().closed()) return sent;
+    return fail(Errc::full, "send");
+}
+
 // --- receiving ----------------------------------------------------------------------------------
 
 // Learns of rings that were put behind those it knows, forgets those that went.

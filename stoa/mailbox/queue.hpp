@@ -42,6 +42,10 @@ public:
     [[nodiscard]] Result<PoolLoan> reserve(std::uint64_t bytes, Deadline deadline);
     [[nodiscard]] Result<void> commit(PoolLoan& loan, std::uint32_t bytes,
                                       const SendOptions& options, Deadline deadline);
+    // Of a message for several queues, as PoolEngine. Errors: also quota_reached, out_of_space;
+    // send_claimed(): full where what was claimed is of no use any more, for the queue went on
+    [[nodiscard]] Result<PoolClaim> claim(Bytes message, const SendOptions& options);
+    [[nodiscard]] Result<void> send_claimed(const PoolClaim& claim);
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline) {
         if (one_ != nullptr) [[likely]]
             return one_->receive(deadline);

@@ -54,7 +54,8 @@ public:
     // Deliveries before this one that ended without an ack (stays at 255).
     [[nodiscard]] std::uint32_t earlier_deliveries() const noexcept { return pool_.deliveries; }
 
-    // Broadcast, to a subscriber that skips: messages of its sender before this one that it missed.
+    // Broadcast, to a subscriber that skips: messages of its sender before this one that it missed;
+    // in a mailbox that drops the oldest, or has priorities: of all senders, since the last one.
     [[nodiscard]] std::uint64_t missed() const noexcept { return missed_; }
     // Of a redelivered message or a dead letter: who gave it back last, and why.
     [[nodiscard]] MessageHistory history() const;

@@ -18,10 +18,12 @@ Result<PoolEngine*> Attachment::attach_ring(std::uint32_t i, std::uint32_t which
     const Result<PoolRing> ring = PoolRing::attach(plan_.pool_of(region_.content(), which),
                                                    plan_.extras_of(region_.content(), which));
     if (!ring) return std::unexpected(ring.error());
-    const PoolPolicy policy{.overflow = plan_.overflow,
-                            .rendezvous = plan_.capacity.kind == Capacity::Kind::zero,
-                            .keep_expired = plan_.keep_expired,
-                            .time_to_live_ns = plan_.time_to_live_ns};
+    const PoolPolicy policy{
+        .overflow = plan_.overflow,
+        .rendezvous = plan_.capacity.kind == Capacity::Kind::zero,
+        .keep_expired = plan_.keep_expired,
+        .time_to_live_ns = plan_.time_to_live_ns,
+        .capacity = plan_.slot_per_chunk() && !plan_.grows() ? plan_.capacity.messages : 0};
     // Routed: a sender that waits may go on when any receiver has room, so one bell serves all.
     Atomic<std::uint32_t>& space = station(plan_.routed() ? 0 : i).bells.space;
     if (pools_.size() <= which) pools_.resize(which + 1);

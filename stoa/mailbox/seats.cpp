@@ -121,7 +121,10 @@ Result<void> Attachment::take_station() {
         if (plan_.pool_count == 0) return {};
         const Result<Queue*> made = make_queue(i);
         if (!made) return std::unexpected(made.error());
-        if (plan_.sharing == Sharing::broadcast) (*made)->empty();
+        if (plan_.sharing == Sharing::broadcast) {
+            (*made)->empty();
+            dropped_seen_ = (*made)->dropped_oldest();  // before us
+        }
         ring_bell_of_many(station(0).bells.space);  // who found all others full has a choice more
         return {};
     }

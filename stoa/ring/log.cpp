@@ -10,14 +10,12 @@ Result<LogChecked> check_log(std::span<std::byte> memory, const char* step) noex
     const LogHeaderPage& header = layout->header;
     if (header.magic.load(kRelaxed) != kLogMagic) return fail(Errc::bad_layout, step);
     if (header.version.load(kRelaxed) != kLogVersion) return fail(Errc::wrong_version, step);
-    const std::uint32_t may_drop = header.may_drop.load(kRelaxed);
     const LogGeometry geometry{.ring_bytes = header.ring_bytes.load(kRelaxed),
                                .max_record_bytes = header.max_record_bytes.load(kRelaxed),
                                .max_waiting = header.max_waiting.load(kRelaxed),
-                               .subscribers = header.subscribers.load(kRelaxed),
-                               .may_drop = may_drop != 0};
+                               .subscribers = header.subscribers.load(kRelaxed)};
     if (header.data_offset.load(kRelaxed) != sizeof(LogLayout) || !geometry.valid() ||
-        may_drop > 1 || geometry.bytes_needed() > memory.size()) {
+        geometry.bytes_needed() > memory.size()) {
         return fail(Errc::bad_layout, step);
     }
     return LogChecked{layout, geometry};
@@ -35,7 +33,6 @@ Result<void> create_log(std::span<std::byte> memory, const LogGeometry& geometry
     layout->header.max_record_bytes.store(geometry.max_record_bytes, kRelaxed);
     layout->header.max_waiting.store(geometry.max_waiting, kRelaxed);
     layout->header.subscribers.store(geometry.subscribers, kRelaxed);
-    layout->header.may_drop.store(geometry.may_drop ? 1 : 0, kRelaxed);
     layout->writer.floor.store(0, kRelaxed);
     layout->writer.recent.store(0, kRelaxed);
     layout->writer.mark.store(0, kRelaxed);

@@ -14,8 +14,7 @@
 // A `reliable` subscriber reads in place and holds the writer back; a `latest` one copies, holds
 // nobody back, finds out when the writer overtook it, and is told how many messages it missed.
 // The writer asks the cursors only when what it was granted is used up: in strides of the ring and
-// of the bound. In a log that may drop, force() moves reliable ones on instead of waiting; a take
-// claims its record by a CAS there, and the bound is exact for what is dropped as well.
+// of the bound.
 #pragma once
 
 #include "stoa/ring/log_layout.hpp"

@@ -1,4 +1,4 @@
-// Memory image of one log, format v1. docs/formats/log.md holds these tables; a test compares.
+// Memory image of one log, format v2. docs/formats/log.md holds these tables; a test compares.
 //
 // LogLayout
 //   offset bytes field                    writer      rule
@@ -10,7 +10,6 @@
 //       32     8 header.max_waiting       creator     most messages that wait for a reliable
 //                                                     subscriber, 1 .. 2^32; 0: the ring decides
 //       40     4 header.subscribers       creator     cursors in use, 1 .. 64
-//       44     4 header.may_drop          creator     1: the writer may overwrite what waits
 //     4096     8 writer.floor             writer      the oldest record that is kept; only grows
 //     4104     8 writer.recent            writer      a record not far from the end; only grows
 //     4224     4 writer.mark              writer      LaneMark: asleep on rung
@@ -22,8 +21,8 @@
 //        0     8 seat                     subscriber  its holder: index + 1 | incarnation << 32;
 //                                                     0: free. CAS, also by a sweeper
 //        8     8 state                    subscriber  LogState. Ended by CAS by a sweeper, too
-//       64     8 hold                     subscriber  LogHold; in a log that may drop the writer
-//                                                     moves one that lends nothing, by CAS
+//       64     8 hold                     subscriber  a position; reliable: what lies before may be
+//                                                     overwritten
 //       72     8 taken                    subscriber  sequence of the next message to deliver
 //       80     8 missed                   subscriber  messages that it skipped, for display
 //
@@ -34,10 +33,6 @@
 // LogState
 //      bit  0-1 mode                          0 idle, 1 reliable, 2 latest
 //      bit 2-63 generation                    grows with every subscription
-//
-// LogHold
-//      bit    0 lent                          the record there, and what follows, is lent in place
-//      bit 4-63 position                      reliable: what lies before may be overwritten
 //
 // Positions count ring bytes and sequences count records since the log was made; neither wraps.
 #pragma once
@@ -54,7 +49,7 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kLogMagic = magic_of("STOALOG1");
-inline constexpr std::uint32_t kLogVersion = 1;
+inline constexpr std::uint32_t kLogVersion = 2;
 inline constexpr std::uint32_t kLogMaxSubscribers = 64;
 inline constexpr std::uint64_t kLogMaxWaiting = std::uint64_t{1} << 32U;
 inline constexpr std::uint64_t kLogHeadBytes = 16;
@@ -78,7 +73,6 @@ struct LogHeaderPage {
     Atomic<std::uint64_t> max_record_bytes;
     Atomic<std::uint64_t> max_waiting;
     Atomic<std::uint32_t> subscribers;
-    Atomic<std::uint32_t> may_drop;
 };
 struct LogWriterPage {
     alignas(kPage) Atomic<std::uint64_t> floor;
@@ -103,7 +97,6 @@ static_assert(offsetof(LogHeaderPage, ring_bytes) == 16);
 static_assert(offsetof(LogHeaderPage, max_record_bytes) == 24);
 static_assert(offsetof(LogHeaderPage, max_waiting) == 32);
 static_assert(offsetof(LogHeaderPage, subscribers) == 40);
-static_assert(offsetof(LogHeaderPage, may_drop) == 44);
 static_assert(offsetof(LogWriterPage, floor) == 0 && offsetof(LogWriterPage, recent) == 8);
 static_assert(offsetof(LogWriterPage, mark) == 128 && offsetof(LogBellPage, rung) == 0);
 static_assert(std::is_standard_layout_v<LogLayout>);
@@ -140,17 +133,6 @@ struct LogState {
     }
 };
 
-struct LogHold {
-    static constexpr std::uint64_t kLent = 1;
-
-    [[nodiscard]] static constexpr bool lent(std::uint64_t hold) noexcept {
-        return (hold & kLent) != 0;
-    }
-    [[nodiscard]] static constexpr std::uint64_t position(std::uint64_t hold) noexcept {
-        return hold & ~(kLogHeadBytes - 1);
-    }
-};
-
 // The places of a lane, but that the sequence takes the room of a payload inside the head.
 [[nodiscard]] constexpr std::uint64_t log_stride(std::uint64_t bytes) noexcept {
     return lane_stride(std::max(bytes, kLaneInlineBytes + 1));
@@ -166,7 +148,6 @@ struct LogGeometry {
     std::uint64_t max_record_bytes = 0;
     std::uint64_t max_waiting = 0;  // 0: as many as the ring holds
     std::uint32_t subscribers = 1;
-    bool may_drop = false;
 
     // The ring alone, as a lane's: its sizes follow the same rules.
     [[nodiscard]] constexpr LaneGeometry ring() const noexcept {

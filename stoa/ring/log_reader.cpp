@@ -13,8 +13,7 @@ LogReader::LogReader(LogLayout* layout, const LogGeometry& geometry, std::uint32
       layout_{layout},
       max_record_bytes_{geometry.max_record_bytes},
       mode_{mode},
-      fence_{fence},
-      may_drop_{geometry.may_drop && mode == LogMode::reliable} {}
+      fence_{fence} {}
 
 // --- joining ----------------------------------------------------------------------------------
 
@@ -117,39 +116,6 @@ LogTake LogReader::settle(std::uint64_t word) noexcept {
     return LogTake::empty;
 }
 
-// Where the writer may move us: a record is claimed before it is read. While one is lent all that
-// follows it is ours already.
-LogTake LogReader::look_where_dropped() noexcept {
-    if (!LogHold::lent(freed_)) {
-        if (!claim()) return LogTake::empty;
-        const std::uint64_t sequence = head_at(head_)->sequence.load(kRelaxed);
-        if (sequence != next_) count_missed(sequence);
-    }
-    return settle(head_at(head_)->ready.load(kAcquire));  // R1
-}
-
-// Death behind the CAS: the record is lent to a dead one until the sweep.
-bool LogReader::claim() noexcept {
-    Atomic<std::uint64_t>& hold = cursor_->hold;
-    for (int turn = 0; turn < kTurnsPerCall; ++turn) {
-        std::uint64_t seen = head_;
-        if (head_at(head_)->ready.load(kAcquire) == 0) {
-            seen = hold.load(kAcquire);
-            if (seen == head_) return false;
-        } else {
-            STOA_CRASH_POINT("log.claim.before");
-            // R4. It is lent, or the writer moved us on first: one word says which.
-            if (hold.compare_exchange_strong(seen, head_ | LogHold::kLent, kAcqRel)) {
-                freed_ = head_ | LogHold::kLent;
-                STOA_CRASH_POINT("log.claim.done");
-                return true;
-            }
-        }
-        head_ = LogHold::position(seen);
-    }
-    return false;
-}
-
 void LogReader::count_missed(std::uint64_t sequence) noexcept {
     missed_ += sequence - next_;
     missed_now_ += sequence - next_;
@@ -166,18 +132,15 @@ std::uint64_t LogReader::oldest_in_use() const noexcept {
     return oldest;
 }
 
-// Where the writer may move us, only what is lent is ours to store: the CAS of claim() began it.
 void LogReader::free_now() noexcept {
     if (mode_ != LogMode::reliable || is_left_) return;
     const std::uint64_t oldest = oldest_in_use();
     free_at_ = oldest + free_stride_;
-    if (may_drop_ && !LogHold::lent(freed_)) return;
-    const std::uint64_t hold = may_drop_ && held_ != 0 ? oldest | LogHold::kLent : oldest;
-    if (hold == freed_) return;
-    freed_ = hold;
+    if (oldest == freed_) return;
+    freed_ = oldest;
     STOA_CRASH_POINT("log.free.before");
     // R3. Weaker would let the writer overwrite what we still read.
-    cursor_->hold.store(hold, kRelease);
+    cursor_->hold.store(oldest, kRelease);
     STOA_CRASH_POINT("log.free.done");
 }
 
@@ -187,7 +150,7 @@ void LogReader::free_now() noexcept {
 // record that is kept, or, when even a copy could not keep up, at a recent one.
 bool LogReader::is_sound(bool was_copied) noexcept {
     log_load_fence();
-    const std::uint64_t kept = floor();  // R5
+    const std::uint64_t kept = floor();  // R4
     if (kept <= head_) return true;
     const std::uint64_t to = was_copied ? layout_->writer.recent.load(kAcquire) : kept;
     head_ = std::max(kept, to) & ~(kLogHeadBytes - 1);
@@ -219,7 +182,7 @@ LogTake LogReader::try_copy(std::span<std::byte> to, LogCopy& copy) noexcept {
             return LogTake::too_small;
         }
         if (const LogTake taken = try_take(record); taken != LogTake::ok) return taken;
-        copy = {record.payload.size(), record.sequence, record.missed};
+        copy = {record.payload.size(), record.sequence, 0};
         if (!record.payload.empty()) {
             std::memcpy(to.data(), record.payload.data(), record.payload.size());
         }
@@ -253,8 +216,7 @@ LogTake LogReader::try_copy(std::span<std::byte> to, LogCopy& copy) noexcept {
 
 bool LogReader::ready() const noexcept {
     if (head_at(head_)->ready.load(kAcquire) != 0) return true;
-    if (mode_ == LogMode::latest) return floor() > head_;
-    return may_drop_ && !LogHold::lent(freed_) && cursor_->hold.load(kAcquire) != head_;
+    return mode_ == LogMode::latest && floor() > head_;
 }
 
 // A writer that lacks a place is rung at each delivery, one that lacks room when room came back:

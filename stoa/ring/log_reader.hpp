@@ -37,8 +37,7 @@ enum class LogTake : std::uint8_t { ok, empty, too_small, too_many_loans, corrup
 struct LogRecord {  // a loan
     std::span<const std::byte> payload;
     std::uint64_t sequence = 0;
-    std::uint64_t missed = 0;  // messages before this one that were skipped
-    std::uint32_t loan = 0;    // for release()
+    std::uint32_t loan = 0;  // for release()
 };
 
 struct LogCopy {
@@ -122,15 +121,13 @@ private:
         return log_stride_of(word, position & mask_, mask_ + 1, max_record_bytes_);
     }
     [[nodiscard]] std::uint64_t floor() const noexcept {
-        return layout_->writer.floor.load(kAcquire);  // R5
+        return layout_->writer.floor.load(kAcquire);  // R4
     }
     [[nodiscard]] bool find_start(LogStart start) noexcept;
     [[nodiscard]] Result<void> join(LogStart start) noexcept;
     // What stands at head_; ok: a record that last_word_ and last_stride_ describe.
     [[nodiscard]] LogTake look() noexcept;
     [[nodiscard]] LogTake settle(std::uint64_t word) noexcept;
-    [[nodiscard]] LogTake look_where_dropped() noexcept;
-    [[nodiscard]] bool claim() noexcept;
     [[nodiscard]] LogTake look_at_latest(std::uint64_t& word) noexcept;
     [[nodiscard]] bool is_sound(bool was_copied) noexcept;
     void count_missed(std::uint64_t sequence) noexcept;
@@ -160,7 +157,6 @@ private:
     std::uint64_t joined_ = 0;         // our subscription: the cursor's state until it ends
     LogMode mode_;
     LaneFence fence_;
-    bool may_drop_;
     bool is_left_ = false;
     std::array<std::uint64_t, kMaxLoans> held_from_{};  // positions of the loans
 };
@@ -177,7 +173,7 @@ inline const Atomic<std::uint32_t>* LogReader::sleeper_to_wake() noexcept {
 }
 
 inline void LogReader::free_in_strides() noexcept {
-    if (may_drop_ || head_ >= free_at_) [[unlikely]]
+    if (head_ >= free_at_) [[unlikely]]
         free_now();
 }
 
@@ -192,8 +188,6 @@ inline void LogReader::delivered(std::uint64_t head, std::uint64_t stride) noexc
 }
 
 inline LogTake LogReader::look() noexcept {
-    if (may_drop_) [[unlikely]]
-        return look_where_dropped();
     // R1. Weaker would read the payload of a record before it was written.
     const std::uint64_t word = head_at(head_)->ready.load(kAcquire);
     // A branch that guesses another record like the last one: what follows, the address of the next
@@ -216,10 +210,7 @@ inline LogTake LogReader::try_take(LogRecord& record) noexcept {
     const auto loan = static_cast<std::uint32_t>(std::countr_one(held));
     held_ = held | std::uint64_t{1} << loan;
     held_from_[loan] = head;
-    record = {{ring_ + (head & mask_) + kLogHeadBytes, bytes},
-              next_,
-              std::exchange(missed_now_, 0),
-              loan};
+    record = {{ring_ + (head & mask_) + kLogHeadBytes, bytes}, next_, loan};
     delivered(head, last_stride_);
     return LogTake::ok;
 }
@@ -233,7 +224,7 @@ inline void LogReader::release(const LogRecord& record) noexcept {
 template <std::size_t kBytes>
 inline LogTake LogReader::try_copy(void* to, LogCopy& copy) noexcept {
     std::byte* const out = static_cast<std::byte*>(to);
-    if (mode_ == LogMode::reliable && !may_drop_) [[likely]] {
+    if (mode_ == LogMode::reliable) [[likely]] {
         const LogTake looked = look();
         if (looked != LogTake::ok) [[unlikely]]
             return looked;

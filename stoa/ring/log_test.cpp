@@ -9,11 +9,10 @@
 namespace stoa {
 namespace {
 
-constexpr LogGeometry bounded(std::uint64_t max_waiting, bool may_drop = false) {
+constexpr LogGeometry bounded(std::uint64_t max_waiting) {
     LogGeometry geometry = kSmallLog;
     geometry.ring_bytes = 4096;
     geometry.max_waiting = max_waiting;
-    geometry.may_drop = may_drop;
     return geometry;
 }
 
@@ -36,8 +35,6 @@ TEST(LogShape, WordsAreTheDocumentedOnes) {
     EXPECT_EQ(log_stride(64), 80U);
     EXPECT_EQ(LogState::make(LogMode::latest, 5), 5U << 2U | 2U);
     EXPECT_EQ(LogState::ended(LogState::make(LogMode::reliable, 5)), 5U << 2U);
-    EXPECT_TRUE(LogHold::lent(33));
-    EXPECT_EQ(LogHold::position(33), 32U);
 }
 
 TEST(LogShape, SizesOutOfRangeAreRefused) {
@@ -62,12 +59,12 @@ TEST(LogShape, SizesOutOfRangeAreRefused) {
 
 TEST(LogShape, ALogThatIsNotOursIsRefusedByAll) {
     TestLog log{kSmallLog};
-    log.layout().header.version.store(2);
-    EXPECT_EQ(LogWriter::attach(log.memory).error(), (Error{Errc::wrong_version}));
     log.layout().header.version.store(1);
-    log.layout().header.may_drop.store(7);
+    EXPECT_EQ(LogWriter::attach(log.memory).error(), (Error{Errc::wrong_version}));
+    log.layout().header.version.store(2);
+    log.layout().header.subscribers.store(65);
     EXPECT_EQ(LogSeats::open(log.memory).error(), (Error{Errc::bad_layout}));
-    log.layout().header.may_drop.store(0);
+    log.layout().header.subscribers.store(kSmallLog.subscribers);
     log.layout().header.ring_bytes.store(65536);
     EXPECT_EQ(count_log(log.memory).error(), (Error{Errc::bad_layout}));
     log.layout().header.magic.store(1);
@@ -266,58 +263,53 @@ TEST(Log, TheSlowestReliableSubscriberHoldsTheWriterAndALatestOneDoesNot) {
 
 TEST(Log, HoldsExactlyItsBoundForTheSlowestAlsoForHeirs) {
     for (const std::uint64_t bound : {1U, 2U, 3U, 7U, 8U, 17U, 64U}) {
-        for (const bool may_drop : {false, true}) {
-            TestLog log{bounded(bound, may_drop)};
-            LogWriter writer = log.writer();
-            send_until_full(writer, 50);
-            LogReader quick = log.join(0, LogMode::reliable);
-            LogReader slow = log.join(1, LogMode::reliable);
-            ASSERT_EQ(send_until_full(writer), bound);
-            for (std::uint64_t round = 0; round < 3 * bound; ++round) {
-                while (take(quick) != "(empty)") continue;
-                ASSERT_EQ(send_until_full(writer), 0U) << bound;
-                ASSERT_EQ(take(slow), std::to_string(50 + round));
-                if (round % 3 == 0) writer = log.writer();
-                ASSERT_EQ(send_until_full(writer), 1U) << bound << " round " << round;
-            }
-            log.leave(slow, 1);
-            const std::uint64_t waiting = count_log(log.memory)->waiting;
-            ASSERT_EQ(send_until_full(writer), bound - waiting);
+        TestLog log{bounded(bound)};
+        LogWriter writer = log.writer();
+        send_until_full(writer, 50);
+        LogReader quick = log.join(0, LogMode::reliable);
+        LogReader slow = log.join(1, LogMode::reliable);
+        ASSERT_EQ(send_until_full(writer), bound);
+        for (std::uint64_t round = 0; round < 3 * bound; ++round) {
+            while (take(quick) != "(empty)") continue;
+            ASSERT_EQ(send_until_full(writer), 0U) << bound;
+            ASSERT_EQ(take(slow), std::to_string(50 + round));
+            if (round % 3 == 0) writer = log.writer();
+            ASSERT_EQ(send_until_full(writer), 1U) << bound << " round " << round;
         }
+        log.leave(slow, 1);
+        const std::uint64_t waiting = count_log(log.memory)->waiting;
+        ASSERT_EQ(send_until_full(writer), bound - waiting);
     }
 }
 
 TEST(Log, LoansAreReleasedInAnyOrderAndNeverOverwritten) {
-    for (const bool may_drop : {false, true}) {
-        LogGeometry geometry = kSmallLog;
-        geometry.may_drop = may_drop;
-        TestLog log{geometry};
-        LogWriter writer = log.writer();
-        LogReader reader = log.join(0, LogMode::reliable);
-        std::vector<std::pair<LogRecord, std::string>> held;
-        std::uint64_t sent = 0;
-        for (int round = 0; round < 3000; ++round) {
-            if (writer.try_send(bytes_of(std::to_string(sent))) == LogSend::ok) ++sent;
-            if (held.size() < 5) {
-                LogRecord record;
-                if (reader.try_take(record) == LogTake::ok) {
-                    held.push_back({record, std::to_string(record.sequence)});
-                }
-            }
-            for (const auto& [record, text] : held) {
-                ASSERT_EQ(std::string(reinterpret_cast<const char*>(record.payload.data()),
-                                      record.payload.size()),
-                          text);
-            }
-            if (held.size() == 5) {
-                const auto which = static_cast<std::size_t>(round) * 7 % 5;
-                reader.release(held[which].first);
-                held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
+    LogGeometry geometry = kSmallLog;
+    TestLog log{geometry};
+    LogWriter writer = log.writer();
+    LogReader reader = log.join(0, LogMode::reliable);
+    std::vector<std::pair<LogRecord, std::string>> held;
+    std::uint64_t sent = 0;
+    for (int round = 0; round < 3000; ++round) {
+        if (writer.try_send(bytes_of(std::to_string(sent))) == LogSend::ok) ++sent;
+        if (held.size() < 5) {
+            LogRecord record;
+            if (reader.try_take(record) == LogTake::ok) {
+                held.push_back({record, std::to_string(record.sequence)});
             }
         }
-        EXPECT_GT(sent, 1000U);
-        EXPECT_EQ(reader.missed(), 0U);
+        for (const auto& [record, text] : held) {
+            ASSERT_EQ(std::string(reinterpret_cast<const char*>(record.payload.data()),
+                                  record.payload.size()),
+                      text);
+        }
+        if (held.size() == 5) {
+            const auto which = static_cast<std::size_t>(round) * 7 % 5;
+            reader.release(held[which].first);
+            held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
+        }
     }
+    EXPECT_GT(sent, 1000U);
+    EXPECT_EQ(reader.missed(), 0U);
 }
 
 TEST(Log, ManyLoansAreRefusedPolitely) {
@@ -500,121 +492,37 @@ TEST(Log, ALatestSubscriberIsNeverFurtherBehindThanTheBound) {
 
 TEST(Log, ABufferThatIsTooSmallLosesNothing) {
     for (const LogMode mode : {LogMode::reliable, LogMode::latest}) {
-        for (const bool may_drop : {false, true}) {
-            TestLog log{bounded(4, may_drop)};
-            LogWriter writer = log.writer();
-            LogReader reader = log.join(0, mode);
-            expect_sent(writer, "twelve bytes");
-            std::array<std::byte, 11> small;
-            LogCopy copied;
-            EXPECT_EQ(reader.try_copy(small, copied), LogTake::too_small);
-            EXPECT_EQ(copied.bytes, 12U);
-            EXPECT_EQ(copy(reader), "twelve bytes");
-        }
-    }
-}
-
-// --- force -----------------------------------------------------------------------------------
-
-TEST(Log, ForceDropsExactlyTheOldestAndSaysSo) {
-    for (const std::uint64_t bound : {1U, 4U, 16U, 33U}) {
-        TestLog log{bounded(bound, true)};
+        TestLog log{bounded(4)};
         LogWriter writer = log.writer();
-        LogReader slow = log.join(0, LogMode::reliable);
-        LogReader quick = log.join(1, LogMode::reliable);
-        for (std::uint64_t i = 0; i < 100; ++i) {
-            if (writer.try_send(bytes_of(std::to_string(i))) != LogSend::ok) {
-                ASSERT_EQ(writer.force(8), LogSend::ok);
-                expect_sent(writer, std::to_string(i));
-            }
-            ASSERT_EQ(take(quick), std::to_string(i));
-        }
-        EXPECT_EQ(writer.dropped(), 100 - bound);
-        const std::uint64_t first = 100 - bound;
-        EXPECT_EQ(take(slow), "+" + std::to_string(first) + " " + std::to_string(first));
-        for (std::uint64_t i = first + 1; i < 100; ++i) EXPECT_EQ(take(slow), std::to_string(i));
-        EXPECT_EQ(take(slow), "(empty)");
-        EXPECT_EQ(quick.missed(), 0U);
+        LogReader reader = log.join(0, mode);
+        expect_sent(writer, "twelve bytes");
+        std::array<std::byte, 11> small;
+        LogCopy copied;
+        EXPECT_EQ(reader.try_copy(small, copied), LogTake::too_small);
+        EXPECT_EQ(copied.bytes, 12U);
+        EXPECT_EQ(copy(reader), "twelve bytes");
     }
-}
-
-TEST(Log, ForceMakesRoomInBytesToo) {
-    LogGeometry geometry = kSmallLog;
-    geometry.may_drop = true;
-    TestLog log{geometry};
-    LogWriter writer = log.writer();
-    LogReader slow = log.join(0, LogMode::reliable);
-    for (std::uint64_t i = 0; i < 300; ++i) {
-        const std::string text(i * 37 % 250, static_cast<char>('a' + i % 26));
-        while (writer.try_send(bytes_of(text)) == LogSend::full) {
-            ASSERT_EQ(writer.force(text.size()), LogSend::ok);
-        }
-        if (i % 50 == 49) {
-            std::uint64_t due = slow.sequence();
-            LogRecord record;
-            while (slow.try_take(record) == LogTake::ok) {
-                EXPECT_EQ(record.sequence, due + record.missed);
-                EXPECT_EQ(record.payload.size(), record.sequence * 37 % 250);
-                due = record.sequence + 1;
-                slow.release(record);
-            }
-            EXPECT_EQ(due, i + 1);
-        }
-    }
-    EXPECT_EQ(slow.missed(), writer.dropped());
-}
-
-TEST(Log, ForceNeverTakesALoanAndTakesNothingInVain) {
-    TestLog log{bounded(4, true)};
-    LogWriter writer = log.writer();
-    LogReader idle = log.join(0, LogMode::reliable);
-    LogReader lends = log.join(1, LogMode::reliable);
-    EXPECT_EQ(send_until_full(writer), 4U);
-    LogRecord record;
-    ASSERT_EQ(lends.try_take(record), LogTake::ok);
-    ASSERT_EQ(writer.force(8), LogSend::ok);  // it has taken the oldest; the idle one loses it
-    expect_sent(writer, "4");
-    EXPECT_EQ(writer.force(8), LogSend::full);  // four wait behind the loan
-    EXPECT_EQ(writer.dropped(), 1U);
-    EXPECT_EQ(take(idle), "+1 1");
-    lends.release(record);
-    EXPECT_EQ(writer.force(8), LogSend::ok);
-    EXPECT_EQ(take(lends), "+1 2");
-    EXPECT_EQ(take(idle), "2");
-}
-
-TEST(Log, ALogThatMayNotDropStaysFull) {
-    TestLog log{bounded(4)};
-    LogWriter writer = log.writer();
-    LogReader slow = log.join(0, LogMode::reliable);
-    EXPECT_EQ(send_until_full(writer), 4U);
-    EXPECT_EQ(writer.force(8), LogSend::full);
-    EXPECT_EQ(take(slow), "0");
-    EXPECT_EQ(writer.force(8), LogSend::ok);
 }
 
 // --- heirs -----------------------------------------------------------------------------------
 
 TEST(Log, AnHeirOfTheWriterTrustsNoPlaceAheadOfIt) {
-    for (const bool may_drop : {false, true}) {
-        LogGeometry geometry = kSmallLog;
-        geometry.may_drop = may_drop;
-        TestLog log{geometry};
-        LogReader reader = log.join(0, LogMode::reliable);
-        for (int round = 0; round < 100; ++round) {
-            LogWriter dead = log.writer();
-            expect_sent(dead, "from the dead");
-            LogBatch batch{dead};  // never published: its words stand there
-            for (int i = 0; i < 6; ++i) {
-                ASSERT_EQ(batch.try_append(bytes_of("phantom")), LogSend::ok);
-            }
-            LogWriter heir = log.writer();
-            EXPECT_EQ(heir.sequence(), 2U * static_cast<unsigned>(round) + 1);
-            expect_sent(heir, "heir");
-            EXPECT_EQ(take(reader), "from the dead");
-            EXPECT_EQ(take(reader), "heir");
-            ASSERT_EQ(take(reader), "(empty)");
+    LogGeometry geometry = kSmallLog;
+    TestLog log{geometry};
+    LogReader reader = log.join(0, LogMode::reliable);
+    for (int round = 0; round < 100; ++round) {
+        LogWriter dead = log.writer();
+        expect_sent(dead, "from the dead");
+        LogBatch batch{dead};  // never published: its words stand there
+        for (int i = 0; i < 6; ++i) {
+            ASSERT_EQ(batch.try_append(bytes_of("phantom")), LogSend::ok);
         }
+        LogWriter heir = log.writer();
+        EXPECT_EQ(heir.sequence(), 2U * static_cast<unsigned>(round) + 1);
+        expect_sent(heir, "heir");
+        EXPECT_EQ(take(reader), "from the dead");
+        EXPECT_EQ(take(reader), "heir");
+        ASSERT_EQ(take(reader), "(empty)");
     }
 }
 

@@ -67,7 +67,7 @@ inline std::string take(LogReader& reader) {
     if (taken != LogTake::ok) return name_of(taken);
     std::string text(reinterpret_cast<const char*>(record.payload.data()), record.payload.size());
     reader.release(record);
-    return with_missed(std::move(text), record.missed);
+    return text;
 }
 
 inline std::string copy(LogReader& reader) {

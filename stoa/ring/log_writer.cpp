@@ -10,13 +10,11 @@ LogWriter::LogWriter(LogLayout* layout, const LogGeometry& geometry, LaneFence f
       max_record_bytes_{geometry.max_record_bytes},
       layout_{layout},
       max_waiting_{geometry.max_waiting},
-      stride_messages_{
-          geometry.may_drop ? 1 : std::max<std::uint64_t>(max_waiting_ / kMessageStrides, 1)},
+      stride_messages_{std::max<std::uint64_t>(max_waiting_ / kMessageStrides, 1)},
       mark_messages_{max_waiting_ == 0
                          ? UINT64_MAX
                          : std::max<std::uint64_t>(max_waiting_ / kMessageStrides, 1)},
       subscribers_{geometry.subscribers},
-      may_drop_{geometry.may_drop},
       fence_{fence} {}
 
 Result<LogWriter> LogWriter::attach(std::span<std::byte> memory, LaneFence fence) noexcept {
@@ -33,16 +31,15 @@ Result<LogWriter> LogWriter::attach(std::span<std::byte> memory, LaneFence fence
 // one may have written payload, words of a batch, or early clears there.
 Result<void> LogWriter::adopt() noexcept {
     const std::uint64_t ring_bytes = mask_ + 1;
-    tail_ = layout_->writer.floor.load(kAcquire);  // W6
+    tail_ = layout_->writer.floor.load(kAcquire);  // W5
     if (tail_ % kLogHeadBytes != 0 || tail_ > kLogLastPosition) {
         return fail(Errc::corrupt, "log.attach_writer");
     }
     sequence_ = head_at(tail_)->sequence.load(kRelaxed);
     floor_ = {tail_, sequence_};
-    intact_ = tail_;
     note_mark();
     const std::uint64_t end = tail_ + ring_bytes - kLogHeadBytes;
-    while (const std::uint64_t word = head_at(tail_)->ready.load(kAcquire)) {  // W6
+    while (const std::uint64_t word = head_at(tail_)->ready.load(kAcquire)) {  // W5
         const std::uint64_t stride =
             log_stride_of(word, tail_ & mask_, ring_bytes, max_record_bytes_);
         if (stride == 0 || stride > end - tail_) return fail(Errc::corrupt, "log.attach_writer");
@@ -53,7 +50,6 @@ Result<void> LogWriter::adopt() noexcept {
     if (head_at(tail_)->sequence.load(kRelaxed) != sequence_) {
         return fail(Errc::corrupt, "log.attach_writer");
     }
-    dropped_to_ = floor_.sequence;
     mark_awake();
     return {};
 }
@@ -100,23 +96,12 @@ void LogWriter::note_mark() noexcept {
     mark_at(mark_count_++) = {tail_, sequence_};
 }
 
-LogWriter::Mark LogWriter::next_mark(const Mark& mark) const noexcept {
-    const std::uint64_t word = head_at(mark.position)->ready.load(kRelaxed);
-    const std::uint64_t stride =
-        log_stride_of(word, mark.position & mask_, mask_ + 1, max_record_bytes_);
-    if (stride == 0 || stride > tail_ - mark.position) return {tail_, sequence_};
-    return {mark.position + stride,
-            mark.sequence + (LaneWord::kind(word) == LaneKind::record ? 1U : 0U)};
-}
-
-// Raises the floor over what must go, with a stride to spare, so that we come back rarely. Where
-// messages may be dropped it goes no further than it must: what it leaves behind is lost.
+// Raises the floor over what must go, with a stride to spare, so that we come back rarely.
 void LogWriter::move_floor(const Want& want) noexcept {
     note_mark();
     const std::uint64_t ring_bytes = mask_ + 1;
     const std::uint64_t furthest = tail_ + ring_bytes - kLogHeadBytes;
-    const std::uint64_t ahead =
-        may_drop_ ? want.end : std::min(want.end + ring_bytes / kStrides, furthest);
+    const std::uint64_t ahead = std::min(want.end + ring_bytes / kStrides, furthest);
     const std::uint64_t written = ahead + kLogHeadBytes;
     const std::uint64_t from_position = written - std::min(written, ring_bytes);
     const std::uint64_t granted = want.sequence + (want.is_message ? stride_messages_ : 0);
@@ -125,17 +110,11 @@ void LogWriter::move_floor(const Want& want) noexcept {
     const auto must_go = [&](const Mark& mark) {
         return mark.position < from_position || mark.sequence < from_sequence;
     };
-    Mark floor = floor_;
     while (mark_count_ > 0 && must_go(mark_at(0))) {
-        if (mark_at(0).position > floor.position) floor = mark_at(0);
         ++first_mark_;
         --mark_count_;
     }
-    if (may_drop_) {
-        while (must_go(floor) && floor.position < tail_) floor = next_mark(floor);
-    } else {
-        floor = mark_count_ > 0 ? mark_at(0) : Mark{tail_, sequence_};
-    }
+    const Mark floor = mark_count_ > 0 ? mark_at(0) : Mark{tail_, sequence_};
     if (floor.position <= floor_.position) return;
     floor_ = floor;
     STOA_CRASH_POINT("log.floor.before");
@@ -152,12 +131,6 @@ bool LogWriter::look_at(std::uint32_t index, Seen& seen) const noexcept {
     if (cursor.seat.load(kSeqCst) == 0) return false;
     seen.hold = cursor.hold.load(kAcquire);    // W3
     seen.taken = cursor.taken.load(kAcquire);  // W3
-    // One that was moved on may not have stored taken since. Below intact_ stands one that joins
-    // and will find out.
-    const std::uint64_t position = LogHold::position(seen.hold);
-    if (may_drop_ && position >= intact_ && position <= tail_) {
-        seen.taken = std::max(seen.taken, head_at(position)->sequence.load(kRelaxed));
-    }
     return true;
 }
 
@@ -166,9 +139,8 @@ LogWriter::Slowest LogWriter::slowest() const noexcept {
     for (std::uint32_t i = 0; i < subscribers_; ++i) {
         Seen seen{};
         if (!look_at(i, seen)) continue;
-        const std::uint64_t position = LogHold::position(seen.hold);
-        if (position > tail_ || seen.taken > sequence_) slowest.is_corrupt = true;
-        slowest.hold = std::min(slowest.hold, position);
+        if (seen.hold > tail_ || seen.taken > sequence_) slowest.is_corrupt = true;
+        slowest.hold = std::min(slowest.hold, seen.hold);
         slowest.taken = std::min(slowest.taken, seen.taken);
     }
     return slowest;
@@ -182,8 +154,6 @@ LogSend LogWriter::look_for_room(const Want& want) noexcept {
     const std::uint64_t ring_bytes = mask_ + 1;
     const std::uint64_t room = std::min(floor_.position, slow.hold) + ring_bytes - kLogHeadBytes;
     room_end_ = std::min(room, want.end + ring_bytes / kStrides);  // and then note a mark
-    const std::uint64_t written = room_end_ + kLogHeadBytes;
-    intact_ = std::max(intact_, written - std::min(written, ring_bytes));
     granted_ = UINT64_MAX;
     if (max_waiting_ != 0) {
         const std::uint64_t behind = std::min(slow.taken, floor_.sequence);
@@ -196,51 +166,6 @@ LogSend LogWriter::look_for_room(const Want& want) noexcept {
 
 bool LogWriter::has_room(std::uint64_t bytes, std::uint64_t alignment) noexcept {
     return look_for_room(next_want(bytes, alignment)) != LogSend::full;
-}
-
-// --- force ------------------------------------------------------------------------------------
-
-bool LogWriter::holds_back(const Seen& seen, const Want& want) const noexcept {
-    const bool of_room = LogHold::position(seen.hold) + mask_ + 1 - kLogHeadBytes < want.end;
-    const bool of_bound =
-        want.is_message && max_waiting_ != 0 && want.sequence >= seen.taken + max_waiting_;
-    return of_room || of_bound;
-}
-
-// False: it has lent what would go. Death behind the CAS: it was moved, and the heir goes on.
-bool LogWriter::push_on(std::uint32_t index, const Want& want) noexcept {
-    Seen seen{};
-    while (look_at(index, seen) && holds_back(seen, want)) {
-        if (LogHold::lent(seen.hold)) return false;
-        STOA_CRASH_POINT("log.force.looked");
-        // W5. It is moved, or it lent its record first: one word says which.
-        if (!layout_->cursors[index].hold.compare_exchange_strong(seen.hold, floor_.position,
-                                                                  kAcqRel)) {
-            continue;
-        }
-        STOA_CRASH_POINT("log.force.moved");
-        const std::uint64_t lost_from = std::max(seen.taken, dropped_to_);
-        if (floor_.sequence > lost_from) {
-            dropped_ += floor_.sequence - lost_from;
-            dropped_to_ = floor_.sequence;
-        }
-        return true;
-    }
-    return true;
-}
-
-LogSend LogWriter::force(std::uint64_t bytes, std::uint64_t alignment) noexcept {
-    const Want want = next_want(bytes, alignment);
-    const LogSend room = look_for_room(want);
-    if (room != LogSend::full || !may_drop_) return room;
-    for (std::uint32_t i = 0; i < subscribers_; ++i) {  // nobody loses anything in vain
-        Seen seen{};
-        if (look_at(i, seen) && LogHold::lent(seen.hold) && holds_back(seen, want)) return room;
-    }
-    for (std::uint32_t i = 0; i < subscribers_; ++i) {
-        if (!push_on(i, want)) return LogSend::full;
-    }
-    return look_for_room(want);
 }
 
 // --- sleeping ---------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 // The writing side of a log (see stoa/ring/log.hpp for the whole).
 //
-// Start here: LogWriter::try_send; try_reserve and commit to fill a record in place; LogBatch;
-//             force() when it is full and the oldest may go.
+// Start here: LogWriter::try_send; try_reserve and commit to fill a record in place; LogBatch.
 // Threads:    a writer serves one thread at a time; subscribers may be anywhere.
 // Processes:  one writer at a time per log; who attaches must know that the last one is gone.
 // Death:      at any instruction: the record was published, whole, or it does not exist. Nothing
@@ -26,7 +25,7 @@
 namespace stoa {
 
 // Hot path, one byte. `full`: the slowest reliable subscriber holds the writer; wait until
-// has_room(), or force(). `corrupt`: a subscriber broke the format; the log is lost.
+// has_room(). `corrupt`: a subscriber broke the format; the log is lost.
 enum class LogSend : std::uint8_t { ok, full, too_big, corrupt };
 
 // Synchronisation points of a log; every acquire names its release:
@@ -34,15 +33,13 @@ enum class LogSend : std::uint8_t { ok, full, too_big, corrupt };
 //   W2 seq_cst state, seat    <- J1  who holds us back, asked after W1
 //   W3 acquire hold, taken    <- J1, R2, R3   the subscriber is done with what we overwrite
 //   W4 release ready          :  the record, and not-ready in the place behind it
-//   W5 acq_rel hold           <- R3  a subscriber that lends nothing is moved, by CAS
-//   W6 acquire floor, ready   <- W1, W4 of a dead predecessor, in attach
+//   W5 acquire floor, ready   <- W1, W4 of a dead predecessor, in attach
 //   J1 seq_cst state          :  hold and taken, which were stored before it
 //   J2 seq_cst floor          <- W1  asked after J1
 //   R1 acquire ready          <- W4
 //   R2 release taken          :  payloads before it were read by a copying receive
 //   R3 release hold           :  all reads of what is given back
-//   R4 acq_rel hold           <- W5  claims the next record to lend it, by CAS
-//   R5 acquire floor          <- W1  after the words of a copy were read
+//   R4 acquire floor          <- W1  after the words of a copy were read
 //
 // A subscriber joins while the writer runs ahead (store mine, then load yours, on both sides):
 //   writer  W1 floor = f     W2 look at the cursor     then writes as far as f + ring_bytes
@@ -76,14 +73,6 @@ public:
     // Publishes the first `bytes` of the loan.
     void commit(std::uint64_t bytes) noexcept;
     void abandon() noexcept { loan_bytes_ = kNoLoan; }
-
-    // After `full`, in a log that may drop: makes room for a record of that size by moving the
-    // reliable subscribers that hold it back to the oldest record that stays. They are told how
-    // many they missed. `full`: one of them has lent what would go. Pads may need another turn:
-    // repeat until the send says ok.
-    [[nodiscard]] LogSend force(std::uint64_t bytes, std::uint64_t alignment = 16) noexcept;
-    // Messages that force took from at least one reliable subscriber, since this writer attached.
-    [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
 
     // --- for the layer that waits -----------------------------------------------------------
     // Whether a try_reserve or try_send of that size is worth another try. Asks all cursors again.
@@ -149,12 +138,9 @@ private:
     [[nodiscard]] LogSend make_place(std::uint64_t bytes, std::uint64_t alignment) noexcept;
     [[nodiscard]] LogSend look_for_room(const Want& want) noexcept;
     void move_floor(const Want& want) noexcept;
-    [[nodiscard]] Mark next_mark(const Mark& mark) const noexcept;
     void note_mark() noexcept;
     [[nodiscard]] bool look_at(std::uint32_t index, Seen& seen) const noexcept;
     [[nodiscard]] Slowest slowest() const noexcept;
-    [[nodiscard]] bool holds_back(const Seen& seen, const Want& want) const noexcept;
-    [[nodiscard]] bool push_on(std::uint32_t index, const Want& want) noexcept;
     void publish_pad(std::uint64_t stride) noexcept;
     void publish(std::uint64_t word, std::uint64_t stride) noexcept;
 
@@ -176,13 +162,9 @@ private:
     std::uint64_t stride_messages_;  // granted at a time
     std::uint64_t mark_messages_;    // between two marks
     std::uint32_t subscribers_;
-    bool may_drop_;
     LaneFence fence_;
     bool lacks_place_ = false;  // when we looked last, the bound alone was in the way
-    std::uint64_t intact_ = 0;  // nothing from here on was overwritten
-    std::uint64_t dropped_ = 0;
-    std::uint64_t dropped_to_ = 0;  // sequence up to which dropped_ has counted
-    Mark floor_;                    // what we stored in the layout
+    Mark floor_;                // what we stored in the layout
     std::uint32_t first_mark_ = 0;
     std::uint32_t mark_count_ = 0;
     std::array<Mark, kMaxMarks> marks_{};  // from the floor on: candidates for the next floor

@@ -159,7 +159,7 @@ PoolStatus PoolRing::publish(const PoolLoan& loan, const PoolSend& how, Position
     sent.flags.store(how.noted ? PoolChunk::kNoted : 0, kRelaxed);
     if (geometry_.level_count == 1) [[likely]]
         return publish_at(loan, how, at);
-    if (all_full()) return PoolStatus::full;
+    if (holds(geometry_.slot_count)) return PoolStatus::full;
     const PoolStatus status = publish_at(loan, how, at);
     // The message is there; the hint follows. Whoever is about to sleep looks at every level.
     const std::uint64_t bit = 1ULL << how.level;

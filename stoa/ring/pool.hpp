@@ -202,6 +202,8 @@ public:
         return ((layout_->flag.load(kSeqCst) & 1U) | layout_->levels.load(kSeqCst)) == 0;
     }
     [[nodiscard]] std::uint64_t depth() const noexcept;  // of the queues, cheaply; a hint
+    // Whether so many wait, in all levels together.
+    [[nodiscard]] bool holds(std::uint64_t messages) noexcept;
     // Of a ring that is sealed: whether a message may still come back from another receiver. What
     // one has begun to take is his from now on.
     [[nodiscard]] bool may_come_back(std::uint32_t me) noexcept;
@@ -251,7 +253,6 @@ private:
     }
     [[nodiscard]] std::uint32_t best_level(std::uint64_t levels,
                                            std::uint64_t now_ns) const noexcept;
-    [[nodiscard]] bool all_full() noexcept;
     [[nodiscard]] std::uint64_t sum_of(Atomic<std::uint64_t> PoolQueue::* end) const noexcept;
     [[nodiscard]] std::int64_t between(std::uint64_t from, std::uint64_t to) const noexcept;
     void move_head_on(std::uint32_t level) noexcept;

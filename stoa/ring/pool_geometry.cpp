@@ -50,6 +50,12 @@ void share_out(PoolGeometry& geometry, const PoolDemand& demand, std::uint64_t w
     }
 }
 
+std::uint32_t chunks_of(const PoolGeometry& geometry) noexcept {
+    std::uint64_t chunks = 0;
+    for (const PoolClass& c : geometry.classes) chunks += c.count;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(chunks, kPoolMaxChunks));
+}
+
 // Lays the classes out behind each other; fills every derived field.
 bool place(PoolGeometry& geometry, std::uint32_t align) noexcept {
     std::uint64_t chunks = 0;
@@ -147,6 +153,7 @@ Result<PoolGeometry> PoolGeometry::plan(const PoolDemand& demand) noexcept {
     } else {
         share_out(geometry, demand, wanted);
     }
+    if (demand.slot_per_chunk) geometry.slot_count = std::min(chunks_of(geometry), kPoolMaxSlots);
     if (!place(geometry, demand.payload_align)) return fail(Errc::bad_argument, "reserve");
     return geometry;
 }

@@ -22,6 +22,9 @@ struct PoolDemand {
     std::uint32_t dead_letter_after = 0;  // deliveries without ack, at most 255; 0: never
     std::uint32_t dead_letter_quota = 0;  // so many are kept, in chunks beside all others
     std::uint32_t receipts = 64;          // how many may be open at a time, 1 to 4096
+    // As many slots as chunks: who has a chunk finds a slot, and only chunks run out. The caller
+    // sees to the capacity.
+    bool slot_per_chunk = false;
 };
 
 struct PoolGeometry {

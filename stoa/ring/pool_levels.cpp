@@ -17,21 +17,20 @@
 // fails exactly when somebody sent there first; after it every send to that queue says `sealed`.
 namespace stoa {
 
-// Whether as many wait in all levels together as the mailbox may hold. Every level counts, also one
-// that the hint hides: between L2 and L3 it hides as many as fit. A head hint that a dead or
-// stopped receiver left behind must not make it look full for ever.
-bool PoolRing::all_full() noexcept {
+// Every level counts, also one that the hint hides: between L2 and L3 it hides as many as fit. A
+// head hint that a dead or stopped receiver left behind must not make it look full for ever.
+bool PoolRing::holds(std::uint64_t messages) noexcept {
     // Heads only grow: with those of an earlier look the depth comes out too big, but for a message
     // per level whose sender did not get to moving the tail. The receivers' lines stay theirs.
     const std::int64_t at_most = between(heads_seen_, sum_of(&PoolQueue::tail));
-    const std::int64_t room = std::int64_t{geometry_.slot_count} - geometry_.level_count;
+    const std::int64_t room = static_cast<std::int64_t>(messages) - geometry_.level_count;
     if (at_most >= 0 && at_most < room) [[likely]]
         return false;
     heads_seen_ = sum_of(&PoolQueue::head);
-    if (depth() < geometry_.slot_count) [[likely]]
+    if (depth() < messages) [[likely]]
         return false;
     for (std::uint32_t l = 0; l < geometry_.level_count; ++l) move_head_on(l);
-    return depth() >= geometry_.slot_count;
+    return depth() >= messages;
 }
 
 // Positions of all levels, added up as words: the indices in the low half, the laps in the high.

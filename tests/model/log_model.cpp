@@ -154,17 +154,12 @@ const char* LogModel::step_writer(State& state) const {
         return nullptr;
     }
     if (my.pc >= WriterPc::write) return step_write(state);
-    if (my.pc >= WriterPc::force_look) {
-        step_force(state);
-    } else {
-        step_scan(state);
-    }
+    step_scan(state);
     return nullptr;
 }
 
 void LogModel::next_cursor(State& state, WriterPc again, WriterPc done) const {
     LogWriterState& my = state.writer;
-    my.seen = 0;
     const bool is_last = ++my.index == count();
     if (is_last) my.index = 0;
     my.pc = is_last ? done : again;
@@ -190,12 +185,10 @@ void LogModel::step_scan(State& state) const {
             return;
         case WriterPc::scan_hold:
             my.hold = std::min(my.hold, cursor.hold);
-            // One that was moved on: the head at its hold says what it takes next.
-            my.seen = config_.may_drop ? cursor.hold : std::uint8_t{0};
             my.pc = WriterPc::scan_taken;
             return;
         case WriterPc::scan_taken:
-            my.taken = std::min(my.taken, std::max(my.seen, cursor.taken));
+            my.taken = std::min(my.taken, cursor.taken);
             return next_cursor(state, WriterPc::scan_state, done);
         case WriterPc::late_floor:
             state.floor = std::max(state.floor, my.floor);
@@ -215,36 +208,8 @@ void LogModel::grant(State& state) const {
     my.granted = small(config_.bound == 0 ? 14 : std::min(behind + config_.bound, 14));
     const bool has_room = my.tail + 1 <= my.room_end && my.tail < my.granted;
     my.hold = my.taken = 0;
-    my.pc = has_room ? WriterPc::write : config_.may_drop ? WriterPc::force_look : WriterPc::idle;
+    my.pc = has_room ? WriterPc::write : WriterPc::idle;
     if (!has_room) my.room_end = my.granted = 0;
-}
-
-// W5 for each cursor that holds us back.
-void LogModel::step_force(State& state) const {
-    LogWriterState& my = state.writer;
-    LogCursorState& cursor = state.cursors[at(my.index)];
-    if (my.pc == WriterPc::force_look) {
-        const bool counts = cursor.is_active && cursor.seat != 0 && is_reliable(my.index);
-        if (!counts || cursor.hold >= my.floor) {
-            return next_cursor(state, WriterPc::force_look, WriterPc::idle);
-        }
-        if (cursor.is_lent && !broken(LogMutant::force_takes_loans)) {
-            my.index = 0;
-            my.pc = WriterPc::idle;
-            return;
-        }
-        my.seen = cursor.hold;
-        my.pc = WriterPc::force_push;
-        return;
-    }
-    const bool is_same =
-        cursor.hold == my.seen && (!cursor.is_lent || broken(LogMutant::force_takes_loans));
-    if (is_same || broken(LogMutant::force_by_store)) {
-        cursor.hold = my.floor;
-        return next_cursor(state, WriterPc::force_look, WriterPc::idle);
-    }
-    my.seen = 0;
-    my.pc = WriterPc::force_look;
 }
 
 // More than the bound waits for one who has joined.
@@ -253,8 +218,8 @@ const char* LogModel::over_bound(const State& state) const {
         const LogReaderState& reader = state.readers[at(who)];
         const LogCursorState& cursor = state.cursors[at(who)];
         if (!is_reliable(who) || reader.life != LogLife::running || !reader.is_joined) continue;
-        const int next = std::max(config_.may_drop ? cursor.hold : std::uint8_t{0}, cursor.taken);
-        if (state.writer.tail - next > config_.bound) return "more wait than the bound allows";
+        if (state.writer.tail - cursor.taken > config_.bound)
+            return "more wait than the bound allows";
     }
     return nullptr;
 }
@@ -322,7 +287,6 @@ void LogModel::step_join(State& state, int who) const {
             return;
         case ReaderPc::store_hold:
             cursor.hold = my.head;
-            cursor.is_lent = false;
             my.pc = ReaderPc::store_taken;
             return;
         case ReaderPc::store_taken:
@@ -353,36 +317,19 @@ void LogModel::step_join(State& state, int who) const {
 
 const char* LogModel::step_look(State& state, int who) const {
     LogReaderState& my = state.readers[at(who)];
-    LogCursorState& cursor = state.cursors[at(who)];
     const LogPlaceState& mine = place(state, my.head);
-    const bool drops = config_.may_drop && is_reliable(who);
     switch (my.pc) {
         case ReaderPc::look:  // R1
             my.is_ready = mine.is_ready;
             if (!is_reliable(who)) {
                 const bool trusts = broken(LogMutant::latest_trusts_not_ready) && !my.is_ready;
                 my.pc = trusts ? ReaderPc::look : ReaderPc::kept_before;
-            } else if (drops && !broken(LogMutant::take_without_claim)) {
-                my.pc = my.is_ready ? ReaderPc::claim : ReaderPc::look_at_hold;
             } else {
                 my.pc = my.is_ready ? ReaderPc::read : ReaderPc::look;
             }
             return nullptr;
-        case ReaderPc::claim:  // R4
-            if (cursor.hold == my.head && !cursor.is_lent) {
-                cursor.is_lent = true;
-                my.pc = ReaderPc::read;
-            } else {
-                my.head = cursor.hold;
-                my.pc = ReaderPc::look;
-            }
-            return nullptr;
-        case ReaderPc::look_at_hold:
-            my.head = cursor.hold;
-            my.pc = ReaderPc::look;
-            return nullptr;
         case ReaderPc::kept_before:
-        case ReaderPc::kept_after: {  // R5
+        case ReaderPc::kept_after: {  // R4
             const bool is_after = my.pc == ReaderPc::kept_after;
             const bool is_unchecked = is_after && broken(LogMutant::copy_not_validated);
             if (state.floor > my.head && !is_unchecked) {
@@ -407,7 +354,7 @@ const char* LogModel::step_look(State& state, int who) const {
                 return nullptr;
             }
             if (my.seen != my.head) return "a reliable subscriber reads something torn";
-            if (!config_.may_drop && my.head != my.due) return "a reliable subscriber missed one";
+            if (my.head != my.due) return "a reliable subscriber missed one";
             my.seen = 0;
             my.pc = ReaderPc::take;
             return nullptr;
@@ -432,8 +379,7 @@ const char* LogModel::step_take(State& state, int who) const {
             return nullptr;
         default:  // R3
             my.head = my.due;
-            if (!config_.may_drop || cursor.is_lent) cursor.hold = my.head;
-            cursor.is_lent = false;
+            cursor.hold = my.head;
             my.pc = ReaderPc::look;
             return nullptr;
     }
@@ -504,8 +450,8 @@ std::string LogModel::text(const State& state) const {
         const LogCursorState& cursor = state.cursors[at(i)];
         const LogReaderState& my = state.readers[at(i)];
         text += " | seat " + number(cursor.seat) + (cursor.is_active ? " on" : " off") + " hold " +
-                number(cursor.hold) + (cursor.is_lent ? "L" : "") + " taken " +
-                number(cursor.taken) + " head " + number(my.head) + " due " + number(my.due);
+                number(cursor.hold) + " taken " + number(cursor.taken) + " head " +
+                number(my.head) + " due " + number(my.due);
     }
     return text;
 }

@@ -30,9 +30,6 @@ enum class LogMutant : std::uint8_t {
     published_first,
     copy_not_validated,
     latest_trusts_not_ready,
-    take_without_claim,
-    force_takes_loans,
-    force_by_store,
     drop_by_store,
     drop_leaves_state,
     bound_ignores_taken,
@@ -43,7 +40,6 @@ struct LogConfig {
     int places = 3;
     int messages = 4;
     int bound = 0;  // 0: none
-    bool may_drop = false;
     int writer_crashes = 0;
     int reader_crashes = 0;
     int attaches = 0;  // of newcomers to a cursor that is free again
@@ -61,8 +57,6 @@ enum class WriterPc : std::uint8_t {
     scan_taken,
     late_floor,
     grant,
-    force_look,
-    force_push,
     write,
     write_more,
     clear,
@@ -78,8 +72,6 @@ enum class ReaderPc : std::uint8_t {
     check_floor,
     undo,
     look,
-    claim,
-    look_at_hold,
     kept_before,
     read,
     kept_after,
@@ -104,7 +96,6 @@ struct LogCursorState {
     std::uint8_t generation = 0;
     bool is_active = false;
     std::uint8_t hold = 0;
-    bool is_lent = false;
     std::uint8_t taken = 0;
 };
 
@@ -118,7 +109,6 @@ struct LogWriterState {
     std::uint8_t index = 0;  // of the cursor it looks at
     std::uint8_t hold = 0;   // the lowest that it saw
     std::uint8_t taken = 0;
-    std::uint8_t seen = 0;  // of one cursor
 };
 
 struct LogReaderState {
@@ -187,7 +177,6 @@ public:
             bits(writer.index, 2);
             bits(writer.hold, 4);
             bits(writer.taken, 4);
-            bits(writer.seen, 4);
         }
         for (int i = 0; i < count(); ++i) {
             LogCursorState& cursor = state.cursors[at(i)];
@@ -195,7 +184,6 @@ public:
             bits(cursor.generation, 2);
             bits(cursor.is_active, 1);
             bits(cursor.hold, 4);
-            bits(cursor.is_lent, 1);
             bits(cursor.taken, 4);
             LogReaderState& my = state.readers[at(i)];
             bits(my.life, 2);
@@ -233,7 +221,6 @@ private:
     // What is wrong about the step that was made, or nullptr.
     const char* step_writer(State& state) const;
     void step_scan(State& state) const;
-    void step_force(State& state) const;
     const char* step_write(State& state) const;
     void next_cursor(State& state, WriterPc again, WriterPc done) const;
     void grant(State& state) const;

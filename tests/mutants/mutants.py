@@ -124,14 +124,6 @@ MUTANTS = (
         "crash_run", crash("log.copy"),
     ),
     Mutant(
-        "log_force_in_vain",
-        "nobody loses a message while a loan keeps the log full",
-        "stoa/ring/log_writer.cpp",
-        "if (look_at(i, seen) && LogHold::lent(seen.hold) && holds_back(seen, want)) return room;",
-        "static_cast<void>(seen);",
-        "log_test", ("stoa/ring/log_test",),
-    ),
-    Mutant(
         "log_drop_hits_the_next",
         "a drop ends only the subscription that it read",
         "stoa/ring/log.cpp",
@@ -550,6 +542,22 @@ MUTANTS = (
         "                         .is_given = true};  // with the seat",
         "                         .is_given = false};",
         "crash_run", crash("broadcast_logs.subscribe"),
+    ),
+    Mutant(
+        "copies_before_all_claims",
+        "a broadcast that fails has reached nobody",
+        "stoa/mailbox/broadcast.cpp",
+        "        for (Copy& copy : copies_) give_back(copy);\n",
+        "        static_cast<void>(send_copies(message, options));\n",
+        "broadcast_test", ("stoa/mailbox/broadcast_test",),
+    ),
+    Mutant(
+        "claimed_chunk_without_slot",
+        "who has claimed a chunk of a subscriber's ring finds a slot there",
+        "stoa/mailbox/plan.cpp",
+        ".slot_per_chunk = plan.slot_per_chunk()",
+        ".slot_per_chunk = false",
+        "broadcast_test", ("stoa/mailbox/broadcast_test",),
     ),
     Mutant(
         "cursor_of_leaver_stays",

@@ -23,13 +23,8 @@ constexpr std::uint64_t kDeadOnes = 101;  // holder of cursor 0, until it is dro
 constexpr std::uint64_t kTenants = 201;   // who takes it then
 constexpr std::uint64_t kTorn = 0xdead;
 
-constexpr LogGeometry geometry_of(bool may_drop) {
-    return {.ring_bytes = 1024,
-            .max_record_bytes = 100,
-            .max_waiting = kBound,
-            .subscribers = 4,
-            .may_drop = may_drop};
-}
+constexpr LogGeometry kGeometry{
+    .ring_bytes = 1024, .max_record_bytes = 100, .max_waiting = kBound, .subscribers = 4};
 
 enum class Origin : std::uint8_t { prepared = 1, victim, recoverer, judge };
 
@@ -58,7 +53,6 @@ bool is_whole(std::span<const std::byte> payload, std::uint64_t sequence, Origin
 
 struct LogCase {
     const char* name;
-    bool may_drop = false;
     std::uint64_t offset = 0;                          // in the ring, where the victim begins
     std::size_t waiting = 0;                           // records that wait when the victim begins
     std::function<void(LogWriter&)> send{};            // the victim is the writer
@@ -139,18 +133,18 @@ private:
     Watcher join(std::uint32_t index, std::uint64_t holder, LogMode mode) {
         STOA_CHECK(seats().claim(index, holder) == LogClaim::claimed);
         return {LogReader::subscribe(region_.bytes(), index, mode, LogStart::now).value(),
-                case_.may_drop || mode == LogMode::latest};
+                mode == LogMode::latest};
     }
     std::size_t send_until_full(Origin origin, std::size_t most);
     std::string drain_all();
-    std::string lap(bool forces);
+    std::string lap();
     std::string take_the_seat();
     std::string judge_the_sent(const Case& now) const;
     std::string judge_the_received() const;
     std::string use_all();
 
     LogCase case_;
-    kit::TempRegion region_{geometry_of(true).bytes_needed()};
+    kit::TempRegion region_{kGeometry.bytes_needed()};
     std::optional<LogWriter> writer_;
     std::optional<LogReader> own_;  // subscriber 0, when the victim is that
     std::vector<Watcher> watchers_;
@@ -161,7 +155,7 @@ private:
 };
 
 void LogScenario::prepare() {
-    create_log(region_.bytes(), geometry_of(case_.may_drop)).value();
+    create_log(region_.bytes(), kGeometry).value();
     attach_writer();
     if (!case_.is_empty) {
         while (writer_->position() < 3 * 1024) send_until_full(Origin::prepared, 1);
@@ -238,12 +232,10 @@ std::string LogScenario::drain_all() {
 }
 
 // Goes round the ring twice, as far as the victim lets it.
-std::string LogScenario::lap(bool forces) {
+std::string LogScenario::lap() {
     const std::uint64_t from = writer_->position();
     while (writer_->position() < from + 2048) {
-        if (send_until_full(Origin::judge, 3) == 0) {
-            if (!forces || writer_->force(size_of(writer_->sequence())) != LogSend::ok) break;
-        }
+        if (send_until_full(Origin::judge, 3) == 0) break;
         if (std::string text = drain_all(); !text.empty()) return text;
     }
     return {};
@@ -255,7 +247,7 @@ std::string LogScenario::take_the_seat() {
     if (seats().claim(0, kTenants) != LogClaim::claimed) return "the cursor is not free";
     watchers_.push_back(
         {LogReader::subscribe(region_.bytes(), 0, LogMode::reliable, LogStart::oldest_kept).value(),
-         case_.may_drop});
+         false});
     is_taken_ = true;
     return {};
 }
@@ -268,7 +260,7 @@ std::string LogScenario::interfere(const Case& now) {
         return drain_all();
     }
     if (case_.sweeps) return interfere_recovery(now);
-    return lap(case_.may_drop);
+    return lap();
 }
 
 // The sweeper stands still: another one sweeps as well, and the cursor is used again.
@@ -276,7 +268,7 @@ std::string LogScenario::interfere_recovery(const Case& now) {
     recover(now);
     if (case_.send) return {};
     std::string text = take_the_seat();
-    return text.empty() ? lap(case_.may_drop) : text;
+    return text.empty() ? lap() : text;
 }
 
 std::string LogScenario::verify(const Case& now) {
@@ -308,7 +300,6 @@ std::string LogScenario::judge_the_sent(const Case& now) const {
     if (published < noted + heirs) return "a record was sent and is lost";
     if (published > case_.sends.size() + 1) return "there are more records than were sent";
     const std::uint64_t victims = watchers_.front().victims;
-    if (case_.may_drop) return {};  // the reliable ones may have missed some
     if (case_.at_once && victims != 0 && victims != case_.sends.size()) return "half a batch";
     if (now.victim_dead) return {};
     return victims == noted && (noted == case_.sends.size() || case_.may_be_full)
@@ -327,7 +318,7 @@ std::string LogScenario::judge_the_received() const {
         const std::uint64_t sequence = noted & 0xffffffffU;
         if (case_.join && k == 0) due = sequence - missed;
         if (sequence != due + missed) return "the victim received out of order";
-        if (missed != 0 && !case_.may_drop && case_.mode == LogMode::reliable) {
+        if (missed != 0 && case_.mode == LogMode::reliable) {
             return "the victim missed a message";
         }
         due = sequence + 1;
@@ -416,15 +407,6 @@ void victim_discards_a_batch(LogWriter& writer) {
     batch.discard();
 }
 
-void victim_forces(LogWriter& writer) {
-    for (const std::vector<std::byte>& payload : g_made.to_send) {
-        while (writer.try_send(payload) == LogSend::full) {
-            if (writer.force(payload.size()) != LogSend::ok) return;
-        }
-        note_sent();
-    }
-}
-
 void victim_sleeps_for_room(LogWriter& writer) {
     (void)writer.mark_asleep();
     (void)writer.has_room(100);
@@ -435,7 +417,7 @@ void victim_sleeps_for_room(LogWriter& writer) {
 void victim_takes(LogReader& reader) {
     LogRecord lent;
     if (reader.try_take(lent) != LogTake::ok) return;
-    note_received(lent.payload, lent.sequence, lent.missed);
+    note_received(lent.payload, lent.sequence, 0);
     reader.release(lent);
     (void)reader.sleeper_to_wake();
 }
@@ -447,7 +429,7 @@ void victim_keeps_two(LogReader& reader) {
         if (reader.try_take(record) != LogTake::ok) return;
     }
     for (const LogRecord& record : lent) {
-        note_received(record.payload, record.sequence, record.missed);
+        note_received(record.payload, record.sequence, 0);
         reader.release(record);
         reader.free_now();
     }
@@ -503,11 +485,6 @@ void add_writer_scenarios(const std::function<void(LogCase)>& add) {
          .send = victim_sends,
          .sends = {48, 48},
          .may_be_full = true});
-    add({.name = "log.send_may_drop",
-         .may_drop = true,
-         .waiting = 2,
-         .send = victim_sends,
-         .sends = {48, 8}});
     add({.name = "log.loan_short",
          .send = [](LogWriter& writer) { victim_fills_a_loan(writer, 100); },
          .sends = {8}});
@@ -527,15 +504,9 @@ void add_writer_scenarios(const std::function<void(LogCase)>& add) {
          .sends = {8, 8, 8},
          .at_once = true});
     add({.name = "log.batch_discard", .waiting = 2, .send = victim_discards_a_batch});
-    add({.name = "log.force",
-         .may_drop = true,
-         .waiting = 5,
-         .send = victim_forces,
-         .sends = {48, 100}});
-    add({.name = "log.force_against_a_loan",
-         .may_drop = true,
-         .waiting = 5,
-         .send = victim_forces,
+    add({.name = "log.send_behind_a_loan",
+         .waiting = 4,
+         .send = victim_sends,
          .sends = {48, 48},
          .may_be_full = true,
          .lends = true});
@@ -549,22 +520,12 @@ void add_subscriber_scenarios(const std::function<void(LogCase)>& add) {
     add({.name = "log.take_nothing", .receive = victim_takes});
     add({.name = "log.take_two", .waiting = 3, .receive = victim_keeps_two});
     add({.name = "log.take_copy", .waiting = 3, .receive = victim_copies});
-    add({.name = "log.take_may_drop", .may_drop = true, .waiting = 5, .receive = victim_takes});
-    add({.name = "log.take_two_may_drop",
-         .may_drop = true,
-         .waiting = 5,
-         .receive = victim_keeps_two});
     add({.name = "log.copy", .waiting = 3, .mode = kLatest, .receive = victim_copies});
     add({.name = "log.copy_40", .waiting = 3, .mode = kLatest, .receive = victim_copies_40});
     add({.name = "log.copy_nothing", .mode = kLatest, .receive = victim_copies});
-    for (const bool may_drop : {false, true}) {
-        add({.name = may_drop ? "log.join_may_drop" : "log.join",
-             .may_drop = may_drop,
-             .waiting = 2,
-             .join = [](auto memory) {
-                 victim_joins(memory, LogMode::reliable, LogStart::oldest_kept);
-             }});
-    }
+    add({.name = "log.join", .waiting = 2, .join = [](auto memory) {
+             victim_joins(memory, LogMode::reliable, LogStart::oldest_kept);
+         }});
     add({.name = "log.join_now", .waiting = 2, .join = [](auto memory) {
              victim_joins(memory, LogMode::reliable, LogStart::now);
          }});
