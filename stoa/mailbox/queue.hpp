@@ -49,7 +49,7 @@ public:
     }
 
     // Whether the next send is likely to wait.
-    [[nodiscard]] bool seems_full() const noexcept { return one_ != nullptr && one_->seems_full(); }
+    [[nodiscard]] bool seems_full() noexcept { return one_ != nullptr && one_->seems_full(); }
     // How many messages wait; a hint.
     [[nodiscard]] std::uint64_t depth();
     // Whether a receiver may find something.
@@ -85,6 +85,7 @@ public:
 private:
     [[nodiscard]] Result<void> send_to_chain(Bytes message, const SendOptions& options);
     [[nodiscard]] Result<PoolLoan> receive_from_chain(Deadline deadline);
+    [[nodiscard]] bool expire_in_chain();
     template <typename Attempt>
     [[nodiscard]] std::invoke_result_t<Attempt&, PoolEngine&> at_the_end(Attempt&& attempt);
     [[nodiscard]] Result<PoolEngine*> last();

@@ -69,6 +69,7 @@ struct PoolDead {
     std::uint32_t index = 0;
     std::uint32_t pid = 0;
     std::string_view name{};
+    std::uint64_t now_ns = 0;  // steady clock, after its death: what is overdue by now has expired
 };
 
 class PoolRing {
@@ -107,6 +108,14 @@ public:
     // Takes the oldest message of the lowest priority that is not above `level`: one to drop, which
     // its receipt says from now on. ok, empty, corrupt.
     PoolStatus take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept;
+
+    // To make room: takes a message whose time to live is over by `now_ns`, which its receipt says
+    // from now on. The one that would come next of some priority; or any, also behind others and
+    // among those to be delivered again, where `from`, 0 at first, says how far it looked. ok,
+    // empty, corrupt.
+    PoolStatus take_overdue_head(std::uint32_t me, std::uint64_t now_ns, PoolLoan& loan) noexcept;
+    PoolStatus take_overdue(std::uint32_t me, std::uint64_t now_ns, std::uint32_t& from,
+                            PoolLoan& loan) noexcept;
 
     // Gives a chunk back: an abandoned claim, a message that was read, an ack. False: not this
     // endpoint's loan any more (a second release), nothing was changed.
@@ -166,9 +175,9 @@ public:
     void note_return(std::uint32_t chunk, Cause cause, std::uint32_t pid, std::string_view name,
                      std::string_view error) noexcept;
     // Looks what became of a message of mine, and finishes what a stopped receiver left undone.
-    // `pid_of` tells the process of an endpoint index.
+    // `pid_of` tells the process of an endpoint index. `now_ns` counts where it has a time to live.
     OutcomeWord settle(const PoolTicket& ticket, std::uint32_t (*pid_of)(void*, std::uint32_t),
-                       void* context) noexcept;
+                       void* context, std::uint64_t now_ns = 0) noexcept;
     // Takes it back if nobody has it, and ends its receipt with `outcome`. True: done, its chunk is
     // free, or lent to its sender again as `keep`.
     bool withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
@@ -257,8 +266,13 @@ private:
     void move_head_on(std::uint32_t level) noexcept;
     void lower(std::uint32_t level) noexcept;
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;
-    [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket,
+    [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket, std::uint64_t now_ns,
                                            std::uint64_t& word) const noexcept;
+    [[nodiscard]] bool is_overdue(std::uint32_t chunk, std::uint64_t now_ns) const noexcept;
+    PoolStatus take_overdue_slot(std::uint32_t me, std::uint32_t index, std::uint64_t now_ns,
+                                 PoolLoan& loan) noexcept;
+    [[nodiscard]] bool take_overdue_chunk(std::uint32_t me, std::uint32_t index,
+                                          std::uint64_t now_ns, PoolLoan& loan) noexcept;
     void tell_of_burial(std::uint32_t chunk, std::uint64_t seen) noexcept;
     [[nodiscard]] bool take_back_slot(std::uint32_t me, const PoolTicket& ticket,
                                       PoolLoan& loan) noexcept;
