@@ -112,6 +112,7 @@ public:
     std::uint64_t redrive(std::uint64_t most) noexcept;
     [[nodiscard]] Result<std::size_t> peek(std::span<std::byte> to, std::uint64_t skip);
     [[nodiscard]] Result<std::size_t> peek_at_queues(std::span<std::byte> to, std::uint64_t skip);
+    [[nodiscard]] Result<std::size_t> peek_at_letters(std::span<std::byte> to, std::uint64_t skip);
     [[nodiscard]] Result<std::size_t> peek_at_lanes(std::span<std::byte> to, std::uint64_t skip);
     // Of a participant, also of one that has left; empty: unknown.
     [[nodiscard]] std::string name_of(std::uint32_t pid) const;

@@ -338,19 +338,6 @@ bool Queue::is_drained() {
     return !any_of(goes_on) && (known_.empty() || at_.segments().end(station_, known_.back()));
 }
 
-Result<std::uint32_t> Queue::peek(std::uint64_t skip, std::span<std::byte> to) {
-    if (one_ != nullptr) return one_->ring().peek(skip, to);
-    Result<std::uint32_t> length = fail(Errc::empty, "peek");
-    refresh();
-    any_of([&](PoolEngine& engine) {
-        length = engine.ring().peek(skip, to);
-        if (length || length.error().code != Errc::empty) return true;
-        skip -= std::min(skip, engine.ring().depth());
-        return false;
-    });
-    return length;
-}
-
 std::uint64_t Queue::dropped_oldest() const noexcept {
     return one_ != nullptr ? one_->ring().counts_dropped_oldest() : 0;
 }

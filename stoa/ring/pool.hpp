@@ -48,6 +48,20 @@ struct PoolSend {
     bool noted = false;       // its note was filled in
 };
 
+// Where a message lies, for who only looks: in a slot, or in its chunk alone.
+inline constexpr std::uint32_t kNoSlot = UINT32_MAX;
+struct PoolGlimpse {
+    std::uint32_t chunk = kNoChunk;
+    std::uint32_t slot = kNoSlot;
+    std::uint64_t seen = 0;  // the word that says so
+    bool redriven = false;
+};
+struct PoolWalk {  // through the queue of one priority
+    std::uint32_t level = 0;
+    Position at{};
+    std::uint32_t looked = 0;
+};
+
 struct PoolCounts {  // a look at moving things: each figure is right for some moment of the call
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
@@ -215,9 +229,17 @@ public:
     // one has begun to take is his from now on.
     [[nodiscard]] bool may_come_back(std::uint32_t me) noexcept;
     [[nodiscard]] PoolCounts counts() const noexcept;
-    // Copies the message that waits `skip` places behind the next one, without taking it: what it
-    // had when it was looked at. Errors: empty, corrupt
-    [[nodiscard]] Result<std::uint32_t> peek(std::uint64_t skip,
+    // --- looking without taking; false: there is no further one ---
+    // What is to be delivered again, from `from` on, 0 at first; then what waits in one priority,
+    // in its order; and the dead letters.
+    [[nodiscard]] bool look_at_marked(std::uint32_t& from, PoolGlimpse& found) const noexcept;
+    [[nodiscard]] bool look_at_level(PoolWalk& walk, PoolGlimpse& found) const noexcept;
+    [[nodiscard]] bool look_at_letter(std::uint32_t& from, PoolGlimpse& found) const noexcept;
+    // When it was sent, where messages age (else 0); whether no receiver would get it any more.
+    [[nodiscard]] std::uint64_t sent_at(const PoolGlimpse& what) const noexcept;
+    [[nodiscard]] bool will_expire(const PoolGlimpse& what, std::uint64_t now_ns) const noexcept;
+    // Its bytes, and its whole length. Errors: empty (it is taken by now)
+    [[nodiscard]] Result<std::uint32_t> copy(const PoolGlimpse& what,
                                              std::span<std::byte> to) const noexcept;
 
 private:
@@ -268,6 +290,8 @@ private:
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;
     [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket, std::uint64_t now_ns,
                                            std::uint64_t& word) const noexcept;
+    [[nodiscard]] bool look_at_chunk(std::uint32_t index, ChunkState state,
+                                     PoolGlimpse& found) const noexcept;
     [[nodiscard]] bool is_overdue(std::uint32_t chunk, std::uint64_t now_ns) const noexcept;
     PoolStatus take_overdue_slot(std::uint32_t me, std::uint32_t index, std::uint64_t now_ns,
                                  PoolLoan& loan) noexcept;
