@@ -296,6 +296,25 @@ TEST_F(MailboxPolicy, ALoanThatMetNobodyIsStillHeld) {
     EXPECT_TRUE(other.wait().ok());
 }
 
+TEST_F(MailboxPolicy, ARendezvousThatTriesAgainIsOneSend) {
+    for (const Sharing sharing : {Sharing::any, Sharing::pair, Sharing::round_robin}) {
+        RawMailbox out = create({.capacity = zero(), .sharing = sharing, .role = Role::sends});
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_EQ(out.send_for("unmet", 1ms).error().code, Errc::timed_out);
+        }
+        EXPECT_EQ(facts().sent, 0U);
+        EXPECT_EQ(facts().withdrawn, 0U);
+        std::thread sender{[&] { EXPECT_TRUE(out.send("met")); }};
+        RawMailbox in = open(Role::receives);
+        EXPECT_EQ(in.receive().value().text(), "met");
+        sender.join();
+        EXPECT_EQ(facts().sent, 1U);
+        EXPECT_EQ(facts().received, 1U);
+        EXPECT_EQ(facts().withdrawn, 0U);
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
+}
+
 TEST_F(MailboxPolicy, AReceiverThatDiesBetweenTakingAndHavingLeavesTheRendezvousOpen) {
     RawMailbox keep = create({.capacity = zero(), .role = Role::none});
     kit::Child sender{[] { EXPECT_TRUE(open(Role::sends).send("x")); }};

@@ -378,7 +378,10 @@ PoolCounts PoolRing::counts() const noexcept {
     }
     counts.loaned -= std::min(counts.loaned, queued_loaned);
     counts.leased -= std::min(counts.leased, queued_borrowed);
-    const std::uint64_t not_received = counts.dropped_oldest + counts.withdrawn + counts.expired;
+    const std::uint64_t unmet = layout_->unmet.load(kRelaxed);
+    counts.sent -= std::min(counts.sent, unmet);
+    const std::uint64_t not_received =
+        counts.dropped_oldest + counts.withdrawn + counts.expired + unmet;
     counts.received -= std::min(counts.received, not_received);
     return counts;
 }

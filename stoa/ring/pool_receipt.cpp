@@ -296,7 +296,13 @@ bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outc
     PoolLoan loan;
     if (!take_back_slot(me, ticket, loan) && !take_back_chunk(me, ticket, loan)) return false;
     static_cast<void>(resolve(ticket.ref, outcome, 0));
-    if (outcome == Outcome::withdrawn) layout_->withdrawn.fetch_add(1, kRelaxed);
+    // A sender that gets its message back to try again, or to say that it was not sent.
+    const bool unmet = outcome == Outcome::withdrawn && keep != nullptr;
+    if (unmet) {
+        layout_->unmet.fetch_add(1, kRelaxed);
+    } else if (outcome == Outcome::withdrawn) {
+        layout_->withdrawn.fetch_add(1, kRelaxed);
+    }
     if (keep == nullptr) return release(loan);
     ChunkWord lent = unpack_chunk(loan.word);
     lent = {.epoch = lent.epoch + 1, .owner = me, .state = ChunkState::loaned};
