@@ -47,6 +47,25 @@ protected:
     kit::TempDomain domain_;
 };
 
+// --- words --------------------------------------------------------------------------------------
+
+TEST_F(MailboxPolicy, WordsThatWouldSayNothingAreRefused) {
+    const std::pair<MailboxOptions, std::string_view> refused[] = {
+        {{.one_way = true}, "one_way (only a pair has two ways)"},
+        {{.by_turns = true}, "by_turns (turns are a kind of single_receiver)"},
+        {{.dead_letter_after = 1}, "dead_letter_after (only what is to be acked comes back)"},
+        {{.ageing = 1s}, "ageing (among one priority: add priorities)"},
+        {{.sharing = Sharing::pair, .keep_expired = true},
+         "keep_expired (nothing expires here: add receipts or a time_to_live)"},
+    };
+    for (const auto& [options, why] : refused) {
+        const Result<RawMailbox> made = RawMailbox::create("m", options);
+        ASSERT_FALSE(made) << why;
+        EXPECT_EQ(made.error().code, Errc::bad_argument);
+        EXPECT_EQ(made.error().step, why);
+    }
+}
+
 // --- overflow -----------------------------------------------------------------------------------
 
 TEST_F(MailboxPolicy, RejectSaysFullAtOnceAlsoWhenItIsAskedToWait) {
