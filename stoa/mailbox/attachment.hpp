@@ -182,6 +182,8 @@ public:
     [[nodiscard]] bool fits(std::uint64_t bytes) const noexcept {
         return plan_.type_size == 0 || bytes == plan_.type_size;
     }
+    // A delivery that is marked as redelivered, of what nobody had taken before: no ring counts it.
+    void count_handed_over() noexcept { layout_->gone_redelivered.fetch_add(1, kRelaxed); }
     [[nodiscard]] bool may_lend() const noexcept { return loans_ < plan_.loan_quota; }
 
 private:

@@ -78,7 +78,10 @@ private:
                      PoolLoan{.length = message.record.loan,
                               .redelivered = message.handed_over,
                               .word = message.lane},
-                     message.record.payload} {}
+                     message.record.payload} {
+        if (message.handed_over) [[unlikely]]
+            from_->count_handed_over();
+    }
     RawMessage(Attachment* from, BroadcastMessage&& message) noexcept
         : RawMessage{from, message.loan, message.bytes} {
         copy_ = std::move(message.copy);
