@@ -40,7 +40,7 @@
 //      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
 //      224     8 dropped_oldest    anyone (add)  by logs; for display
 //      232     8 dropped_newest    anyone (add)  by logs; for display
-//      240     8 gone_redelivered  anyone (add)  what was handed over, or in segments given back; display
+//      240     8 gone_redelivered  anyone (add)  handed over, or in segments given back; display
 //      248     8 gone_expired      anyone (add)  of segments that were given back; for display
 //      256     8 gone_withdrawn    anyone (add)  the same
 //      320  1024 type_text         creator       canonical text of the type, zero-terminated

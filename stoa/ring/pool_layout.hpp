@@ -29,7 +29,7 @@
 //      464     8 dropped_newest     anyone (add)  for display
 //      472     8 expired            anyone (add)  for display
 //      480     8 withdrawn          anyone (add)  for display
-//      488     8 unmet              anyone (add)  for display: a rendezvous taken back by its sender
+//      488     8 unmet              anyone (add)  a rendezvous taken back by its sender; display
 //      512     - queues             -             level_count of PoolQueue, lowest priority first
 //        -     - hints              anyone        one bit per chunk: 1 says that it may be FREE
 //        -     - slots              anyone (CAS)  level_count times slot_count slot words, see
