@@ -81,7 +81,7 @@ bool Queue::expire_in_chain() {
         if (!segments.is_last(station_, segment)) static_cast<void>((*engine)->ring().seal());
     }
     segments.let_go(Pin::hand);
-    for (const Segment& old : known_) segments.retire(station_, old);
+    for (const Segment& old : known_) gone |= segments.retire(station_, old);
     return gone;
 }
 
