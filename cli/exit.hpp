@@ -19,6 +19,7 @@ enum class Exit : int {
     switch (code) {
         case Errc::timed_out:
         case Errc::empty:
+        case Errc::quota_reached:
         case Errc::full: return Exit::timed_out;
         case Errc::not_found: return Exit::no_such_name;
         case Errc::bad_name:

@@ -15,6 +15,11 @@ std::string created_text(std::uint64_t created_ns) {
     return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(seconds));
 }
 
+// An unbounded mailbox, where block and reject are the same, says quota_reached.
+std::string_view overflow_of(const MailboxPlan& plan) noexcept {
+    return plan.grows() ? name(Errc::quota_reached) : name_of(plan.overflow);
+}
+
 bool lanes_carry(const MailboxPlan& plan) noexcept {
     return plan.lane_count > 0;
 }
@@ -179,7 +184,7 @@ void add_policies(Json& json, const MailboxPlan& plan) {
         json["segment_bytes"] = plan.segment_bytes();
         json["segments_at_most"] = plan.segment_count;
     }
-    json["overflow"] = name_of(plan.overflow);
+    json["overflow"] = overflow_of(plan);
     json["priorities"] = plan.priorities;
     if (plan.ageing_ns != 0) json["ageing"] = seconds(plan.ageing_ns);
     if (plan.time_to_live_ns != 0) json["ttl"] = seconds(plan.time_to_live_ns);
@@ -193,7 +198,9 @@ std::string policies_text(const MailboxPlan& plan) {
     const auto seconds = [](std::uint64_t ns) {
         return human_seconds(std::chrono::nanoseconds{ns});
     };
-    std::string text = fmt::format("overflow   {}\n", name_of(plan.overflow));
+    std::string text =
+        fmt::format("overflow   {}{}\n", overflow_of(plan),
+                    plan.grows() ? ": a send never waits, at the quota it says so" : "");
     if (plan.priorities > 1) {
         text += fmt::format("priorities 0 to {}, the highest first{}\n", plan.priorities - 1,
                             plan.ageing_ns == 0

@@ -39,6 +39,9 @@ void add_farm(CLI::App& app, Chosen& chosen) {
     verb->add_option("--retries", options->retries,
                      "How often a COMMAND that failed is run again, at most 10000 [2]")
         ->check(whole_number(0, farm::kMaxRetries));
+    verb->add_option("--deaths", options->deaths,
+                     "With so many workers dead a task has failed, at most 255; 0: never [20]")
+        ->check(whole_number(0, farm::kMaxDeaths));
     verb->add_option("--window", options->window,
                      "Tasks that may be ahead of the oldest missing result, at most 100000 "
                      "[16 a worker, at least 64]")

@@ -23,6 +23,7 @@ struct Options {
     std::uint64_t max_bytes = 64 * 1024;
     std::string capacity = "1024";
     std::uint64_t quota_bytes = 1U << 30U;
+    const CLI::Option* quota = nullptr;
     std::optional<std::chrono::nanoseconds> ageing;
     std::optional<std::chrono::nanoseconds> time_to_live;
     SeparateRights rights;
@@ -65,20 +66,6 @@ Exit stay(const Options& options, RawMailbox& made) {
         std::this_thread::sleep_for(kSlice);
     }
     return Exit::done;
-}
-
-// Words that would say nothing: refused, so that nobody relies on them.
-void check_words(const Options& options) {
-    const MailboxOptions& box = options.mailbox;
-    const auto refuse = [](bool wrong, const char* option, const char* why) {
-        if (wrong) throw CLI::ValidationError(option, why);
-    };
-    refuse(box.one_way && box.sharing != Sharing::pair, "--one-way", "only a pair has two ways");
-    refuse(box.by_turns && box.sharing != Sharing::single_receiver, "--by-turns",
-           "turns are a kind of --sharing single_receiver");
-    refuse(box.dead_letter_after > 0 && !box.acknowledged, "--dead-letter-after",
-           "only what is to be acked comes back: add --ack");
-    refuse(options.ageing && box.priorities == 1, "--ageing", "add --priorities");
 }
 
 Exit create(const Options& options) {
@@ -191,7 +178,8 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
                     "How many messages may wait: 1 to 1048576, zero (a send returns when a "
                     "receiver has the message) or unbounded [1024]")
         ->type_name("N");
-    add_bytes(verb, "--quota", options->quota_bytes, "The memory of an unbounded mailbox [1GiB]");
+    options->quota = add_bytes(verb, "--quota", options->quota_bytes,
+                               "The memory of an unbounded mailbox [1GiB]");
     verb.add_option_function<std::string>(
             "--overflow",
             [options](const std::string& text) {
@@ -228,7 +216,9 @@ void add_mailbox_create(CLI::App& mailbox, Chosen& chosen) {
     verb->callback([&chosen, options] {
         check_max_bytes(*options);
         options->mailbox.capacity = parse_capacity(options->capacity, options->quota_bytes);
-        check_words(*options);
+        if (options->quota->count() > 0 && options->capacity != "unbounded") {
+            throw CLI::ValidationError("--quota", "only --capacity unbounded has one");
+        }
         if (options->ageing) options->mailbox.ageing = *options->ageing;
         if (options->time_to_live) options->mailbox.time_to_live = *options->time_to_live;
         chosen.run = [options] { return create(*options); };

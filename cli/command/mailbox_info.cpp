@@ -6,6 +6,7 @@
 #include "cli/output.hpp"
 #include "cli/say.hpp"
 #include "cli/units.hpp"
+#include "stoa/mailbox/attachment.hpp"
 
 namespace stoa::cli {
 namespace {
@@ -57,8 +58,34 @@ std::string text_of(const MailboxFacts& facts) {
     return text + participants_text(facts.participants);
 }
 
+// NAME.dead is no mailbox, and yet has a name: `recv` and `peek` take from it what NAME keeps.
+Exit info_of_letters(const std::string& name, const MailboxFacts& of, bool json) {
+    const std::uint32_t most = of.plan.pool_count > 0 ? of.plan.pool.dead_letter_quota : 0;
+    if (most == 0) {
+        const Error none{.code = Errc::not_found, .step = "that mailbox keeps no dead letters"};
+        return complain("mailbox info " + name, none);
+    }
+    if (json) {
+        return print_json({{"name", name},
+                           {"dead_letters_of", of.name},
+                           {"dead_letters", of.dead_letters},
+                           {"dead_letter_quota", most}});
+    }
+    return print(
+        fmt::format("name       {0}\nholds      the dead letters of {1}\n"
+                    "depth      {2}, at most {3} in each of its rings\n"
+                    "receive    stoa recv {0}\nagain      stoa mailbox redrive {1}\n",
+                    name, of.name, counted(of.dead_letters, "dead letter", "dead letters"), most));
+}
+
 Exit info(const std::string& name, bool json) {
     const Result<MailboxFacts> facts = look_at_mailbox(name);
+    if (!facts && facts.error().code == Errc::not_found && name.ends_with(kDeadSuffix)) {
+        const std::string base = name.substr(0, name.size() - kDeadSuffix.size());
+        if (const Result<MailboxFacts> of = look_at_mailbox(base); of) {
+            return info_of_letters(name, *of, json);
+        }
+    }
     if (!facts) return complain("mailbox info " + name, facts.error());
     return json ? print_json(json_of(*facts)) : print(text_of(*facts));
 }

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kFlushBytes = 64 * 1024;
 
 bool failed(const PartHeader& end) noexcept {
-    return end.status != 0 || end.start_errno != 0;
+    return end.status != 0 || end.start_errno != 0 || end.deaths != 0;
 }
 
 std::string how_it_ended(const PartHeader& end) {
@@ -42,6 +42,13 @@ void Collector::leave(const Slot& done) {
     ++next_;
     if (!failed(done.end)) return;
     figures.tasks_failed.fetch_add(1, kRelaxed);
+    if (done.end.deaths != 0) {
+        figures.tasks_deadly.fetch_add(1, kRelaxed);
+        around_.say(fmt::format("task {} failed: {} with it; its output is left out",
+                                done.end.task + 1,
+                                counted(done.end.deaths, "worker died", "workers died")));
+        return;
+    }
     around_.say(fmt::format("task {} failed {}, the last time: {}; its output is left out",
                             done.end.task + 1, counted(done.failures, "time", "times"),
                             how_it_ended(done.end)));

@@ -246,6 +246,7 @@ Exit write_report(Shared& shared, const Crew& crew, double seconds) {
     const Figures& figures = shared.figures;
     const nlohmann::json facts{{"tasks", figures.tasks_done.load(kRelaxed)},
                                {"failed", figures.tasks_failed.load(kRelaxed)},
+                               {"failed_by_deaths", figures.tasks_deadly.load(kRelaxed)},
                                {"command_failures", figures.failures.load(kRelaxed)},
                                {"bytes", figures.bytes_done.load(kRelaxed)},
                                {"bytes_out", figures.bytes_out.load(kRelaxed)},
@@ -297,7 +298,7 @@ Exit run(const Options& options) {
     Crew crew{plan.workers, shared->groups, [&](std::uint32_t place, std::uint32_t serial) {
                   work({shared->tasks.file(), shared->results.file(), shared->spool, *program,
                         shared->board, shared->groups, deaths.mask_before(), place, serial,
-                        options.retries, head});
+                        options.retries, options.deaths, head});
               }};
     if (Result<void> filled = crew.fill(); !filled) return complain("farm", filled.error());
     std::thread feeding;

@@ -31,6 +31,8 @@ struct PartHeader {
     PartKind kind = PartKind::more;
     std::int32_t status = 0;       // of waitpid, when kind is `last`
     std::int32_t start_errno = 0;  // not 0: COMMAND could not be started
+    std::uint32_t deaths = 0;      // not 0: given up, so many workers died with it
+    std::uint32_t reserved = 0;
 };
 
 // A header at the front of a message that this very program wrote.

@@ -49,12 +49,24 @@ public:
         for (;;) {
             Result<RawMessage> message = tasks_.receive();
             if (!message) return message.error();
-            if (Result<void> done = run_task(message->bytes()); !done) return done.error();
+            const std::uint32_t deaths = message->earlier_deliveries();
+            const bool deadly = orders_.deaths != 0 && deaths >= orders_.deaths;
+            const Result<void> done =
+                deadly ? give_up(message->bytes(), deaths) : run_task(message->bytes());
+            if (!done) return done.error();
             if (Result<void> acked = message->ack(); !acked) return acked.error();
         }
     }
 
 private:
+    [[nodiscard]] Result<void> give_up(Bytes message, std::uint32_t deaths) {
+        const auto task = header_of<TaskHeader>(message);
+        if (!orders_.board.wanted(task.number)) return {};
+        const PartHeader part{
+            .task = task.number, .attempt = ++attempt_, .kind = PartKind::last, .deaths = deaths};
+        return results_.send(Bytes{std::as_bytes(std::span{&part, 1})});
+    }
+
     [[nodiscard]] Result<void> run_task(Bytes message) {
         const auto task = header_of<TaskHeader>(message);
         Input input{.bytes = task.bytes};

@@ -19,6 +19,7 @@ struct WorkerOrders {
     std::uint32_t place;    // in the crew
     std::uint32_t serial;   // of this worker, never the same for two
     std::uint32_t retries;  // of a COMMAND that fails
+    std::uint32_t deaths;   // with one task, until it is given up; 0: never
     pid_t head;
 };
 

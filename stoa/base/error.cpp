@@ -19,7 +19,8 @@ constexpr std::array kTexts{
          "no slot or no memory is free; receive something, wait, or create it with a larger "
          "capacity or reserve"},
     Text{Errc::too_many_loans, "too_many_loans",
-         "this handle holds its full loan quota; release a message, or use clone()"},
+         "as many are held as there may be, as the text before it says; give back a message, "
+         "loan or receipt"},
     Text{Errc::no_free_place, "no_free_place",
          "every participant place is taken; close a handle or create it with more places"},
     Text{Errc::out_of_space, "out_of_space",

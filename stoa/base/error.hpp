@@ -27,7 +27,7 @@ enum class Errc : std::uint8_t {
     timed_out = 1,   // the deadline passed
     empty,           // a try_receive found nothing
     full,            // a try_send found no slot or no memory for the message
-    too_many_loans,  // this handle holds as many loans as its quota
+    too_many_loans,  // as many loans or receipts are held as there may be
     no_free_place,   // no index is left for another participant
     out_of_space,    // tmpfs or disk is full
     limit_reached,   // a limit of this process: open files or address space

@@ -74,7 +74,10 @@ Result<bool> PoolEngine::reserve_or_drop(std::uint64_t bytes, std::uint32_t leve
     if (ring_.claim(me_, length, loan) == PoolStatus::ok) [[likely]]
         return true;
     if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
-    const auto claimed = [&] { return ring_.claim(me_, length, loan) == PoolStatus::ok; };
+    const auto claimed = [&] {
+        const auto claims = [&] { return ring_.claim(me_, length, loan) == PoolStatus::ok; };
+        return claims() || (expire_overdue() && claims());
+    };
     if (policy_.overflow != Overflow::block) {
         while (!claimed()) {
             const Result<bool> way = make_way(level);
@@ -105,17 +108,21 @@ Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
 Result<bool> PoolEngine::publish(const PoolLoan& loan, const PoolSend& how, Deadline deadline,
                                  Position& at) {
     PoolStatus status = try_publish(loan, how, at);
+    const auto published = [&] {
+        status = try_publish(loan, how, at);
+        if (status == PoolStatus::full && expire_overdue()) {
+            status = try_publish(loan, how, at);
+        }
+        return status != PoolStatus::full;
+    };
     while (status == PoolStatus::full && policy_.overflow != Overflow::block) {
+        if (published()) break;
         const Result<bool> way = make_way(how.level);
         if (!way || !*way) return way;
         status = try_publish(loan, how, at);
     }
     if (status == PoolStatus::full) {
         if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
-        const auto published = [&] {
-            status = try_publish(loan, how, at);
-            return status != PoolStatus::full;
-        };
         if (deadline.is_immediate()) {
             if (!published()) return fail(Errc::full, "send");
         } else {

@@ -138,9 +138,12 @@ public:
         plain_ = plain_ && overflow == Overflow::block;
     }
     // Whether a message is likely to find room: a hint, where a sender has a choice.
-    [[nodiscard]] bool seems_full() const noexcept {
-        return ring_.depth() >= ring_.geometry().slot_count;
+    [[nodiscard]] bool seems_full() noexcept {
+        const auto full = [&] { return ring_.depth() >= ring_.geometry().slot_count; };
+        return full() && !(expire_overdue() && !full());
     }
+    // Where there is no room: lets go of what is overdue. True: something was.
+    [[nodiscard]] bool expire_overdue() noexcept;
     // Waits for what the caller looks for, on the bell of senders or of receivers. Errors:
     // timed_out, what looking around says
     template <typename Ready>
@@ -204,6 +207,7 @@ private:
                                     Deadline deadline);
     // After a take: ends the receipt of a message. False: its time to live was over, it is gone.
     [[nodiscard]] bool arrived(const PoolLoan& loan) noexcept;
+    void expire(const PoolLoan& loan) noexcept;
     void tell(const ReceiptRef& ref, Outcome outcome) noexcept;
     void wake_receipt(const ReceiptRef& ref) noexcept;
     [[nodiscard]] Answer answer_of(const PoolTicket& ticket, const OutcomeWord& word) const;
@@ -256,9 +260,10 @@ private:
     Waiting waiting_;
     PoolPolicy policy_;
     PoolHost host_;
-    bool plain_ = false;                  // no policy has a say: the short ways are open
-    Error stopped_{};                     // why looking around ended the last wait
-    std::chrono::nanoseconds looked_at_;  // coarse clock
+    bool plain_ = false;                      // no policy has a say: the short ways are open
+    Error stopped_{};                         // why looking around ended the last wait
+    std::chrono::nanoseconds looked_at_;      // coarse clock
+    std::chrono::nanoseconds searched_at_{};  // for what is overdue; coarse clock
 };
 
 }  // namespace stoa

@@ -77,17 +77,50 @@ bool PoolEngine::arrived(const PoolLoan& loan) noexcept {
                 OutcomeWord::of(ring_.receipt(ref.index).outcome.load(kSeqCst));
             if (told.tag == ref.tag && told.outcome == Outcome::taken) return true;
         }
-        STOA_CRASH_POINT("pool_engine.expired.told");
-        ring_.count_expired();
-        ring_.note_return(loan.chunk, Cause::expired, 0, {}, "its time to live was over");
-        const bool kept = policy_.keep_expired && ring_.bury_loan(loan);
-        if (!kept) ring_.release(loan);
-        ring_bell_of_many(*letters_);
-        ring_bell_of_many(*space_);  // its slot is free in any case
+        expire(loan);
         return false;
     }
     if (asked && (ref.at_take || !ring_.geometry().acknowledged)) tell(ref, Outcome::taken);
     return true;
+}
+
+// A message that this endpoint took, and whose receipt has ended, is gone.
+void PoolEngine::expire(const PoolLoan& loan) noexcept {
+    STOA_CRASH_POINT("pool_engine.expired.told");
+    ring_.count_expired();
+    ring_.note_return(loan.chunk, Cause::expired, 0, {}, "its time to live was over");
+    const bool kept = policy_.keep_expired && ring_.bury_loan(loan);
+    if (!kept) ring_.release(loan);
+    ring_bell_of_many(*letters_);
+    ring_bell_of_many(*space_);  // its slot is free in any case
+}
+
+// No room, and perhaps no receiver for long: what is overdue goes. In each turn what lies in front
+// of its queue, which is what frees a place; all of it once in a slice, for its memory. True: one
+// went.
+bool PoolEngine::expire_overdue() noexcept {
+    if (!ring_.has_extras()) return false;
+    const std::uint64_t now_ns = sys::steady_ns();
+    std::uint64_t gone = 0;
+    const auto let_go = [&](const PoolLoan& loan) {
+        ReceiptRef ref;
+        if (asked(loan, ref)) tell(ref, Outcome::expired);
+        expire(loan);
+        ++gone;
+    };
+    PoolLoan loan;
+    const std::uint64_t most = std::uint64_t{ring_.geometry().slot_count} * kPoolMaxLevels;
+    while (gone < most && ring_.take_overdue_head(me_, now_ns, loan) == PoolStatus::ok) {
+        let_go(loan);
+    }
+    const std::chrono::nanoseconds now = sys::coarse_now();
+    if (gone > 0 || now - searched_at_ < kWaitSlice) return gone > 0;
+    searched_at_ = now;
+    std::uint32_t from = 0;
+    while (gone < most && ring_.take_overdue(me_, now_ns, from, loan) == PoolStatus::ok) {
+        let_go(loan);
+    }
+    return gone > 0;
 }
 
 bool PoolEngine::ack(const PoolLoan& loan) noexcept {
@@ -226,7 +259,8 @@ bool PoolEngine::take_back_expired(const PoolTicket& ticket) noexcept {
 }
 
 OutcomeWord PoolEngine::settle(const PoolTicket& ticket) noexcept {
-    return ring_.settle(ticket, host_.pid_of, host_.around.context);
+    const std::uint64_t now_ns = ticket.expires_ns != 0 ? sys::steady_ns() : 0;
+    return ring_.settle(ticket, host_.pid_of, host_.around.context, now_ns);
 }
 
 Answer PoolEngine::answer_of(const PoolTicket& ticket, const OutcomeWord& word) const {

@@ -29,7 +29,6 @@ void add_counts(const PoolCounts& counts, MailboxFacts& facts) {
 // Of copies: who only looks keeps no segment from being given back, and must not touch the holes
 // that it leaves, for that would take memory again.
 Result<void> add_segments(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
-    facts.redelivered = layout.gone_redelivered.load(kRelaxed);
     facts.expired = layout.gone_expired.load(kRelaxed);
     facts.withdrawn = layout.gone_withdrawn.load(kRelaxed);
     const MailboxPlan& plan = facts.plan;
@@ -113,6 +112,7 @@ Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
     facts.owner = region.owner();
     facts.creator = region.participants().creator();
     const MailboxLayout* layout = layout_at<MailboxLayout>(region.content(), 0);
+    facts.redelivered = layout->gone_redelivered.load(kRelaxed);
     facts.sent = layout->left_sent.load(kRelaxed);
     facts.received = layout->left_received.load(kRelaxed);
     region.participants().for_each([&](const Participant& seen) {

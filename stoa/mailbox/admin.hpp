@@ -32,9 +32,9 @@ struct MailboxFacts {
     std::uint64_t queued_bytes = 0;  // their payload
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
-    std::uint64_t redelivered = 0;
-    std::uint64_t leased = 0;  // messages lent to receivers now; a lane does not tell
-    std::uint64_t loaned = 0;  // chunks lent to senders now; a lane does not tell
+    std::uint64_t redelivered = 0;  // deliveries with that mark, handed over ones as well
+    std::uint64_t leased = 0;       // messages lent to receivers now; a lane does not tell
+    std::uint64_t loaned = 0;       // chunks lent to senders now; a lane does not tell
     std::uint64_t dead_letters = 0;
     std::uint64_t dropped_oldest = 0;
     std::uint64_t dropped_newest = 0;

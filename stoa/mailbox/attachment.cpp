@@ -525,8 +525,10 @@ void Attachment::keep_totals(std::uint32_t index) noexcept {
 }
 
 PoolDead Attachment::dead_one(std::uint32_t index, Participant& seen) const {
-    if (!region_.participants().look(index, seen)) return {.index = index};
-    return {.index = index, .pid = seen.identity.pid, .name = seen.name};
+    if (!region_.participants().look(index, seen))
+        return {.index = index, .now_ns = sys::steady_ns()};
+    return {
+        .index = index, .pid = seen.identity.pid, .name = seen.name, .now_ns = sys::steady_ns()};
 }
 
 void Attachment::recover(std::uint32_t dead) noexcept {

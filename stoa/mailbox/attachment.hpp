@@ -112,6 +112,7 @@ public:
     std::uint64_t redrive(std::uint64_t most) noexcept;
     [[nodiscard]] Result<std::size_t> peek(std::span<std::byte> to, std::uint64_t skip);
     [[nodiscard]] Result<std::size_t> peek_at_queues(std::span<std::byte> to, std::uint64_t skip);
+    [[nodiscard]] Result<std::size_t> peek_at_letters(std::span<std::byte> to, std::uint64_t skip);
     [[nodiscard]] Result<std::size_t> peek_at_lanes(std::span<std::byte> to, std::uint64_t skip);
     // Of a participant, also of one that has left; empty: unknown.
     [[nodiscard]] std::string name_of(std::uint32_t pid) const;
@@ -181,6 +182,8 @@ public:
     [[nodiscard]] bool fits(std::uint64_t bytes) const noexcept {
         return plan_.type_size == 0 || bytes == plan_.type_size;
     }
+    // A delivery that is marked as redelivered, of what nobody had taken before: no ring counts it.
+    void count_handed_over() noexcept { layout_->gone_redelivered.fetch_add(1, kRelaxed); }
     [[nodiscard]] bool may_lend() const noexcept { return loans_ < plan_.loan_quota; }
 
 private:

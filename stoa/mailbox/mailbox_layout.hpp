@@ -39,8 +39,8 @@
 //      208     8 left_received     anyone (add)  messages received by those who left; for display
 //      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
 //      224    16 unused            -             0
-//      240     8 gone_redelivered  anyone (add)  of segments that were given back; for display
-//      248     8 gone_expired      anyone (add)  the same
+//      240     8 gone_redelivered  anyone (add)  handed over, or in segments given back; display
+//      248     8 gone_expired      anyone (add)  of segments that were given back; for display
 //      256     8 gone_withdrawn    anyone (add)  the same
 //      320  1024 type_text         creator       canonical text of the type, zero-terminated
 //     1344     - stations          -             station_count of MailboxStation

@@ -163,6 +163,27 @@ Result<void> check_capacity(const MailboxPlan& plan) {
     return {};
 }
 
+// Words that would say nothing: refused, so that nobody relies on them.
+Result<void> check_words(const MailboxPlan& plan) {
+    const auto refuse = [](const char* why) { return fail(Errc::bad_argument, why); };
+    if (plan.one_way && plan.sharing != Sharing::pair) {
+        return refuse("one_way (only a pair has two ways)");
+    }
+    if (plan.by_turns && plan.sharing != Sharing::single_receiver) {
+        return refuse("by_turns (turns are a kind of single_receiver)");
+    }
+    if (plan.dead_letter_after > 0 && !plan.acknowledged) {
+        return refuse("dead_letter_after (only what is to be acked comes back)");
+    }
+    if (plan.ageing_ns > 0 && plan.priorities == 1) {
+        return refuse("ageing (among one priority: add priorities)");
+    }
+    if (plan.keep_expired && plan.pool_count == 0) {
+        return refuse("keep_expired (nothing expires here: add receipts or a time_to_live)");
+    }
+    return {};
+}
+
 // Everything that make() derives from the options, so that read() can compare.
 Result<void> derive(MailboxPlan& plan) {
     if (plan.sharing > Sharing::broadcast) return fail(Errc::bad_argument, "sharing");
@@ -229,6 +250,7 @@ Result<MailboxPlan> MailboxPlan::make(const MailboxOptions& options, const TypeI
         return fail(Errc::bad_argument, "alignment of the type (at most 64)");
     }
     if (Result<void> derived = derive(plan); !derived) return std::unexpected(derived.error());
+    if (Result<void> said = check_words(plan); !said) return std::unexpected(said.error());
     return plan;
 }
 

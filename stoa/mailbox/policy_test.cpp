@@ -47,6 +47,25 @@ protected:
     kit::TempDomain domain_;
 };
 
+// --- words --------------------------------------------------------------------------------------
+
+TEST_F(MailboxPolicy, WordsThatWouldSayNothingAreRefused) {
+    const std::pair<MailboxOptions, std::string_view> refused[] = {
+        {{.one_way = true}, "one_way (only a pair has two ways)"},
+        {{.by_turns = true}, "by_turns (turns are a kind of single_receiver)"},
+        {{.dead_letter_after = 1}, "dead_letter_after (only what is to be acked comes back)"},
+        {{.ageing = 1s}, "ageing (among one priority: add priorities)"},
+        {{.sharing = Sharing::pair, .keep_expired = true},
+         "keep_expired (nothing expires here: add receipts or a time_to_live)"},
+    };
+    for (const auto& [options, why] : refused) {
+        const Result<RawMailbox> made = RawMailbox::create("m", options);
+        ASSERT_FALSE(made) << why;
+        EXPECT_EQ(made.error().code, Errc::bad_argument);
+        EXPECT_EQ(made.error().step, why);
+    }
+}
+
 // --- overflow -----------------------------------------------------------------------------------
 
 TEST_F(MailboxPolicy, RejectSaysFullAtOnceAlsoWhenItIsAskedToWait) {
@@ -294,6 +313,25 @@ TEST_F(MailboxPolicy, ALoanThatMetNobodyIsStillHeld) {
     kit::Child other{[] { EXPECT_EQ(open(Role::receives).receive().value().text(), "x"); }};
     EXPECT_TRUE(loan.commit(1));
     EXPECT_TRUE(other.wait().ok());
+}
+
+TEST_F(MailboxPolicy, ARendezvousThatTriesAgainIsOneSend) {
+    for (const Sharing sharing : {Sharing::any, Sharing::pair, Sharing::round_robin}) {
+        RawMailbox out = create({.capacity = zero(), .sharing = sharing, .role = Role::sends});
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_EQ(out.send_for("unmet", 1ms).error().code, Errc::timed_out);
+        }
+        EXPECT_EQ(facts().sent, 0U);
+        EXPECT_EQ(facts().withdrawn, 0U);
+        std::thread sender{[&] { EXPECT_TRUE(out.send("met")); }};
+        RawMailbox in = open(Role::receives);
+        EXPECT_EQ(in.receive().value().text(), "met");
+        sender.join();
+        EXPECT_EQ(facts().sent, 1U);
+        EXPECT_EQ(facts().received, 1U);
+        EXPECT_EQ(facts().withdrawn, 0U);
+        ASSERT_TRUE(RawMailbox::destroy("m"));
+    }
 }
 
 TEST_F(MailboxPolicy, AReceiverThatDiesBetweenTakingAndHavingLeavesTheRendezvousOpen) {

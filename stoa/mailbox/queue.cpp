@@ -61,10 +61,28 @@ std::invoke_result_t<Attempt&, PoolEngine&> Queue::at_the_end(Attempt&& attempt)
         if (done || !means_further(done.error())) return done;
         if (at_.region().closed()) return fail(Errc::closed, "send");
         if (Result<void> grown = at_.segments().grow(station_, out_); !grown) {
-            return std::unexpected(grown.error());
+            if (!expire_in_chain()) return std::unexpected(grown.error());
         }
     }
     return fail(Errc::corrupt, "mailbox");
+}
+
+// The quota is reached: what is overdue goes, and rings that are empty then. True: something went.
+bool Queue::expire_in_chain() {
+    refresh();
+    Segments& segments = at_.segments();
+    bool gone = false;
+    for (const Segment& segment : known_) {
+        if (!segments.is_held(segment) && !segments.hold(Pin::hand, segment)) continue;
+        const Result<PoolEngine*> engine = at_.engine_of(station_, segment);
+        if (!engine) continue;
+        gone |= (*engine)->expire_overdue();
+        // As a receiver that goes past it does.
+        if (!segments.is_last(station_, segment)) static_cast<void>((*engine)->ring().seal());
+    }
+    segments.let_go(Pin::hand);
+    for (const Segment& old : known_) gone |= segments.retire(station_, old);
+    return gone;
 }
 
 Result<void> Queue::send_to_chain(Bytes message, const SendOptions& options) {
@@ -337,19 +355,6 @@ bool Queue::is_drained() {
     refresh();
     // Ended: else a sender that stopped while it made the next one would put it there afterwards.
     return !any_of(goes_on) && (known_.empty() || at_.segments().end(station_, known_.back()));
-}
-
-Result<std::uint32_t> Queue::peek(std::uint64_t skip, std::span<std::byte> to) {
-    if (one_ != nullptr) return one_->ring().peek(skip, to);
-    Result<std::uint32_t> length = fail(Errc::empty, "peek");
-    refresh();
-    any_of([&](PoolEngine& engine) {
-        length = engine.ring().peek(skip, to);
-        if (length || length.error().code != Errc::empty) return true;
-        skip -= std::min(skip, engine.ring().depth());
-        return false;
-    });
-    return length;
 }
 
 std::uint64_t Queue::dropped_oldest() const noexcept {

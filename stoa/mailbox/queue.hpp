@@ -25,6 +25,8 @@ namespace stoa {
 
 class Attachment;
 
+struct Looks;  // what waits, for who only looks
+
 class Queue {
 public:
     // `one`: its only ring; null: a chain of segments, of which the first is there. `own`: this
@@ -53,7 +55,7 @@ public:
     }
 
     // Whether the next send is likely to wait.
-    [[nodiscard]] bool seems_full() const noexcept { return one_ != nullptr && one_->seems_full(); }
+    [[nodiscard]] bool seems_full() noexcept { return one_ != nullptr && one_->seems_full(); }
     // How many messages wait; a hint.
     [[nodiscard]] std::uint64_t depth();
     // Whether a receiver may find something.
@@ -62,8 +64,9 @@ public:
     [[nodiscard]] bool is_worth_a_look();
     // Of a closed mailbox: nothing waits, nothing more is sent, nothing may come back.
     [[nodiscard]] bool is_drained();
-    // Copies what waits `skip` places behind the next one. Errors: empty, corrupt
-    [[nodiscard]] Result<std::uint32_t> peek(std::uint64_t skip, std::span<std::byte> to);
+    // Copies what a receiver would get after `skip` others, which is less by those that are here
+    // when it says empty. Errors: empty
+    [[nodiscard]] Result<std::uint32_t> peek(std::uint64_t& skip, std::span<std::byte> to);
     [[nodiscard]] std::uint64_t dropped_oldest() const noexcept;
     void set_overflow(Overflow overflow) noexcept {
         if (one_ != nullptr) one_->set_overflow(overflow);
@@ -89,10 +92,12 @@ public:
 private:
     [[nodiscard]] Result<void> send_to_chain(Bytes message, const SendOptions& options);
     [[nodiscard]] Result<PoolLoan> receive_from_chain(Deadline deadline);
+    [[nodiscard]] bool expire_in_chain();
     template <typename Attempt>
     [[nodiscard]] std::invoke_result_t<Attempt&, PoolEngine&> at_the_end(Attempt&& attempt);
     [[nodiscard]] Result<PoolEngine*> last();
     [[nodiscard]] PoolEngine* waiter();
+    void look_into(const PoolRing& ring, std::uint32_t which, Looks& looks) const;
     void refresh();
     void leave_behind();
     [[nodiscard]] std::uint32_t best_of(std::uint32_t levels);

@@ -245,7 +245,8 @@ Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_
 
 Result<void> RawMailbox::check_to_lend() const noexcept {
     Result<void> good = at_->check();
-    if (good && !at_->may_lend()) good = fail(Errc::too_many_loans, "mailbox");
+    if (good && !at_->may_lend())
+        good = fail(Errc::too_many_loans, "the loan quota of this handle");
     return good;
 }
 

@@ -79,7 +79,10 @@ private:
                      PoolLoan{.length = message.record.loan,
                               .redelivered = message.handed_over,
                               .word = message.lane},
-                     message.record.payload} {}
+                     message.record.payload} {
+        if (message.handed_over) [[unlikely]]
+            from_->count_handed_over();
+    }
     RawMessage(Attachment* from, BroadcastMessage&& message) noexcept
         : RawMessage{from, message.loan, message.bytes} {
         copy_ = std::move(message.copy);
@@ -279,10 +282,11 @@ public:
     Result<void> close();
     // Dead letters go back to the receivers, at most `most`; how many. Errors: gone, forked
     Result<std::uint64_t> redrive(std::uint64_t most = UINT64_MAX);
-    // Copies the message that waits `skip` places behind the next one without taking it; its whole
-    // length, also when `to` is shorter. Another receiver may take it meanwhile. A handle that does
-    // not receive looks at what waits for anybody. Where each sender or receiver has a queue of its
-    // own, one comes after the other. Errors: empty, gone, forked, corrupt
+    // Copies the message that a receive would give after `skip` others, without taking it: in the
+    // order of receives, without what is overdue; of dead letters as well. Its whole length, also
+    // when `to` is shorter. Another receiver may take it meanwhile. A handle that does not receive
+    // looks at what waits for anybody. Where each sender or receiver has a queue of its own, one
+    // comes after the other. Errors: empty, gone, forked, corrupt
     Result<std::size_t> peek(std::span<std::byte> to, std::uint64_t skip = 0);
 
     // Lends memory for a message of at most `bytes`. Errors: as send.

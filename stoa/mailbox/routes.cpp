@@ -304,6 +304,7 @@ Result<PoolLoan> Routes::take_orphan() {
         if (*queue != nullptr && seat(station) == 0) {
             Result<PoolLoan> loan = (*queue)->receive(Deadline::immediately());  // H2
             if (loan) {
+                if (!loan->redelivered) at_.count_handed_over();
                 loan->redelivered = true;
                 return loan;
             }

@@ -108,6 +108,7 @@ TEST_P(Routed, AReceiverThatLeavesHandsItsMessagesToTheOthers) {
     }
     EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 20U);
     EXPECT_GT(marked, 0);
+    EXPECT_EQ(look_at_mailbox("m").value().redelivered, static_cast<std::uint64_t>(marked));
     EXPECT_EQ(next(one), "empty");
     send(out, 0, 20);  // and sending goes on
     EXPECT_EQ(all_of(one).size(), 20U);

@@ -47,6 +47,32 @@ TEST_F(Unbounded, SendsNeverWaitAndOrderIsKept) {
     EXPECT_EQ(box.receive_for(1ms).error().code, Errc::timed_out);
 }
 
+TEST_F(Unbounded, WhatIsOverdueIsNothingToTheQuota) {
+    RawMailbox box =
+        RawMailbox::create("u",
+                           {.capacity = unbounded(kMiB), .time_to_live = 1ns, .role = Role::sends})
+            .value();
+    constexpr std::uint64_t kCount = 20'000;  // many times the quota
+    for (std::uint64_t i = 0; i < kCount; ++i) ASSERT_TRUE(box.try_send("overdue")) << i;
+    EXPECT_GT(look_at_mailbox("u").value().expired, kCount / 2);
+}
+
+TEST_F(Unbounded, OverdueSegmentsGoAlsoWhereTheLastOneIsFullOfOthers) {
+    RawMailbox box = RawMailbox::create(
+                         "u", {.capacity = unbounded(kMiB), .receipts = true, .role = Role::sends})
+                         .value();
+    const auto fill = [&](std::chrono::nanoseconds time_to_live) {
+        std::uint64_t count = 0;
+        while (box.try_send("message", {.time_to_live = time_to_live})) ++count;
+        return count;
+    };
+    const std::uint64_t room = fill(400ms);
+    ASSERT_GT(room, 1000U);
+    std::uint64_t later = 0;
+    while (later < room / 2) later += fill({});  // as soon as those are overdue
+    EXPECT_GT(look_at_mailbox("u").value().expired, room / 2);
+}
+
 TEST_F(Unbounded, GivesMemoryBackWhenDrained) {
     Numbers box = Numbers::create("u", {.capacity = unbounded(64 * kMiB)}).value();
     ASSERT_TRUE(box.try_send(1));

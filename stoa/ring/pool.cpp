@@ -378,37 +378,12 @@ PoolCounts PoolRing::counts() const noexcept {
     }
     counts.loaned -= std::min(counts.loaned, queued_loaned);
     counts.leased -= std::min(counts.leased, queued_borrowed);
-    const std::uint64_t not_received = counts.dropped_oldest + counts.withdrawn + counts.expired;
+    const std::uint64_t unmet = layout_->unmet.load(kRelaxed);
+    counts.sent -= std::min(counts.sent, unmet);
+    const std::uint64_t not_received =
+        counts.dropped_oldest + counts.withdrawn + counts.expired + unmet;
     counts.received -= std::min(counts.received, not_received);
     return counts;
-}
-
-Result<std::uint32_t> PoolRing::peek(std::uint64_t skip, std::span<std::byte> to) const noexcept {
-    for (std::uint32_t level = geometry_.level_count; level-- > 0;) {
-        Position at = Position::of(queues_[level].head.load(kSeqCst));
-        for (std::uint32_t n = 0; n < geometry_.slot_count; ++n, at = next(at)) {
-            if (at.index >= geometry_.slot_count) return fail(Errc::corrupt, "peek");
-            const std::uint64_t seen = slot(first_slot(level) + at.index).load(kSeqCst);
-            const Slot now = codec_.unpack(seen);
-            const std::int32_t ahead = codec_.ahead(now.lap, at.lap);
-            if (ahead < 0 || (ahead == 0 && now.kind == SlotKind::empty)) break;
-            if (ahead > 0 || now.kind != SlotKind::full) continue;  // it was taken out of turn
-            if (now.chunk >= geometry_.chunk_count) return fail(Errc::corrupt, "peek");
-            if (skip-- > 0) continue;
-            const PoolChunk& found = chunk(now.chunk);
-            const std::uint32_t length =
-                std::min(found.length.load(kRelaxed), class_of(now.chunk).payload_bytes);
-            if (length > 0)
-                std::memcpy(to.data(), &found + 1, std::min<std::size_t>(length, to.size()));
-            // Taken meanwhile, and perhaps written over: the next one is the one to show.
-            if (slot(first_slot(level) + at.index).load(kSeqCst) != seen) {
-                skip = 0;
-                continue;
-            }
-            return length;
-        }
-    }
-    return fail(Errc::empty, "peek");
 }
 
 }  // namespace stoa

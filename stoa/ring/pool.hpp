@@ -48,6 +48,20 @@ struct PoolSend {
     bool noted = false;       // its note was filled in
 };
 
+// Where a message lies, for who only looks: in a slot, or in its chunk alone.
+inline constexpr std::uint32_t kNoSlot = UINT32_MAX;
+struct PoolGlimpse {
+    std::uint32_t chunk = kNoChunk;
+    std::uint32_t slot = kNoSlot;
+    std::uint64_t seen = 0;  // the word that says so
+    bool redriven = false;
+};
+struct PoolWalk {  // through the queue of one priority
+    std::uint32_t level = 0;
+    Position at{};
+    std::uint32_t looked = 0;
+};
+
 struct PoolCounts {  // a look at moving things: each figure is right for some moment of the call
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
@@ -69,6 +83,7 @@ struct PoolDead {
     std::uint32_t index = 0;
     std::uint32_t pid = 0;
     std::string_view name{};
+    std::uint64_t now_ns = 0;  // steady clock, after its death: what is overdue by now has expired
 };
 
 class PoolRing {
@@ -107,6 +122,14 @@ public:
     // Takes the oldest message of the lowest priority that is not above `level`: one to drop, which
     // its receipt says from now on. ok, empty, corrupt.
     PoolStatus take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept;
+
+    // To make room: takes a message whose time to live is over by `now_ns`, which its receipt says
+    // from now on. The one that would come next of some priority; or any, also behind others and
+    // among those to be delivered again, where `from`, 0 at first, says how far it looked. ok,
+    // empty, corrupt.
+    PoolStatus take_overdue_head(std::uint32_t me, std::uint64_t now_ns, PoolLoan& loan) noexcept;
+    PoolStatus take_overdue(std::uint32_t me, std::uint64_t now_ns, std::uint32_t& from,
+                            PoolLoan& loan) noexcept;
 
     // Gives a chunk back: an abandoned claim, a message that was read, an ack. False: not this
     // endpoint's loan any more (a second release), nothing was changed.
@@ -166,9 +189,9 @@ public:
     void note_return(std::uint32_t chunk, Cause cause, std::uint32_t pid, std::string_view name,
                      std::string_view error) noexcept;
     // Looks what became of a message of mine, and finishes what a stopped receiver left undone.
-    // `pid_of` tells the process of an endpoint index.
+    // `pid_of` tells the process of an endpoint index. `now_ns` counts where it has a time to live.
     OutcomeWord settle(const PoolTicket& ticket, std::uint32_t (*pid_of)(void*, std::uint32_t),
-                       void* context) noexcept;
+                       void* context, std::uint64_t now_ns = 0) noexcept;
     // Takes it back if nobody has it, and ends its receipt with `outcome`. True: done, its chunk is
     // free, or lent to its sender again as `keep`.
     bool withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outcome,
@@ -208,9 +231,17 @@ public:
     // one has begun to take is his from now on.
     [[nodiscard]] bool may_come_back(std::uint32_t me) noexcept;
     [[nodiscard]] PoolCounts counts() const noexcept;
-    // Copies the message that waits `skip` places behind the next one, without taking it: what it
-    // had when it was looked at. Errors: empty, corrupt
-    [[nodiscard]] Result<std::uint32_t> peek(std::uint64_t skip,
+    // --- looking without taking; false: there is no further one ---
+    // What is to be delivered again, from `from` on, 0 at first; then what waits in one priority,
+    // in its order; and the dead letters.
+    [[nodiscard]] bool look_at_marked(std::uint32_t& from, PoolGlimpse& found) const noexcept;
+    [[nodiscard]] bool look_at_level(PoolWalk& walk, PoolGlimpse& found) const noexcept;
+    [[nodiscard]] bool look_at_letter(std::uint32_t& from, PoolGlimpse& found) const noexcept;
+    // When it was sent, where messages age (else 0); whether no receiver would get it any more.
+    [[nodiscard]] std::uint64_t sent_at(const PoolGlimpse& what) const noexcept;
+    [[nodiscard]] bool will_expire(const PoolGlimpse& what, std::uint64_t now_ns) const noexcept;
+    // Its bytes, and its whole length. Errors: empty (it is taken by now)
+    [[nodiscard]] Result<std::uint32_t> copy(const PoolGlimpse& what,
                                              std::span<std::byte> to) const noexcept;
 
 private:
@@ -258,8 +289,15 @@ private:
     void move_head_on(std::uint32_t level) noexcept;
     void lower(std::uint32_t level) noexcept;
     [[nodiscard]] bool seal_level(std::uint32_t level) noexcept;
-    [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket,
+    [[nodiscard]] Outcome outcome_in_chunk(const PoolTicket& ticket, std::uint64_t now_ns,
                                            std::uint64_t& word) const noexcept;
+    [[nodiscard]] bool look_at_chunk(std::uint32_t index, ChunkState state,
+                                     PoolGlimpse& found) const noexcept;
+    [[nodiscard]] bool is_overdue(std::uint32_t chunk, std::uint64_t now_ns) const noexcept;
+    PoolStatus take_overdue_slot(std::uint32_t me, std::uint32_t index, std::uint64_t now_ns,
+                                 PoolLoan& loan) noexcept;
+    [[nodiscard]] bool take_overdue_chunk(std::uint32_t me, std::uint32_t index,
+                                          std::uint64_t now_ns, PoolLoan& loan) noexcept;
     void tell_of_burial(std::uint32_t chunk, std::uint64_t seen) noexcept;
     [[nodiscard]] bool take_back_slot(std::uint32_t me, const PoolTicket& ticket,
                                       PoolLoan& loan) noexcept;

@@ -29,6 +29,7 @@
 //      464     8 dropped_newest     anyone (add)  for display
 //      472     8 expired            anyone (add)  for display
 //      480     8 withdrawn          anyone (add)  for display
+//      488     8 unmet              anyone (add)  a rendezvous taken back by its sender; display
 //      512     - queues             -             level_count of PoolQueue, lowest priority first
 //        -     - hints              anyone        one bit per chunk: 1 says that it may be FREE
 //        -     - slots              anyone (CAS)  level_count times slot_count slot words, see
@@ -174,6 +175,7 @@ struct PoolLayout {
     Atomic<std::uint64_t> dropped_newest;
     Atomic<std::uint64_t> expired;
     Atomic<std::uint64_t> withdrawn;
+    Atomic<std::uint64_t> unmet;
 };
 static_assert(offsetof(PoolLayout, magic) == 0 && offsetof(PoolLayout, version) == 8);
 static_assert(offsetof(PoolLayout, slot_count) == 12 && offsetof(PoolLayout, chunk_count) == 16);
@@ -190,6 +192,7 @@ static_assert(offsetof(PoolLayout, flag) == 384 && offsetof(PoolLayout, redelive
 static_assert(offsetof(PoolLayout, levels) == 448 && offsetof(PoolLayout, dropped_oldest) == 456);
 static_assert(offsetof(PoolLayout, dropped_newest) == 464);
 static_assert(offsetof(PoolLayout, expired) == 472 && offsetof(PoolLayout, withdrawn) == 480);
+static_assert(offsetof(PoolLayout, unmet) == 488);
 static_assert(sizeof(PoolLayout) == 512 && std::is_standard_layout_v<PoolLayout>);
 
 }  // namespace stoa

@@ -136,7 +136,8 @@ void PoolRing::tell_before_freeing(std::uint32_t index, std::uint64_t seen,
     ReceiptRef ref;
     if (!ReceiptRef::of(word, ref)) return;
     if (unpack_chunk(seen).dropping()) {
-        static_cast<void>(resolve(ref, Outcome::dropped, 0));
+        const bool expired = is_overdue(index, dead.now_ns);
+        static_cast<void>(resolve(ref, expired ? Outcome::expired : Outcome::dropped, 0));
         return;
     }
     static_cast<void>(resolve(
@@ -179,7 +180,8 @@ bool PoolRing::finish(const PoolLoan& loan, const ReceiptRef& ref, std::uint32_t
 }
 
 // What the words say of a message of mine that is in no slot any more.
-Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint64_t& word) const noexcept {
+Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint64_t now_ns,
+                                   std::uint64_t& word) const noexcept {
     word = chunk(ticket.chunk).word.load(kSeqCst);
     const std::uint64_t note_word = note(ticket.chunk).receipt.load(kSeqCst);
     if (chunk(ticket.chunk).word.load(kSeqCst) != word) return Outcome::pending;  // look again
@@ -187,7 +189,10 @@ Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint64_t& word
     const ChunkWord now = unpack_chunk(word);
     switch (now.state) {
         case ChunkState::borrowed:
-            if (now.dropping()) return Outcome::dropped;
+            if (now.dropping()) {
+                const bool overdue = ticket.expires_ns != 0 && now_ns >= ticket.expires_ns;
+                return overdue ? Outcome::expired : Outcome::dropped;
+            }
             return geometry_.acknowledged && !ticket.ref.at_take ? Outcome::pending
                                                                  : Outcome::taken;
         case ChunkState::done: return Outcome::acked;
@@ -200,8 +205,8 @@ Outcome PoolRing::outcome_in_chunk(const PoolTicket& ticket, std::uint64_t& word
 }
 
 OutcomeWord PoolRing::settle(const PoolTicket& ticket,
-                             std::uint32_t (*pid_of)(void*, std::uint32_t),
-                             void* context) noexcept {
+                             std::uint32_t (*pid_of)(void*, std::uint32_t), void* context,
+                             std::uint64_t now_ns) noexcept {
     const auto told = [&] {
         return OutcomeWord::of(receipts_[ticket.ref.index].outcome.load(kSeqCst));
     };
@@ -222,7 +227,7 @@ OutcomeWord PoolRing::settle(const PoolTicket& ticket,
         if (lies_in(codec_.unpack(slot(index).load(kSeqCst)))) return now;
     }
     std::uint64_t word = 0;
-    const Outcome found = outcome_in_chunk(ticket, word);
+    const Outcome found = outcome_in_chunk(ticket, now_ns, word);
     if (found == Outcome::pending) return told();
     if (found == Outcome::none) {
         // Done with and freed: then it was told first. Else the memory is damaged.
@@ -291,7 +296,13 @@ bool PoolRing::withdraw(std::uint32_t me, const PoolTicket& ticket, Outcome outc
     PoolLoan loan;
     if (!take_back_slot(me, ticket, loan) && !take_back_chunk(me, ticket, loan)) return false;
     static_cast<void>(resolve(ticket.ref, outcome, 0));
-    if (outcome == Outcome::withdrawn) layout_->withdrawn.fetch_add(1, kRelaxed);
+    // A sender that gets its message back to try again, or to say that it was not sent.
+    const bool unmet = outcome == Outcome::withdrawn && keep != nullptr;
+    if (unmet) {
+        layout_->unmet.fetch_add(1, kRelaxed);
+    } else if (outcome == Outcome::withdrawn) {
+        layout_->withdrawn.fetch_add(1, kRelaxed);
+    }
     if (keep == nullptr) return release(loan);
     ChunkWord lent = unpack_chunk(loan.word);
     lent = {.epoch = lent.epoch + 1, .owner = me, .state = ChunkState::loaned};

@@ -38,10 +38,16 @@ void PoolRing::recover_slots(std::uint32_t dead) noexcept {
 // null: its holder, alive, gives it back.
 void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen, const PoolDead* dead) noexcept {
     const ChunkWord now = unpack_chunk(seen);
+    // One that was overdue and is to be kept: whoever finds it next does that.
+    const bool expires = now.dropping() && dead != nullptr && geometry_.redelivers_chunks() &&
+                         is_overdue(index, dead->now_ns);
     const bool again =
         geometry_.acknowledged && now.state == ChunkState::borrowed && !now.dropping();
     ChunkWord after{.epoch = now.epoch + 1};
-    if (again) {
+    if (expires) {
+        after.count = now.count;
+        after.state = ChunkState::redeliver;
+    } else if (again) {
         after.count = now.count < 255 ? now.count + 1 : 255;
         const bool too_often =
             geometry_.dead_letter_after != 0 && after.count >= geometry_.dead_letter_after;
@@ -59,7 +65,7 @@ void PoolRing::bring_back(std::uint32_t index, std::uint64_t seen, const PoolDea
     }
     if (!chunk(index).word.compare_exchange_strong(seen, pack(after), kSeqCst)) return;
     STOA_CRASH_POINT("pool.recover.chunk");
-    if (!again) set_hint(index);
+    if (!again && !expires) set_hint(index);
 }
 
 void PoolRing::recover_chunks(const PoolDead& dead) noexcept {

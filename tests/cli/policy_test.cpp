@@ -48,6 +48,33 @@ TEST_F(PolicyCommand, DeadLettersAreReceivedOrDeliveredAgain) {
     expect_sentence(stoa({"recv", "m.dead", "--no-wait"}), 3, "no message");
 }
 
+TEST_F(PolicyCommand, TheNameOfDeadLettersIsKnown) {
+    done({"mailbox", "create", "m", "--ttl", "0.000001", "--keep-expired"});
+    done({"send", "m", "late", "later"});
+    expect_sentence(stoa({"recv", "m", "--no-wait"}), 3, "no message");
+    const std::string text = done({"mailbox", "info", "m.dead"});
+    EXPECT_NE(text.find("the dead letters of m"), std::string::npos) << text;
+    EXPECT_NE(text.find("2 dead letters"), std::string::npos) << text;
+    EXPECT_EQ(info("m.dead")["dead_letters_of"], "m");
+    EXPECT_EQ(info("m.dead")["dead_letters"], 2);
+    const std::string seen = done({"mailbox", "peek", "m.dead", "--count", "9"});
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), '\n'), 2) << seen;
+    EXPECT_EQ(done({"mailbox", "peek", "m"}), "");
+    done({"mailbox", "create", "none"});
+    expect_sentence(stoa({"mailbox", "info", "none.dead"}), 4, "keeps no dead letters");
+    expect_sentence(stoa({"mailbox", "info", "nobody.dead"}), 4, "nothing has this name");
+}
+
+TEST_F(PolicyCommand, AnUnboundedMailboxSaysThatItIsFullAsOthersDo) {
+    const std::string made =
+        done({"mailbox", "create", "m", "--capacity", "unbounded", "--quota", "1MiB"});
+    EXPECT_NE(made.find("overflow   quota_reached: a send never waits"), std::string::npos) << made;
+    EXPECT_EQ(info("m")["overflow"], "quota_reached");
+    const Finished full = shell("yes | $STOA send m");
+    EXPECT_EQ(full.status, 3);
+    EXPECT_NE(full.err.find("quota_reached"), std::string::npos) << full.err;
+}
+
 TEST_F(PolicyCommand, FullMailboxesDropOrReject) {
     done({"mailbox", "create", "small", "--capacity", "2", "--overflow", "reject"});
     expect_sentence(stoa({"send", "small", "1", "2", "3"}), 3, "full");
@@ -110,6 +137,9 @@ TEST_F(PolicyCommand, WhatCannotBeIsRefusedWithTheReason) {
         "nothing waits to be dropped");
     expect_sentence(stoa({"mailbox", "create", "m", "--capacity", "0"}), 2, "zero or unbounded");
     expect_sentence(stoa({"mailbox", "create", "m", "--overflow", "lose"}), 2, "drop_newest");
+    expect_sentence(stoa({"mailbox", "create", "m", "--quota", "1MiB"}), 2, "--quota");
+    expect_sentence(stoa({"mailbox", "create", "m", "--ageing", "1"}), 2, "add priorities");
+    expect_sentence(stoa({"mailbox", "create", "m", "--one-way"}), 2, "only a pair");
 }
 
 }  // namespace

@@ -41,6 +41,20 @@ TEST_F(FarmTest, ACommandThatIsKilledHasFailed) {
     expect_sentence(end, 1, "task 1 failed 1 time, the last time: killed by signal 9");
 }
 
+TEST_F(FarmTest, ATaskThatKillsItsWorkersIsGivenUp) {
+    const std::string script =
+        "read x; case $x in bad) echo >>$0; kill -9 $PPID; sleep 3600;; esac; echo $x";
+    const kit::Finished end = farm({"--lines", "1", "--deaths", "3", "--report", path("report"),
+                                    "--", "sh", "-c", script, path("log")},
+                                   {.input = "a\nbad\nc\n"});
+    expect_sentence(end, 1, "task 2 failed: 3 workers died with it; its output is left out");
+    EXPECT_EQ(end.out, "a\nc\n");
+    EXPECT_EQ(lines_in("log"), 3U);
+    EXPECT_EQ(report()["failed"], 1);
+    EXPECT_EQ(report()["failed_by_deaths"], 1);
+    EXPECT_EQ(report()["tasks"], 3);
+}
+
 TEST_F(FarmTest, AFailureIsSeenAlsoWhereTheUserIgnoresDeathsOfChildren) {
     const kit::Finished end =
         farm({"--retries", "0", "--", "false"},

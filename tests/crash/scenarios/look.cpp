@@ -22,7 +22,8 @@ WaitingMessages waiting_in_pool(std::span<std::byte> memory, const PoolGeometry&
             const ChunkWord word = unpack_chunk(chunk.word.load());
             const ChunkState state = word.state;
             const bool in_slot = queued.contains(c.first_chunk + n);
-            const bool leased = geometry.acknowledged && state == ChunkState::borrowed;
+            const bool overdue = word.dropping() && geometry.redelivers_chunks();  // it is kept
+            const bool leased = overdue || (geometry.acknowledged && state == ChunkState::borrowed);
             const bool marked = state == ChunkState::redeliver;
             const bool letter = state == ChunkState::dead_letter;
             if (!leased && !marked && !letter && !in_slot) continue;

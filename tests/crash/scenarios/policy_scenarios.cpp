@@ -131,6 +131,17 @@ void add_expiry(Scenarios& list, bool acknowledged) {
     one.name = base + "expire_kept";
     one.options.keep_expired = true;
     add(list, one);
+    one.name = base + "expire_for_room_kept";  // by a sender that finds it full
+    one.operation = [](RawMailbox& box) {
+        if (box.try_send(message(kStageVictims), {.time_to_live = 1ns})) {
+            did(Role::victim, Deed::sent, kStageVictims);
+        }
+    };
+    add(list, one);
+    one.name = base + "expire_for_room";
+    one.operation = victim_finds_it_expired;
+    one.options.keep_expired = false;
+    add(list, one);
 }
 
 // --- dead letters -------------------------------------------------------------------------------
