@@ -337,8 +337,8 @@ TEST(RoundRobin, WhatIsHandedOverTwiceIsMarked) {
     EXPECT_EQ(got, 7);
 }
 
-// A sender that takes a lane looks whether it is drained when nobody else sends there any more: else
-// it would say that nothing in it lost its order.
+// Who takes a lane looks whether it is drained when nobody else sends there any more: else he would
+// say that nothing in it lost its order.
 TEST(RoundRobin, WhatComesIntoALaneWhileAnotherSenderTakesItStaysMarked) {
     const kit::TempDomain domain;
     const auto receiver = [] { return RawMailbox::open("m", {.role = Role::receives}).value(); };

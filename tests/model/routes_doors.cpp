@@ -34,6 +34,28 @@ void RoutesStep::give_door_up() {
     next_door();
 }
 
+// One access, but for the mutant that looks whether it is drained before it takes it.
+void RoutesStep::take_door() {
+    Door& door = state_.doors[my_.index];
+    bool fits = true;
+    if (my_.pc == Pc::s_door_take) {
+        const bool looks =
+            broken(RoutesMutant::drained_before_claim) && door.label.handed_over && door.ready;
+        fits = !door.ready || (leads_here(door.label) && (!looks || door.messages == 0));
+        if (fits && looks) {
+            my_.pc = Pc::s_door_claim;
+            return;
+        }
+    }
+    if (!fits || door.sender != 0) {
+        next_door();
+        return;
+    }
+    door.sender = byte(me_ + 1);
+    my_.pc = config_.marks ? Pc::s_door_read : Pc::s_door_turn;
+    if (!door.ready) my_.pc = Pc::s_door_label;
+}
+
 // An orphaned door that leads there, or a new one.
 void RoutesStep::door_step() {
     if (my_.index == kDoors) {  // no free place: the send fails
@@ -42,28 +64,8 @@ void RoutesStep::door_step() {
     }
     Door& door = state_.doors[my_.index];
     switch (my_.pc) {
-        case Pc::s_door_take: {
-            const bool early = broken(RoutesMutant::drained_before_claim);
-            const bool drained = !early || !door.label.handed_over || door.messages == 0;
-            const bool fits = !door.ready || (leads_here(door.label) && drained);
-            const bool looked = early && door.label.handed_over;
-            if (!fits || (door.sender != 0 && !looked)) {
-                next_door();
-                break;
-            }
-            my_.pc = Pc::s_door_claim;
-            if (looked) break;
-            [[fallthrough]];
-        }
-        case Pc::s_door_claim:
-            if (door.sender != 0) {
-                next_door();
-                break;
-            }
-            door.sender = byte(me_ + 1);
-            my_.pc = config_.marks ? Pc::s_door_read : Pc::s_door_turn;
-            if (!door.ready) my_.pc = Pc::s_door_label;
-            break;
+        case Pc::s_door_take:
+        case Pc::s_door_claim: take_door(); break;
         case Pc::s_door_label:
             door.label = {my_.station, byte(door.label.turn + 1)};
             my_.pc = Pc::s_door_ready;
@@ -121,7 +123,7 @@ void RoutesStep::close_step() {
     my_.pc = Pc::s_choose;
 }
 
-// ---- What was handed over ------------------------------------------------------------------------
+// ---- What was handed over -----------------------------------------------------------------------
 
 // What comes there is marked, until it is drained and who sent there before has let go.
 void RoutesStep::expect_handed_over() {

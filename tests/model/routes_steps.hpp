@@ -44,6 +44,7 @@ private:
     [[nodiscard]] bool take_of(std::uint8_t& messages, int choice);
     [[nodiscard]] bool take_of_lane(std::size_t door, int message);
     [[nodiscard]] bool leads_here(const Label& label) const;
+    void take_door();
     void next_door();
     void close_step();
     void give_door_up();
