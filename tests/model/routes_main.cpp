@@ -29,16 +29,6 @@ constexpr RoutesConfig kTakenOverOne{.lanes = true,
                                      .taken_over = true};
 constexpr RoutesConfig kInherited{
     .lanes = true, .receivers = 1, .joins = 1, .leaves = 1, .marks = true, .taken_over = true};
-constexpr RoutesConfig kTakenAgain{.lanes = true,
-                                   .senders = 2,
-                                   .receivers = 1,
-                                   .joins = 1,
-                                   .fewer = 1,
-                                   .leaves = 1,
-                                   .marks = true,
-                                   .lets_go = true,
-                                   .taken_over = true};
-
 constexpr std::array kSuite{
     Search{"rings: both leave", {.leaves = 2}},
     Search{"rings: two crashes", {.crashes = 2}},
@@ -116,7 +106,6 @@ constexpr std::array kSuite{
             .lets_go = true,
             .taken_over = true},
            false},
-    Search{"marks: taken over, two senders, one leaves", kTakenAgain, false},
 };
 
 constexpr std::array kMutants{
@@ -177,10 +166,6 @@ constexpr std::array kMutants{
            "the door says that its lane was handed over",
            {.lanes = true, .receivers = 1, .joins = 1, .leaves = 1, .vacant = true, .marks = true},
            false},
-    Mutant{RoutesMutant::taken_undrained, "taken_undrained",
-           "a sender takes a lane that was handed over when it is drained", kTakenAgain, false},
-    Mutant{RoutesMutant::drained_before_claim, "drained_before_claim",
-           "and looks at that when nobody else sends there any more", kTakenAgain, false},
     Mutant{RoutesMutant::bell_remembered, "bell_remembered",
            "whom a sender wakes is read off the door when the message is there", kNewcomer},
 };
