@@ -17,15 +17,27 @@ namespace stoa::bench {
 inline constexpr unsigned kMaxRoles = 10;
 inline constexpr std::size_t kTwoLines = 2 * kCacheLine;  // a core prefetches lines in pairs
 
+// What a process is at, for the watchdog.
+enum class Doing : std::uint32_t {
+    starts,
+    awaits_start,
+    works,             // sends, receives, or both in turn: a call of the subject
+    has_left,          // its loop; its endpoint stays open until `closed`
+    awaits_senders,    // end_flow: until the other senders have left their loops
+    awaits_arrival,    // end_flow: until all that was sent was received
+    awaits_receivers,  // end_flow: until the receivers have left theirs
+};
+
 // What one process says; only it writes here, but for `stop`, which the client of a pair writes
 // on the server's board.
 struct alignas(kTwoLines) RoleBoard {
     Atomic<std::uint32_t> ready{0};
     Atomic<std::uint32_t> left{0};      // out of its loop; its endpoint stays open until `closed`
-    Atomic<std::uint64_t> messages{0};  // senders: sent in all; receivers: received so far
-    std::uint64_t sum = 0;              // of the payloads: sent, or received
-    std::uint64_t wrong = 0;            // messages whose payload was not what was sent
-    std::uint64_t measured = 0;         // messages or round trips inside the measured time
+    Atomic<std::uint64_t> messages{0};  // senders: sent in all, once they left; else so far
+    Atomic<Doing> doing{Doing::starts};
+    std::uint64_t sum = 0;       // of the payloads: sent, or received
+    std::uint64_t wrong = 0;     // messages whose payload was not what was sent
+    std::uint64_t measured = 0;  // messages or round trips inside the measured time
     std::uint64_t measured_ticks = 0;
     std::uint64_t waited_ns = 0;  // ready to run, while others had its cpu
     alignas(kTwoLines) Atomic<std::uint32_t> stop{0};

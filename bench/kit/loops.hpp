@@ -140,13 +140,17 @@ void send_some(E& end, const Case& c, std::uint64_t seed, std::size_t count) {
 // watchdog then says what is missing.
 template <class E>
 void end_flow(E& end, const Case& c, Board& board) {
+    Atomic<Doing>& doing = board.roles[0].doing;
+    doing.store(Doing::awaits_senders, kRelaxed);
     std::uint64_t sent = 0;
     for (unsigned i = 0; i < c.senders(); ++i) {
         while (board.roles[i].left.load(kAcquire) == 0) sleep_us(50);
         sent += board.roles[i].messages.load(kRelaxed);
     }
+    doing.store(Doing::awaits_arrival, kRelaxed);
     while (received_so_far(c, board) < sent * c.copies()) sleep_us(50);
     board.ended.store(1, kRelease);
+    doing.store(Doing::awaits_receivers, kRelaxed);
     const auto left = [&] {
         unsigned count = 0;
         for (unsigned i = 0; i < c.receivers(); ++i) {
@@ -176,12 +180,14 @@ void sender_loop(E& end, const Case& c, const Role& role, Board& board) {
     while (ticks() < board.until) {
         send_some(end, c, base + sent, some);
         sent += some;
+        mine.messages.store(sent, kRelaxed);
     }
     if constexpr (Flushes<E>) end.flush();
     mine.sum = expected_total(c.bytes, base, sent);
-    mine.messages.store(sent, kRelaxed);
+    mine.doing.store(Doing::has_left, kRelaxed);
     mine.left.store(1, kRelease);
     if (role.index == 0) end_flow(end, c, board);
+    mine.doing.store(Doing::has_left, kRelaxed);
     while (board.closed.load(kAcquire) == 0) sleep_us(100);
 }
 
@@ -241,6 +247,7 @@ void receiver_loop(E& end, const Case& c, Board& board, RoleBoard& mine) {
         mine.measured = count - first_count;
         mine.measured_ticks = now - first;
     }
+    mine.doing.store(Doing::has_left, kRelaxed);
     mine.left.store(1, kRelease);
     while (board.closed.load(kAcquire) == 0) sleep_us(100);
 }

@@ -66,6 +66,49 @@ bool may_go_first(const Case& c) {
     return c.mode != Mode::one_core && c.mode != Mode::four_pairs && c.mode != Mode::beside_busy;
 }
 
+const char* name(Doing doing) {
+    switch (doing) {
+        case Doing::starts: return "starting";
+        case Doing::awaits_start: return "waiting for the start";
+        case Doing::works: return "in its loop";
+        case Doing::has_left: return "out of its loop";
+        case Doing::awaits_senders: return "waiting until all senders are out of their loops";
+        case Doing::awaits_arrival: return "waiting until all that was sent was received";
+        case Doing::awaits_receivers: return "waiting until all receivers are out of their loops";
+    }
+    return "?";
+}
+
+std::string line_of(pid_t pid, const char* file) {
+    std::array<char, 256> text{};
+    std::FILE* from = std::fopen(("/proc/" + std::to_string(pid) + "/" + file).c_str(), "re");
+    if (from == nullptr) return "";
+    const std::size_t length = std::fread(text.data(), 1, text.size() - 1, from);
+    std::fclose(from);
+    return std::string{text.data(), std::min(length, std::strcspn(text.data(), "\n"))};
+}
+
+// What the kernel says: its state, and the system call that it is in, with its arguments: of a
+// futex the address, the operation, and the value that it waits to change.
+std::string kernel_says(pid_t pid) {
+    const std::string stat = line_of(pid, "stat");
+    const std::size_t name_end = stat.rfind(')');
+    const std::string call = line_of(pid, "syscall");
+    const char state = name_end + 2 < stat.size() ? stat[name_end + 2] : '?';
+    return std::string{"state "} + state + (call.empty() ? "" : ", system call " + call);
+}
+
+std::string state_of(const Child& child, const Case& c, const Board& board) {
+    const RoleBoard& said = board.roles[child.role.board];
+    std::string text =
+        std::string{name(child.role.part)} + " " + std::to_string(child.role.index) + " (";
+    const bool sends = child.role.part == Part::sender;
+    if (c.is_flow()) {
+        text += std::to_string(said.messages.load()) + (sends ? " sent, " : " received, ");
+    }
+    return text + name(said.doing.load()) + ", " + kernel_says(child.pid) + ")";
+}
+
 // The children of one measurement; none of them outlives it.
 class Children {
 public:
@@ -122,12 +165,11 @@ public:
         return found == list_.end() ? nullptr : &*found;
     }
 
-    [[nodiscard]] std::string still_running() const {
+    [[nodiscard]] std::string still_running(const Case& c, const Board& board) const {
         std::string text;
         for (const Child& child : list_) {
             if (child.gone || child.role.part == Part::busy) continue;
-            text += (text.empty() ? "" : ", ") + std::string{name(child.role.part)} + " " +
-                    std::to_string(child.role.index);
+            text += (text.empty() ? "" : ", ") + state_of(child, c, board);
         }
         return text;
     }
@@ -158,7 +200,7 @@ std::string death_of(const Child& child, const Board& board) {
 }
 
 std::string hang_of(const Children& children, const Case& c, const Board& board) {
-    std::string text = "hung, was killed: " + children.still_running();
+    std::string text = "hung, was killed: " + children.still_running(c, board);
     if (!c.is_flow() || board.ended.load() != 0) return text;
     std::uint64_t sent = 0;
     for (unsigned i = 0; i < c.senders(); ++i) sent += board.roles[i].messages.load();
@@ -252,8 +294,10 @@ std::uint64_t waited_for_cpu_ns() noexcept {
 
 void await_start(const Role& role, Board& board) {
     pin_to(role.cpu);
+    board.roles[role.board].doing.store(Doing::awaits_start, kRelaxed);
     board.roles[role.board].ready.store(1, kRelease);
     while (board.go.load(kAcquire) == 0) sleep_us(50);
+    board.roles[role.board].doing.store(Doing::works, kRelaxed);
 }
 
 Sample measure(const Subject& subject, const Case& c, const std::vector<int>& cpus,

@@ -176,9 +176,10 @@ Result<PoolClaim> PoolEngine::claim(Bytes message, const SendOptions& options) {
     }
     PoolClaim claim;
     const auto length = static_cast<std::uint32_t>(message.size());
-    if (is_full() || ring_.claim(me_, length, claim.loan) != PoolStatus::ok) {
-        return fail(Errc::full, "send");
-    }
+    const auto claims = [&] {
+        return !is_full() && ring_.claim(me_, length, claim.loan) == PoolStatus::ok;
+    };
+    if (!claims() && !(expire_overdue() && claims())) return fail(Errc::full, "send");
     claim.loan.station = static_cast<std::uint16_t>(station_);
     if (length > 0) std::memcpy(ring_.room(claim.loan).data(), message.data(), length);
     const Result<bool> noted = fill_note(claim.loan, options, nullptr);

@@ -274,13 +274,9 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
         LaneDoor& here = door(lane);
         const std::uint32_t leads = here.station.load(kSeqCst);
         const bool is_ready = here.ready.load(kSeqCst) != 0;
-        bool fits = first_round ? is_ready && (!plan_.routed() || leads_to(leads) == mine)
-                                : !is_ready || leads_to(leads) == 0;
-        // What still lies in one that was handed over is marked when it is received: ours is not.
-        if (fits && (leads & kHandedOver) != 0) {
-            const Result<LaneCounts> counts = count_lane(lane_memory(lane));
-            fits = counts && counts->depth == 0;
-        }
+        const bool fits = first_round ? is_ready && (!plan_.routed() || leads_to(leads) == mine)
+                                      : !is_ready || leads_to(leads) == 0;
+        if ((leads & kHandedOver) != 0) STOA_CRASH_POINT("mailbox.door.handed_over");
         std::uint64_t nobody = 0;
         if (!fits || !here.sender.compare_exchange_strong(nobody, holder_word(), kSeqCst)) continue;
         STOA_CRASH_POINT("mailbox.door.taken");
@@ -291,9 +287,15 @@ Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
         } else if (plan_.routed()) {
             std::uint32_t word = here.station.load(kSeqCst);
             const std::uint32_t next = mine | ((word >> 8U) + 1) << 8U;
-            const bool leads_there = leads_to(word) == mine || leads_to(word) == 0;
-            if (!leads_there || !here.station.compare_exchange_strong(word, next, kSeqCst)) {
-                here.sender.store(0, kSeqCst);  // handed over meanwhile
+            bool good = leads_to(word) == mine || leads_to(word) == 0;
+            // What still lies in one that was handed over is marked when it is received: ours is
+            // not. Looked at now that nobody else sends there any more.
+            if (good && (word & kHandedOver) != 0) {
+                const Result<LaneCounts> counts = count_lane(lane_memory(lane));
+                good = counts && counts->depth == 0;
+            }
+            if (!good || !here.station.compare_exchange_strong(word, next, kSeqCst)) {
+                here.sender.store(0, kSeqCst);  // handed over meanwhile, or not drained
                 continue;
             }
         }

@@ -338,7 +338,41 @@ TEST(RoundRobin, WhatIsHandedOverTwiceIsMarked) {
     EXPECT_EQ(got, 7);
 }
 
-// A loan is lent before its key is known; it goes where the key belongs all the same.
+// Who takes a lane looks whether it is drained when nobody else sends there any more: else he would
+// say that nothing in it lost its order.
+TEST(RoundRobin, WhatComesIntoALaneWhileAnotherSenderTakesItStaysMarked) {
+    const kit::TempDomain domain;
+    const auto receiver = [] { return RawMailbox::open("m", {.role = Role::receives}).value(); };
+    static std::optional<RawMailbox> out;
+    static std::optional<RawLoan> loan;
+    out = RawMailbox::create("m", {.sharing = Sharing::round_robin, .role = Role::sends}).value();
+    std::optional<RawMailbox> first = receiver();
+    loan = out->loan(1).value();
+    loan->room()[0] = std::byte{'a'};
+    std::optional<RawMailbox> heir = receiver();
+    first.reset();
+    EXPECT_FALSE(heir->try_receive());     // it has the lane now, and the loan is still open
+    const RawMailbox keeper = receiver();  // of the first one's station
+    RawMailbox other = RawMailbox::open("m", {.role = Role::sends}).value();
+    kit::call_at("mailbox.door.handed_over", [] {
+        EXPECT_TRUE(loan->commit(1));
+        for (const char* text : {"b", "b"}) EXPECT_TRUE(out->send(text));  // one to each
+        loan.reset();
+        out.reset();
+    });
+    for (const char* text : {"c", "c"}) ASSERT_TRUE(other.send(text));
+    ASSERT_FALSE(out);
+    heir.reset();
+    RawMailbox next = receiver();
+    std::string got;
+    while (const Result<RawMessage> message = next.try_receive()) {
+        got += message->text();
+        EXPECT_EQ(message->redelivered(), message->text() == "a");
+    }
+    std::ranges::sort(got);
+    EXPECT_EQ(got, "abc");
+}
+
 // An heir lets go of a lane that it has drained: coming and going uses up no places and no memory.
 TEST(RoundRobin, ReceiversThatComeAndGoLeaveNoLanesBehind) {
     const kit::TempDomain domain;
@@ -362,6 +396,7 @@ TEST(RoundRobin, ReceiversThatComeAndGoLeaveNoLanesBehind) {
     EXPECT_LE(look_at_mailbox("m").value().lanes_open, 3U);
 }
 
+// A loan is lent before its key is known; it goes where the key belongs all the same.
 TEST(KeyAffine, ALoanGoesWhereItsKeyBelongs) {
     const kit::TempDomain domain;
     for (const bool acknowledged : {false, true}) {

@@ -23,7 +23,17 @@ constexpr std::array kSuite{
     Search{"two die, a sweeper too, one comes",
            {.modes = "r", .reader_crashes = 2, .attaches = 2, .sweepers = 2, .sweeper_crashes = 1}},
     Search{"they leave and come", {.modes = "rl", .attaches = 1, .leaves = true}},
+    Search{"a newcomer drops who is leaving, a death",
+           {.modes = "r",
+            .messages = 3,
+            .reader_crashes = 1,
+            .attaches = 1,
+            .leaves = true,
+            .overtakes = true}},
     Search{"two reliable, one latest", {.modes = "rrl"}, true},
+    Search{"newcomers drop who is leaving, beside another",
+           {.modes = "rl", .messages = 3, .attaches = 2, .leaves = true, .overtakes = true},
+           true},
     Search{"the same with a bound of one", {.modes = "rrl", .bound = 1}, true},
     Search{"one of two dies, another comes",
            {.modes = "rl", .reader_crashes = 1, .attaches = 1, .sweepers = 2},
@@ -37,6 +47,8 @@ struct MutantRow {
     std::string_view rule;  // that it breaks
     LogConfig config;
 };
+
+constexpr LogConfig kOvertaken{.modes = "r", .attaches = 1, .leaves = true, .overtakes = true};
 
 constexpr std::array kMutants{
     MutantRow{LogMutant::no_join_check,
@@ -76,6 +88,10 @@ constexpr std::array kMutants{
               "drop_leaves_state",
               "a drop ends the subscription before it frees the seat",
               {.modes = "r", .reader_crashes = 1}},
+    MutantRow{LogMutant::leave_ends_another, "leave_ends_another",
+              "who leaves ends the subscription that it made and no other", kOvertaken},
+    MutantRow{LogMutant::leave_frees_another, "leave_frees_another",
+              "and frees the seat that it holds and no other", kOvertaken},
     MutantRow{LogMutant::bound_ignores_taken,
               "bound_ignores_taken",
               "the bound counts what the slowest has not taken",

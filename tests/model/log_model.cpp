@@ -13,6 +13,10 @@ constexpr const char* kWriterNames[] = {
     "moves the floor", "grants",          "looks at a hold", "moves a hold", "writes a half",
     "writes it all",   "clears the next", "publishes"};
 constexpr const char* kReaderNames[] = {"claims the seat",
+                                        "drops: reads the state",
+                                        "drops: checks the seat",
+                                        "drops: ends the state",
+                                        "drops: frees the seat",
                                         "reads the floor",
                                         "stores hold",
                                         "stores taken",
@@ -62,6 +66,14 @@ void LogModel::moves(const State& state, Moves<State>& out) const {
         const auto pc = static_cast<std::size_t>(state.readers[at(who)].pc);
         out.take_progress(1 + who, kReaderNames[pc], fault);
     }
+    for (int who = 0; who < count(); ++who) {
+        const LogLeaverState& leaver = state.leavers[at(who)];
+        if (!leaves(leaver)) continue;
+        State& next = out.draft(state);
+        LogLeaverState& my = next.leavers[at(who)];
+        if (step_leave(next.cursors[at(who)], my.pc, my.tenant, my.generation)) my = {};
+        out.take_progress(6 + who, kReaderNames[static_cast<std::size_t>(leaver.pc)]);
+    }
     for (int who = 0; who < config_.sweepers; ++who) {
         const LogSweeperState& sweeper = state.sweepers[at(who)];
         if (sweeper.is_dead) continue;
@@ -80,13 +92,16 @@ void LogModel::moves(const State& state, Moves<State>& out) const {
 bool LogModel::is_dead_tenant(const State& state, int index) const {
     const int seat = state.cursors[at(index)].seat;
     const LogReaderState& reader = state.readers[at(index)];
-    return seat != 0 && (seat < reader.tenant || reader.life == LogLife::dead);
+    const LogLeaverState& leaver = state.leavers[at(index)];
+    if (seat == 0 || (leaves(leaver) && seat == leaver.tenant)) return false;
+    return seat < reader.tenant || reader.life == LogLife::dead;
 }
 
 bool LogModel::reader_can_step(const State& state, int who) const {
     const LogReaderState& my = state.readers[at(who)];
     if (my.life != LogLife::running) return false;
-    return my.pc != ReaderPc::claim_seat || state.cursors[at(who)].seat == 0;
+    if (my.pc != ReaderPc::claim_seat || state.cursors[at(who)].seat == 0) return true;
+    return config_.overtakes;  // whoever is there went, or is on his way
 }
 
 void LogModel::environment(const State& state, Moves<State>& out) const {
@@ -107,7 +122,25 @@ void LogModel::environment(const State& state, Moves<State>& out) const {
         if (my.life == LogLife::running && my.pc == ReaderPc::look && config_.leaves) {
             State& next = out.draft(state);
             next.readers[at(who)].pc = ReaderPc::end_state;
+            next.readers[at(who)].generation = state.cursors[at(who)].generation;
             out.take_environment(1 + who, "wants to leave");
+        }
+        const LogLeaverState& leaver = state.leavers[at(who)];
+        if (leaves(leaver) && state.reader_crashes < config_.reader_crashes) {
+            State& next = out.draft(state);
+            next.leavers[at(who)] = {};
+            ++next.reader_crashes;
+            out.take_environment(6 + who, "DIES");
+        }
+        const bool is_leaving = my.life == LogLife::running &&
+                                (my.pc == ReaderPc::end_state || my.pc == ReaderPc::free_seat);
+        if (config_.overtakes && is_leaving && !leaves(leaver) &&
+            state.attaches < config_.attaches) {
+            State& next = out.draft(state);
+            next.leavers[at(who)] = {my.pc, my.tenant, my.generation};
+            next.readers[at(who)] = {.tenant = small(my.tenant + 1)};
+            ++next.attaches;
+            out.take_environment(1 + who, "ARRIVES, AND THE OTHER IS STILL LEAVING");
         }
         if (my.life != LogLife::running && state.attaches < config_.attaches) {
             State& next = out.draft(state);
@@ -261,15 +294,53 @@ const char* LogModel::step_reader(State& state, int who) const {
     }
     if (my.pc < ReaderPc::take) return step_look(state, who);
     if (my.pc < ReaderPc::end_state) return step_take(state, who);
-    if (my.pc == ReaderPc::end_state) {
-        cursor.is_active = false;
-        my.is_joined = false;
-        my.pc = ReaderPc::free_seat;
-        return nullptr;
+    my.is_joined = false;
+    if (step_leave(cursor, my.pc, my.tenant, my.generation)) {
+        my = {.life = LogLife::left, .tenant = my.tenant};
     }
-    cursor.seat = 0;
-    my = {.life = LogLife::left, .tenant = my.tenant};
     return nullptr;
+}
+
+// It ends what it made, and frees what it holds: a newcomer may have dropped it meanwhile. True: it
+// is gone.
+bool LogModel::step_leave(LogCursorState& cursor, ReaderPc& pc, int tenant, int generation) const {
+    if (pc == ReaderPc::end_state) {
+        const bool is_mine = cursor.generation == generation;
+        if (is_mine || broken(LogMutant::leave_ends_another)) cursor.is_active = false;
+        pc = ReaderPc::free_seat;
+        return false;
+    }
+    if (cursor.seat == tenant || broken(LogMutant::leave_frees_another)) cursor.seat = 0;
+    return true;
+}
+
+// Of a newcomer: whoever has a cursor at its seat went, or is leaving.
+void LogModel::step_drop(State& state, int who) const {
+    LogReaderState& my = state.readers[at(who)];
+    LogCursorState& cursor = state.cursors[at(who)];
+    switch (my.pc) {
+        case ReaderPc::drop_look:  // D1
+            my.generation = cursor.generation;
+            my.was_active = cursor.is_active;
+            my.pc = ReaderPc::drop_check;
+            return;
+        case ReaderPc::drop_check:  // D2
+            my.pc = cursor.seat == my.dropped ? ReaderPc::drop_end : ReaderPc::claim_seat;
+            break;
+        case ReaderPc::drop_end:  // D3
+            if (cursor.generation == my.generation && cursor.is_active == my.was_active) {
+                cursor.is_active = false;
+            }
+            my.pc = ReaderPc::drop_free;
+            return;
+        default:  // D4
+            if (cursor.seat == my.dropped) cursor.seat = 0;
+            my.pc = ReaderPc::claim_seat;
+            break;
+    }
+    if (my.pc != ReaderPc::claim_seat) return;
+    my.dropped = my.generation = 0;
+    my.was_active = false;
 }
 
 void LogModel::step_join(State& state, int who) const {
@@ -278,9 +349,14 @@ void LogModel::step_join(State& state, int who) const {
     const bool is_safe = my.head >= state.floor;
     switch (my.pc) {
         case ReaderPc::claim_seat:
-            cursor.seat = my.tenant;
-            my.pc = ReaderPc::read_floor;
+            my.dropped = cursor.seat;
+            my.pc = cursor.seat == 0 ? ReaderPc::read_floor : ReaderPc::drop_look;
+            if (cursor.seat == 0) cursor.seat = my.tenant;
             return;
+        case ReaderPc::drop_look:
+        case ReaderPc::drop_check:
+        case ReaderPc::drop_end:
+        case ReaderPc::drop_free: step_drop(state, who); return;
         case ReaderPc::read_floor:
             my.head = my.due = state.floor;
             my.pc = ReaderPc::store_hold;
@@ -423,8 +499,8 @@ Ending LogModel::ending(const State& state) const {
     for (int who = 0; who < count(); ++who) {
         const LogReaderState& my = state.readers[at(who)];
         if (my.life == LogLife::running) {
-            is_clean =
-                is_clean && my.pc == ReaderPc::look && my.is_joined && my.due == config_.messages;
+            is_clean = is_clean && my.pc == ReaderPc::look && my.is_joined &&
+                       my.due == config_.messages && state.cursors[at(who)].seat == my.tenant;
         } else {
             is_clean =
                 is_clean && state.cursors[at(who)].seat == 0 && !state.cursors[at(who)].is_active;

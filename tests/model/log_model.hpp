@@ -33,6 +33,8 @@ enum class LogMutant : std::uint8_t {
     drop_by_store,
     drop_leaves_state,
     bound_ignores_taken,
+    leave_ends_another,
+    leave_frees_another,
 };
 
 struct LogConfig {
@@ -46,6 +48,7 @@ struct LogConfig {
     int sweepers = 1;
     int sweeper_crashes = 0;  // they stop for ever, which is no better for the others
     bool leaves = false;
+    bool overtakes = false;  // newcomers drop who is still leaving
     LogMutant mutant = LogMutant::none;
 };
 
@@ -65,6 +68,10 @@ enum class WriterPc : std::uint8_t {
 
 enum class ReaderPc : std::uint8_t {
     claim_seat,
+    drop_look,
+    drop_check,
+    drop_end,
+    drop_free,
     read_floor,
     store_hold,
     store_taken,
@@ -120,6 +127,16 @@ struct LogReaderState {
     std::uint8_t seen = 0;  // payload, or the floor
     bool is_ready = false;
     bool is_joined = false;
+    std::uint8_t generation = 0;  // its own when it leaves; of the one that it drops
+    std::uint8_t dropped = 0;     // tenant
+    bool was_active = false;
+};
+
+// One that leaves while another has come to its seat.
+struct LogLeaverState {
+    ReaderPc pc = ReaderPc::claim_seat;  // end_state or free_seat; else there is none
+    std::uint8_t tenant = 0;
+    std::uint8_t generation = 0;
 };
 
 struct LogSweeperState {
@@ -137,6 +154,7 @@ struct LogModelState {
     std::array<LogCursorState, kMaxReaders> cursors{};
     LogWriterState writer{};
     std::array<LogReaderState, kMaxReaders> readers{};
+    std::array<LogLeaverState, kMaxReaders> leavers{};
     std::array<LogSweeperState, kMaxSweepers> sweepers{};
     std::uint8_t writer_crashes = 0;
     std::uint8_t reader_crashes = 0;
@@ -195,6 +213,16 @@ public:
             bits(my.seen, 4);
             bits(my.is_ready, 1);
             bits(my.is_joined, 1);
+            if (config_.overtakes || my.pc == ReaderPc::end_state) bits(my.generation, 2);
+            if (!config_.overtakes) continue;
+            bits(my.dropped, 2);
+            bits(my.was_active, 1);
+        }
+        for (LogLeaverState& leaver : state.leavers) {
+            if (!config_.overtakes) break;
+            bits(leaver.pc, 5);
+            bits(leaver.tenant, 2);
+            bits(leaver.generation, 2);
         }
         for (int i = 0; i < config_.sweepers; ++i) {
             LogSweeperState& sweeper = state.sweepers[at(i)];
@@ -226,11 +254,16 @@ private:
     void grant(State& state) const;
     const char* step_reader(State& state, int who) const;
     void step_join(State& state, int who) const;
+    void step_drop(State& state, int who) const;
+    bool step_leave(LogCursorState& cursor, ReaderPc& pc, int tenant, int generation) const;
     const char* step_look(State& state, int who) const;
     const char* step_take(State& state, int who) const;
     void step_sweeper(State& state, int who) const;
     void environment(const State& state, Moves<State>& out) const;
     [[nodiscard]] bool reader_can_step(const State& state, int who) const;
+    [[nodiscard]] static bool leaves(const LogLeaverState& leaver) noexcept {
+        return leaver.pc == ReaderPc::end_state || leaver.pc == ReaderPc::free_seat;
+    }
     [[nodiscard]] bool is_dead_tenant(const State& state, int index) const;
     const char* over_bound(const State& state) const;
     void adopt(State& state) const;

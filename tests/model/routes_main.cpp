@@ -16,6 +16,19 @@ constexpr RoutesConfig kNewcomer{
 constexpr RoutesConfig kTwoHeirs{
     .lanes = true, .messages = 1, .freezes = 1, .vacant = true, .first_door = true};
 
+// Lanes that are handed over, with marks.
+constexpr RoutesConfig kFree{.lanes = true, .receivers = 1, .vacant = true, .marks = true};
+constexpr RoutesConfig kTakenOver{
+    .lanes = true, .receivers = 1, .joins = 1, .marks = true, .lets_go = true, .taken_over = true};
+constexpr RoutesConfig kTakenOverOne{.lanes = true,
+                                     .receivers = 1,
+                                     .joins = 1,
+                                     .messages = 1,
+                                     .marks = true,
+                                     .lets_go = true,
+                                     .taken_over = true};
+constexpr RoutesConfig kInherited{
+    .lanes = true, .receivers = 1, .joins = 1, .leaves = 1, .marks = true, .taken_over = true};
 constexpr std::array kSuite{
     Search{"rings: both leave", {.leaves = 2}},
     Search{"rings: two crashes", {.crashes = 2}},
@@ -34,6 +47,18 @@ constexpr std::array kSuite{
     Search{"lanes: a free station, two heirs",
            {.lanes = true, .messages = 1, .freezes = 1, .vacant = true}},
     Search{"lanes: a free station, two heirs, a first door", kTwoHeirs},
+    Search{"marks: a free station, two heirs",
+           {.lanes = true, .vacant = true, .marks = true, .lets_go = true}},
+    Search{"marks: taken over, one dies, one stops",
+           {.lanes = true,
+            .receivers = 1,
+            .crashes = 1,
+            .freezes = 1,
+            .marks = true,
+            .lets_go = true,
+            .taken_over = true}},
+    Search{"marks: taken over, one comes", kTakenOver},
+    Search{"marks: taken over, one comes, one leaves", kInherited},
     Search{"rings: one comes, one leaves, one stops",
            {.joins = 1, .messages = 1, .freezes = 1, .leaves = 1},
            false},
@@ -57,6 +82,29 @@ constexpr std::array kSuite{
            false},
     Search{"lanes: one comes, one leaves",
            {.lanes = true, .joins = 1, .messages = 1, .leaves = 1},
+           false},
+    Search{
+        "marks: one leaves", {.lanes = true, .leaves = 1, .marks = true, .lets_go = true}, false},
+    Search{"marks: a free station, one comes, one leaves",
+           {.lanes = true, .receivers = 1, .joins = 1, .leaves = 1, .vacant = true, .marks = true},
+           false},
+    Search{"marks: taken over, one comes, one leaves, let go",
+           {.lanes = true,
+            .receivers = 1,
+            .joins = 1,
+            .leaves = 1,
+            .marks = true,
+            .lets_go = true,
+            .taken_over = true},
+           false},
+    Search{"marks: taken over, one comes, one dies",
+           {.lanes = true,
+            .receivers = 1,
+            .joins = 1,
+            .crashes = 1,
+            .marks = true,
+            .lets_go = true,
+            .taken_over = true},
            false},
 };
 
@@ -101,6 +149,23 @@ constexpr std::array kMutants{
            {.lanes = true, .messages = 1}},
     Mutant{RoutesMutant::seat_not_marked, "seat_not_marked",
            "the mark in a held seat keeps senders away", kTwoHeirs},
+    Mutant{RoutesMutant::adopted_unmarked, "adopted_unmarked",
+           "what an heir takes over is marked as delivered again", kFree},
+    Mutant{RoutesMutant::unmarked_early, "unmarked_early",
+           "the mark stays until its sender has let go", kFree},
+    Mutant{RoutesMutant::marks_not_inherited, "marks_not_inherited",
+           "who takes a station marks what its last holder had taken over", kInherited},
+    Mutant{RoutesMutant::let_go_undrained, "let_go_undrained",
+           "a lane is let go when it is drained", kTakenOverOne},
+    Mutant{RoutesMutant::let_go_with_sender, "let_go_with_sender",
+           "a lane is let go when its sender has let go", kTakenOverOne},
+    Mutant{RoutesMutant::let_go_reads_on, "let_go_reads_on", "who lets a lane go reads it no more",
+           kTakenOver},
+    Mutant{RoutesMutant::handed_over_unsaid,
+           "handed_over_unsaid",
+           "the door says that its lane was handed over",
+           {.lanes = true, .receivers = 1, .joins = 1, .leaves = 1, .vacant = true, .marks = true},
+           false},
     Mutant{RoutesMutant::bell_remembered, "bell_remembered",
            "whom a sender wakes is read off the door when the message is there", kNewcomer},
 };

@@ -15,6 +15,9 @@ constexpr std::uint8_t byte(int value) {
     return static_cast<std::uint8_t>(value);
 }
 
+bool has_sent_all(const RoutesPerson& person) {
+    return person.sends && person.next == person.end && person.pc != Pc::s_close;
+}
 bool is_live(const RoutesPerson& person) {
     return person.life == Life::running;
 }
@@ -31,7 +34,7 @@ RoutesState RoutesModel::initial() const {
         my.life = Life::running;
         if (my.sends) {
             my.next = byte(i * config_.messages);
-            my.end = byte((i + 1) * config_.messages);
+            my.end = byte((i + 1) * config_.messages - i * config_.fewer);
             continue;
         }
         my.station = byte(i - config_.senders + vacant);
@@ -39,6 +42,7 @@ RoutesState RoutesModel::initial() const {
         state.seats[my.station] = {byte(i + 1), false};
     }
     state.stations_open = byte(config_.receivers + vacant);
+    if (config_.taken_over) begin_taken_over(state);
     if (!config_.vacant) return state;
     state.orphans = 1;
     RoutesPerson& sender = state.people[0];
@@ -57,6 +61,21 @@ RoutesState RoutesModel::initial() const {
     return state;
 }
 
+// From station 1, of which nobody receives any more, to the receiver of station 0.
+void RoutesModel::begin_taken_over(RoutesState& state) const {
+    state.stations_open = byte(config_.receivers + 1);
+    state.lanes_open = 1;
+    Door& door = state.doors[0];
+    door = {.sender = 1, .ready = true, .mark = false, .label = {0, 2, true}, .messages = 0};
+    RoutesPerson& heir = state.people[at(config_.senders)];
+    heir.attached = heir.marked = 1;
+    heir.from[0] = {1, door.label};
+    RoutesPerson& sender = state.people[0];
+    sender.pc = Pc::s_lane_put;
+    sender.station = 1;
+    sender.lanes[1] = {true, false, 0, {1, 1}};
+}
+
 // ---- What can happen next -----------------------------------------------------------------------
 
 void RoutesModel::moves(const RoutesState& state, Moves<RoutesState>& out) const {
@@ -66,7 +85,7 @@ void RoutesModel::moves(const RoutesState& state, Moves<RoutesState>& out) const
             RoutesStep(config_, out.draft(state), who).join();
             out.take_environment(who, "COMES");
         }
-        if (!is_live(my) || (my.sends && my.next == my.end)) continue;
+        if (!is_live(my) || has_sent_all(my)) continue;
         environment_moves(state, who, out);
         person_moves(state, who, out);
     }
@@ -178,6 +197,7 @@ void RoutesModel::recovery_moves(const RoutesState& state, Moves<RoutesState>& o
 // over.
 bool RoutesModel::is_held_up(const RoutesState& state, int message) const {
     const auto holds_up = [&](int station) {
+        if (station == kNowhere) return false;
         const int holder = state.seats[at(station)].holder;
         return holder != 0 && state.people[at(holder - 1)].life == Life::stopped;
     };
@@ -198,7 +218,7 @@ Ending RoutesModel::ending(const RoutesState& state) const {
         const RoutesPerson& my = state.people[at(i)];
         if (my.life == Life::dead) return {};
         if (!is_live(my)) continue;
-        if (my.sends ? my.next != my.end : my.pc != Pc::w_asleep) return {};
+        if (my.sends ? !has_sent_all(my) : my.pc != Pc::w_asleep) return {};
         has_receiver = has_receiver || !my.sends;
     }
     for (int m = 0; has_receiver && m < config_.senders * config_.messages; ++m) {
@@ -218,8 +238,8 @@ std::string RoutesModel::text(const RoutesState& state) const {
     }
     for (int i = 0; i < state.lanes_open; ++i) {
         const Door& door = state.doors[at(i)];
-        out += " door to " + number(door.label.station) + " of " + number(door.sender - 1) +
-               " messages " + number(door.messages);
+        out += " door to " + number(door.label.station) + (door.label.handed_over ? "!" : "") +
+               " of " + number(door.sender - 1) + " messages " + number(door.messages);
     }
     out += " orphans " + number(state.orphans) + " delivered " + number(state.delivered) + " |";
     static constexpr const char* kLives[] = {
@@ -229,6 +249,7 @@ std::string RoutesModel::text(const RoutesState& state) const {
         out += " " + number(i) + ":" + kLives[static_cast<std::size_t>(my.life)];
         if (is_live(my) || my.life == Life::stopped) out += RoutesStep::name_of(my.pc);
         if (my.attached != 0) out += " reads " + number(my.attached);
+        if (my.marked != 0) out += " marks " + number(my.marked);
         out += ";";
     }
     return out;

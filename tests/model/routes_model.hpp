@@ -37,6 +37,16 @@ enum class RoutesMutant : std::uint8_t {
     first_not_rung,
     seat_not_marked,
     bell_read_late,
+    adopted_unmarked,
+    handed_over_unsaid,
+    marks_not_inherited,
+    unmarked_early,
+    let_go_undrained,
+    let_go_with_sender,
+    let_go_reads_on,
+    // In no table: they need two senders, and without them that search is too wide to be finished.
+    drained_before_claim,
+    taken_undrained,
 };
 
 struct RoutesConfig {
@@ -45,17 +55,22 @@ struct RoutesConfig {
     int receivers = 2;
     int joins = 0;     // receivers that come later
     int messages = 2;  // of each sender
+    int fewer = 0;     // so many less of the second one
     int crashes = 0;
     int freezes = 0;
     int leaves = 0;
     // A receiver left just now: its station is free, and a sender is under way in its lane.
     bool vacant = false;
+    bool marks = false;    // what is handed over is marked as delivered again
+    bool lets_go = false;  // ... and its lane let go when it is drained; senders go, too
+    // A receiver took a lane over just now, and its sender, under way in it, does not know yet.
+    bool taken_over = false;
     bool first_door = false;  // ... that sender opens its first lane there only now
     RoutesMutant mutant = RoutesMutant::none;
 
     [[nodiscard]] int people() const noexcept { return senders + receivers + joins; }
     [[nodiscard]] int stations() const noexcept {
-        return receivers + joins + (vacant && joins == 0 ? 1 : 0);
+        return receivers + joins + ((vacant || taken_over) && joins == 0 ? 1 : 0);
     }
 };
 
@@ -69,6 +84,7 @@ struct Seat {
 struct Label {
     std::uint8_t station = kNowhere;
     std::uint8_t turn = 0;
+    bool handed_over = false;  // by one that went
     friend bool operator==(const Label&, const Label&) = default;
 };
 
@@ -88,9 +104,12 @@ enum class RoutesPc : std::uint8_t {
     s_lane_check,
     s_lane_drop,
     s_door_take,
+    s_door_claim,
     s_door_label,
     s_door_ready,
     s_door_open,
+    s_door_read,
+    s_door_drained,
     s_door_turn,
     s_door_look,
     s_lane_put,
@@ -99,10 +118,19 @@ enum class RoutesPc : std::uint8_t {
     s_seat_again,
     s_orphan,
     s_wake_all,
+    s_close,
     // receive
     r_attach_bell,
     r_attach_door,
     r_own,
+    // of lanes that were handed over
+    m_inherit,
+    m_sender,
+    m_empty,
+    m_read,
+    m_nobody,
+    m_drained,
+    m_let_go,
     r_bits,
     r_look_seat,
     r_look_ring,
@@ -117,6 +145,7 @@ enum class RoutesPc : std::uint8_t {
     a_hold,
     a_read_door,
     a_change_door,
+    a_expect,
     a_clear,
     a_release,
     a_again,
@@ -143,6 +172,12 @@ struct OpenLane {
     Label label{};
 };
 
+// Who sent on a lane when it was handed over, and may not know it yet.
+struct HandedFrom {
+    std::uint8_t sender = 0;  // person + 1
+    Label label{};
+};
+
 struct RoutesPerson {
     RoutesLife life = RoutesLife::absent;
     bool sends = false;
@@ -158,6 +193,10 @@ struct RoutesPerson {
     bool adopted = false;
     bool last_look = false;     // before it sleeps
     std::uint8_t attached = 0;  // set of lanes
+    std::uint8_t marked = 0;    // set of lanes: what comes there is marked as delivered again
+    std::uint8_t received = 0;  // set of messages that came without a mark
+    bool is_last = false;       // its sender had let go before the look
+    std::array<HandedFrom, kDoors> from{};
     std::array<OpenLane, kStations> lanes{};
 };
 
@@ -201,6 +240,7 @@ public:
             bits(door.ready, 1);
             bits(door.mark, 1);
             bits(door.label.station, 2);
+            if (config_.marks) bits(door.label.handed_over, 1);
             if constexpr (Bits::kReads) door.label.turn = 1;
             bits(door.messages, 4);
         }
@@ -229,7 +269,9 @@ private:
         bool is_fresh = label == current;
         bits(label.station, 2);
         bits(is_fresh, 1);
-        if constexpr (Bits::kReads) label.turn = is_fresh ? current.turn : std::uint8_t{0};
+        if constexpr (!Bits::kReads) return;
+        label.turn = is_fresh ? current.turn : std::uint8_t{0};
+        label.handed_over = is_fresh && current.handed_over;
     }
     template <typename Bits>
     void visit_person(RoutesState& state, RoutesPerson& my, Bits& bits) const {
@@ -242,6 +284,9 @@ private:
         if (my.sends) {
             bits(my.next, 3);
             bits(my.end, 3);
+            if (my.pc == RoutesPc::s_door_drained || my.pc == RoutesPc::s_door_turn) {
+                visit_label(my.label, state.doors[my.index].label, bits);
+            }
             for (OpenLane& lane : my.lanes) {
                 bits(lane.is_open, 1);
                 if (!lane.is_open) continue;
@@ -256,13 +301,27 @@ private:
         bits(my.rung, 1);
         bits(my.last_look, 1);
         if (!config_.lanes) return;
-        if (my.pc == RoutesPc::r_look_door_seat || my.pc == RoutesPc::a_change_door) {
+        if (has_read_door(my.pc)) {
             visit_label(my.label, state.doors[my.index].label, bits);
         }
         bits(my.adopted, 1);
         bits(my.attached, kDoors);
+        if (!config_.marks) return;
+        bits(my.marked, kDoors);
+        bits(my.received, 4);
+        bits(my.is_last, 1);
+        for (std::size_t i = 0; i < kDoors; ++i) {
+            if ((my.marked >> i & 1) == 0) continue;
+            bits(my.from[i].sender, 3);
+            visit_label(my.from[i].label, state.doors[i].label, bits);
+        }
     }
 
+    [[nodiscard]] static bool has_read_door(RoutesPc pc) noexcept {
+        return pc == RoutesPc::r_look_door_seat || pc == RoutesPc::a_change_door ||
+               pc == RoutesPc::m_nobody || pc == RoutesPc::m_drained || pc == RoutesPc::m_let_go;
+    }
+    void begin_taken_over(RoutesState& state) const;
     [[nodiscard]] const char* two_readers(const RoutesState& state) const;
     [[nodiscard]] bool is_held_up(const RoutesState& state, int message) const;
     void person_moves(const RoutesState& state, int who, Moves<RoutesState>& out) const;

@@ -21,9 +21,12 @@ constexpr const char* kPcNames[] = {
     "looks at its lane's door",
     "gives the door up",
     "takes a door",
+    "claims it",
     "labels the door",
     "makes the door ready",
     "opens the door",
+    "reads where its door leads",
+    "looks whether it is drained",
     "gives the door a new turn",
     "looks where the door leads",
     "sends on the lane",
@@ -32,9 +35,17 @@ constexpr const char* kPcNames[] = {
     "reads the seat again",
     "sets the orphan bit",
     "wakes all",
+    "gives its doors up",
     "reads its bell",
     "attaches a lane",
     "takes of its own",
+    "inherits marks",
+    "reads the sender of a marked lane",
+    "looks whether a marked lane is empty",
+    "lets go: reads the door",
+    "lets go: reads the sender",
+    "lets go: looks whether it is drained",
+    "lets go",
     "reads the orphan bits",
     "looks at a seat",
     "looks at nobody's ring",
@@ -47,6 +58,7 @@ constexpr const char* kPcNames[] = {
     "heir: holds the seat",
     "heir: reads a door",
     "heir: changes a door",
+    "heir: reads who sends there",
     "heir: clears the bit",
     "heir: releases the seat",
     "heir: looks again",
@@ -71,7 +83,7 @@ const char* RoutesStep::name_of(Pc pc) {
 int RoutesStep::choices(const RoutesPerson& my) {
     switch (my.pc) {
         case Pc::s_choose: return kStations;
-        case Pc::r_own:
+        case Pc::r_own: return kNoMessage + 1 + kDoors;
         case Pc::h_take: return kNoMessage + 1;
         default: return 1;
     }
@@ -80,7 +92,9 @@ int RoutesStep::choices(const RoutesPerson& my) {
 bool RoutesStep::run(int choice) {
     if (my_.sends) return send_step(choice);
     if (my_.pc <= Pc::r_own) return receive_step(choice);
-    if (my_.pc <= Pc::r_look_door_seat) {
+    if (my_.pc <= Pc::m_let_go) {
+        mark_step();
+    } else if (my_.pc <= Pc::r_look_door_seat) {
         look_step();
     } else if (my_.pc <= Pc::h_again) {
         return heir_step(choice);
@@ -129,6 +143,7 @@ bool RoutesStep::send_step(int choice) {
         case Pc::s_seat_again:
         case Pc::s_orphan:
         case Pc::s_wake_all: check_step(); return true;
+        case Pc::s_close: close_step(); return true;
         case Pc::s_lane_check:
         case Pc::s_lane_drop:
         case Pc::s_lane_put:
@@ -158,7 +173,7 @@ void RoutesStep::sent() {
     ++my_.next;
     my_.index = 0;
     my_.station = 0;
-    my_.pc = Pc::s_choose;
+    my_.pc = config_.lets_go && my_.next == my_.end ? Pc::s_close : Pc::s_choose;
 }
 
 // T3.
@@ -224,61 +239,6 @@ void RoutesStep::lane_step() {
     }
 }
 
-// An orphaned door that leads there, or a new one.
-void RoutesStep::door_step() {
-    if (my_.index == kDoors) {  // no free place: the send fails
-        sent();
-        return;
-    }
-    Door& door = state_.doors[my_.index];
-    switch (my_.pc) {
-        case Pc::s_door_take: {
-            const bool fits = !door.ready || door.label.station == my_.station;
-            if (!fits || door.sender != 0) {
-                ++my_.index;
-                break;
-            }
-            door.sender = byte(me_ + 1);
-            my_.pc = door.ready ? Pc::s_door_turn : Pc::s_door_label;
-            break;
-        }
-        case Pc::s_door_label:
-            door.label = {my_.station, byte(door.label.turn + 1)};
-            my_.pc = Pc::s_door_ready;
-            break;
-        case Pc::s_door_ready:
-            door.ready = true;
-            my_.pc = Pc::s_door_open;
-            break;
-        case Pc::s_door_open:
-            if (state_.lanes_open <= my_.index) state_.lanes_open = byte(my_.index + 1);
-            my_.pc = Pc::s_door_look;
-            break;
-        case Pc::s_door_turn:
-            if (door.label.station == my_.station) {
-                ++door.label.turn;
-                my_.pc = Pc::s_door_open;
-            } else {  // handed over meanwhile
-                door.sender = 0;
-                ++my_.index;
-                my_.pc = Pc::s_door_take;
-            }
-            break;
-        case Pc::s_door_look:
-            if (door.label.station != my_.station) {  // handed over meanwhile
-                door.sender = 0;
-                my_.index = 0;
-                my_.pc = Pc::s_door_take;
-                break;
-            }
-            lane() = {true, true, my_.index, door.label};
-            my_.index = 0;
-            my_.pc = Pc::s_lane_put;
-            break;
-        default: STOA_CHECK(false); break;
-    }
-}
-
 // ---- Receive ------------------------------------------------------------------------------------
 
 void RoutesStep::start() {
@@ -328,12 +288,19 @@ bool RoutesStep::receive_step(int choice) {
         }
         default: break;  // r_own
     }
+    if (choice > kNoMessage) {
+        const int door = choice - kNoMessage - 1;
+        if ((my_.marked >> door & 1) == 0) return false;
+        my_.index = byte(door);
+        my_.pc = Pc::m_sender;
+        return true;
+    }
     if (!config_.lanes) {
         if (!take_of(state_.rings[my_.station], choice)) return false;
     } else {
         bool is_there = choice == kNoMessage && !has_own();
         for (std::size_t i = 0; choice != kNoMessage && i < kDoors; ++i) {
-            is_there = is_there || (reads(i) && take_of(state_.doors[i].messages, choice));
+            is_there = is_there || (reads(i) && take_of_lane(i, choice));
         }
         if (!is_there) return false;
     }
@@ -441,73 +408,6 @@ bool RoutesStep::heir_step(int choice) {
     return true;
 }
 
-// ---- An heir of lanes ---------------------------------------------------------------------------
-
-void RoutesStep::next_door_of_heir() {
-    my_.label = {};
-    ++my_.index;
-    my_.pc = Pc::a_read_door;
-}
-
-void RoutesStep::adopt_step() {
-    const bool releases_first = broken(RoutesMutant::seat_released_first);
-    switch (my_.pc) {
-        case Pc::a_hold:
-            if (broken(RoutesMutant::adopts_without_seat)) {
-                my_.pc = Pc::a_read_door;
-            } else if (seat(my_.heir_of).holder == 0) {
-                seat(my_.heir_of) = {byte(me_ + 1), !broken(RoutesMutant::seat_not_marked)};
-                my_.pc = releases_first ? Pc::a_release : Pc::a_read_door;
-            } else {
-                next_orphan();
-            }
-            break;
-        case Pc::a_read_door:
-            if (my_.index == state_.lanes_open) {
-                my_.index = 0;
-                my_.pc = Pc::a_clear;
-                break;
-            }
-            my_.label = state_.doors[my_.index].label;
-            my_.pc = Pc::a_change_door;
-            if (my_.label.station != my_.heir_of) next_door_of_heir();
-            break;
-        case Pc::a_change_door: {
-            Label& label = state_.doors[my_.index].label;
-            if (label == my_.label) {
-                label = {my_.station, byte(label.turn + 1)};
-                my_.adopted = true;
-            }
-            next_door_of_heir();
-            break;
-        }
-        case Pc::a_clear:
-            state_.orphans = byte(state_.orphans & ~(1 << my_.heir_of));
-            my_.pc = releases_first ? Pc::a_again : Pc::a_release;
-            break;
-        case Pc::a_release:
-            if (seat(my_.heir_of).holder == me_ + 1) seat(my_.heir_of) = {};
-            my_.pc = releases_first ? Pc::a_read_door : Pc::a_again;
-            break;
-        case Pc::a_again: {
-            bool leads_there = false;
-            for (std::size_t i = 0; i < state_.lanes_open; ++i) {
-                leads_there = leads_there || state_.doors[i].label.station == my_.heir_of;
-            }
-            if (leads_there && seat(my_.heir_of).holder == 0) {
-                my_.pc = Pc::a_set;
-            } else {
-                next_orphan();
-            }
-            break;
-        }
-        default:
-            state_.orphans = byte(state_.orphans | bit(my_.heir_of));
-            next_orphan();
-            break;
-    }
-}
-
 // ---- Sleep --------------------------------------------------------------------------------------
 
 // Rings: the bell is armed, then all is looked at once more. Lanes: they are marked; the bell was
@@ -575,10 +475,12 @@ void RoutesStep::come_and_go_step() {
                 state_.stations_open = byte(my_.station + 1);
             }
             start();
+            if (config_.lanes && config_.marks) my_.pc = Pc::m_inherit;
             break;
         case Pc::l_seat:  // G1
             seat(my_.station) = {};
-            my_.attached = 0;
+            my_.attached = my_.marked = my_.received = 0;
+            my_.from = {};
             my_.pc = Pc::l_orphans;
             break;
         case Pc::l_orphans:  // G2

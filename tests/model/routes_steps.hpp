@@ -32,6 +32,7 @@ private:
     void lane_step();
     void door_step();
     void check_step();
+    void mark_step();
     void sent();
     [[nodiscard]] bool receive_step(int choice);
     void look_step();
@@ -41,6 +42,15 @@ private:
     void come_and_go_step();
 
     [[nodiscard]] bool take_of(std::uint8_t& messages, int choice);
+    [[nodiscard]] bool take_of_lane(std::size_t door, int message);
+    [[nodiscard]] bool leads_here(const Label& label) const;
+    void take_door();
+    void next_door();
+    void close_step();
+    void give_door_up();
+    void expect_handed_over();
+    void forget_mark();
+    void forget_what_came_in_order();
     void start();
     void looked();
     void next_orphan();

@@ -74,8 +74,8 @@ constexpr const char* kPcNames[] = {
     "found nothing: is it still the last",
     "ends: reads the chunk",
     "ends: raises",
-    "ends: is it the last",
     "ends: lets the pin go",
+    "ends: marks the last",
     "has a message",
     "frees the chunk",
     "sets the hint or the flag",
@@ -171,9 +171,9 @@ bool SegmentsModel::has_work(const SegmentsState& state, int who) const {
         const Piece& piece = state.pieces[at(i)];
         if (piece.slot == PieceSlot::full || piece.slot == PieceSlot::redeliver) return true;
         if (piece.chunk == PieceChunk::redeliver) return true;
-        if (my.known[at(i)].position != 0 && (state.last & 3) != i) return true;
+        if (my.known[at(i)].position != 0 && last_slot(state.last) != i) return true;
         // What nobody sent to before it was left goes with the next receive.
-        const bool is_left = piece.word.state == PieceState::live && (state.last & 3) != i;
+        const bool is_left = piece.word.state == PieceState::live && last_slot(state.last) != i;
         if (is_left && piece.slot == PieceSlot::empty) return true;
     }
     return false;
@@ -232,7 +232,7 @@ void SegmentsModel::sweep_choices(const SegmentsState& state, int who,
     }
     for (int i = 0; i < config_.segments; ++i) {
         const PieceState now = state.pieces[at(i)].word.state;
-        const bool is_last = state.last != 0 && (state.last & 3) == i;
+        const bool is_last = leads_to(state.last, i);
         if (is_last || (now != PieceState::live && now != PieceState::leaving)) continue;
         if (state.pieces[at(i)].slot != PieceSlot::sealed) continue;
         SegmentsStep(config_, out.draft(state), who).begin_look();
@@ -311,7 +311,7 @@ Ending SegmentsModel::ending(const SegmentsState& state) const {
     }
     for (int i = 0; i < config_.segments; ++i) {
         const Piece& piece = state.pieces[at(i)];
-        const bool is_last = state.last != 0 && (state.last & 3) == i;
+        const bool is_last = leads_to(state.last, i);
         const bool is_empty = piece.slot == PieceSlot::empty || piece.slot == PieceSlot::sealed;
         const bool held_up = is_held_up(state, i);
         if (is_last) {
@@ -357,7 +357,9 @@ std::string SegmentsModel::text(const SegmentsState& state) const {
                (piece.memory == PieceMemory::ready ? "" : " no memory") +
                (piece.flag ? " flag;" : ";");
     }
-    out += " last " + std::to_string(state.last & 3) + " p" + std::to_string(state.last >> 2) +
+    out += " last " + std::to_string(last_slot(state.last)) + " p" +
+           std::to_string(last_position(state.last)) +
+           (last_place(state.last) == state.last ? "" : " ENDED") +
            (state.closed ? " CLOSED |" : " |");
     static constexpr const char* kLives[] = {"", "stopped: ", "dead", "recovered", "ended"};
     for (int i = 0; i < people(); ++i) {

@@ -19,6 +19,7 @@ inline constexpr int kMaxPieces = 3;      // entries of the directory
 inline constexpr int kPiecePeople = 4;    // senders, then receivers, then sweepers
 inline constexpr int kPieceMessages = 4;  // of each of two senders
 inline constexpr std::uint8_t kNoPin = 0;
+inline constexpr std::uint8_t kPieceEnded = 1 << 5;  // in `last`
 
 // Each breaks one rule; segments_main.cpp names the rule and the search that catches it.
 enum class SegmentsMutant : std::uint8_t {
@@ -40,8 +41,10 @@ enum class SegmentsMutant : std::uint8_t {
     seal_by_store,
     no_generation,
     list_unbounded,
-    sends_after_close,
     empty_unchecked,
+    end_unmarked,
+    end_by_store,
+    end_not_masked,
 };
 
 struct SegmentsConfig {
@@ -186,8 +189,8 @@ enum class SegmentsPc : std::uint8_t {
     z_is_last,
     e_chunk,
     e_raise,
-    e_last,
     e_let_go,
+    e_last,
     // give up what it holds
     x_have,
     x_free,
@@ -237,7 +240,7 @@ struct SegmentsPerson {
     // of the call under way
     PieceRef at{};
     PieceWord seen{};
-    std::uint8_t last = 0;  // as read: position << 2 | slot, or 0
+    std::uint8_t last = 0;  // as it was read
     std::uint8_t bits = 0;
     std::uint8_t index = 0;
     std::uint8_t bound = 0;  // positions behind it were not there yet
@@ -262,7 +265,7 @@ struct SegmentsPerson {
 
 struct SegmentsState {
     std::array<Piece, kMaxPieces> pieces;
-    std::uint8_t last = 0;  // position << 2 | slot; 0: none
+    std::uint8_t last = 0;  // kPieceEnded | position << 2 | slot; position 0: none
     // 0 unsent, 1 sent, 2 delivered (acked), 3 refused
     std::array<std::uint8_t, 2 * kPieceMessages> messages{};
     bool closed = false;
@@ -277,6 +280,20 @@ struct SegmentsState {
 constexpr std::uint8_t last_of(const PieceRef& ref) noexcept {
     if (ref.position == 0) return 0;
     return static_cast<std::uint8_t>(ref.position << 2 | ref.slot);
+}
+
+// Where `last` leads.
+constexpr std::uint8_t last_place(std::uint8_t last) noexcept {
+    return static_cast<std::uint8_t>(last & (kPieceEnded - 1));
+}
+constexpr int last_position(std::uint8_t last) noexcept {
+    return last_place(last) >> 2;
+}
+constexpr int last_slot(std::uint8_t last) noexcept {
+    return last & 3;
+}
+constexpr bool leads_to(std::uint8_t last, int slot) noexcept {
+    return last_position(last) != 0 && last_slot(last) == slot;
 }
 
 constexpr std::uint8_t pin_of(std::uint8_t slot, std::uint8_t generation) noexcept {
@@ -299,7 +316,7 @@ public:
         for (std::size_t i = 0; i < static_cast<std::size_t>(config_.segments); ++i) {
             visit_piece(state.pieces[i], bits);
         }
-        bits(state.last, 5);
+        bits(state.last, 6);
         for (std::size_t s = 0; s < static_cast<std::size_t>(config_.senders); ++s) {
             for (std::size_t m = 0; m < static_cast<std::size_t>(config_.messages); ++m) {
                 bits(state.messages[s * kPieceMessages + m], 2);
@@ -423,7 +440,7 @@ private:
         }
         visit_ref(my.at, bits);
         visit_word(my.seen, bits);
-        bits(my.last, 5);
+        bits(my.last, 6);
         bits(my.bits, 3);
         bits(my.index, 2);
         bits(my.bound, kPositionBits);

@@ -81,7 +81,7 @@ void SegmentsStep::take_step() {
             my_.pc = piece.flag ? Pc::a_slot : Pc::t_slot;
             break;
         case Pc::t_is_last:
-            my_.is_last = state_.last == last_of(my_.at);
+            my_.is_last = is_last(my_.at);
             my_.pc = Pc::t_slot;
             break;
         case Pc::t_slot:
@@ -328,7 +328,7 @@ void SegmentsStep::end_next() {
     my_.at = {};
     if (slot < 0) {
         my_.bound = 0;
-        my_.pc = Pc::e_last;
+        my_.pc = Pc::e_let_go;
         my_.needed = true;
         return;
     }
@@ -348,6 +348,22 @@ void SegmentsStep::goes_on() {
     my_.pc = Pc::e_let_go;
 }
 
+// Nothing is put behind the newest that was drained: a CAS.
+void SegmentsStep::mark_the_end() {
+    const int slot = newest();
+    const PieceRef last = slot < 0 ? PieceRef{} : my_.known[static_cast<std::size_t>(slot)];
+    const bool same = last_place(state_.last) == last_of(last);
+    const bool ended = same || broken(SegmentsMutant::end_by_store);
+    if (ended && !broken(SegmentsMutant::end_unmarked)) {
+        state_.last = byte(last_of(last) | kPieceEnded);
+    }
+    const bool gone = ended && !my_.kept.is_held;
+    rest();
+    if (!gone) return;
+    my_.pins = {};
+    my_.life = SegmentsLife::ended;
+}
+
 void SegmentsStep::end_step() {
     switch (my_.pc) {
         case Pc::v_there:
@@ -361,8 +377,7 @@ void SegmentsStep::end_step() {
         case Pc::z_is_last: {
             const int slot = newest();
             const bool same =
-                slot >= 0 ? state_.last == last_of(my_.known[static_cast<std::size_t>(slot)])
-                          : state_.last == 0;
+                is_last(slot < 0 ? PieceRef{} : my_.known[static_cast<std::size_t>(slot)]);
             same ? leave_behind() : begin_refresh();
             break;
         }
@@ -386,22 +401,12 @@ void SegmentsStep::end_step() {
             here().flag_turn = byte((here().flag_turn + 1) & 3);
             goes_on();
             break;
-        case Pc::e_last: {
-            const int slot = newest();
-            const PieceRef last = slot < 0 ? PieceRef{} : my_.known[static_cast<std::size_t>(slot)];
-            my_.needed = state_.last == last_of(last);
-            my_.pc = Pc::e_let_go;
-            break;
-        }
-        case Pc::e_let_go: {
+        case Pc::e_let_go:
             pin(PiecePin::hand) = kNoPin;
-            const bool ended = my_.needed && !my_.kept.is_held;
-            rest();
-            if (!ended) break;
-            my_.pins = {};
-            my_.life = SegmentsLife::ended;
+            my_.pc = Pc::e_last;
+            if (!my_.needed) rest();
             break;
-        }
+        case Pc::e_last: mark_the_end(); break;
         default: STOA_CHECK(false); break;
     }
 }

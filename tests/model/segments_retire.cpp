@@ -79,7 +79,7 @@ void SegmentsStep::retire_step() {
     Piece& piece = here();
     switch (my_.pc) {
         case Pc::y_last:
-            if (state_.last != 0 && (state_.last & 3) == my_.at.slot) {
+            if (leads_to(state_.last, my_.at.slot)) {
                 retired(false);
             } else {
                 begin_hold(HoldFor::retire, my_.at);
@@ -240,7 +240,7 @@ void SegmentsStep::recover_step() {
             break;
         }
         case Pc::c_last:
-            my_.needed = state_.last != 0 && (state_.last & 3) == my_.at.slot;
+            my_.needed = leads_to(state_.last, my_.at.slot);
             my_.pc = Pc::c_take;
             break;
         case Pc::c_take: {

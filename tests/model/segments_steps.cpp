@@ -36,7 +36,7 @@ const char* SegmentsStep::run() {
         seal_step();
     } else if (pc <= Pc::a_let_go) {
         back_step();
-    } else if (pc <= Pc::e_let_go) {
+    } else if (pc <= Pc::e_last) {
         end_step();
     } else if (pc <= Pc::x_let_go) {
         free_step();
@@ -99,6 +99,11 @@ bool SegmentsStep::is_there(const PieceWord& word, std::uint8_t generation) cons
            (word.state == PieceState::live || word.state == PieceState::leaving);
 }
 
+bool SegmentsStep::is_last(const PieceRef& ref) const {
+    const bool masks = !broken(SegmentsMutant::end_not_masked);
+    return (masks ? last_place(state_.last) : state_.last) == last_of(ref);
+}
+
 bool SegmentsStep::is_held(std::uint8_t slot, std::uint8_t generation) const {
     const std::uint8_t wanted = pin_of(slot, generation);
     return my_.pins[static_cast<std::size_t>(PiecePin::in)] == wanted ||
@@ -131,7 +136,7 @@ void SegmentsStep::claim() {
     touch();
     Piece& piece = here();
     if (piece.chunk != PieceChunk::free) {
-        my_.pc = Pc::g_last;
+        my_.pc = Pc::s_refused;
         return;
     }
     piece.chunk = PieceChunk::loaned;
@@ -161,7 +166,7 @@ void SegmentsStep::publish() {
 void SegmentsStep::send_step() {
     switch (my_.pc) {
         case Pc::s_is_last:
-            if (my_.out.position != 0 && state_.last == last_of(my_.out)) {
+            if (my_.out.position != 0 && is_last(my_.out)) {
                 begin_hold(HoldFor::send, my_.out);
             } else {
                 begin_last(LastFor::send);
@@ -179,7 +184,6 @@ void SegmentsStep::send_step() {
         case Pc::s_claim: claim(); break;
         case Pc::s_slot:
             touch();
-            my_.needed = here().slot != PieceSlot::sealed;  // else it is full
             my_.pc = here().slot == PieceSlot::empty ? Pc::s_publish : Pc::s_unclaim;
             break;
         case Pc::s_publish: publish(); break;
@@ -195,13 +199,12 @@ void SegmentsStep::send_step() {
             break;
         case Pc::s_unhint:
             touch();
-            my_.pc = my_.needed ? Pc::g_last : Pc::s_refused;
-            my_.needed = false;
+            my_.pc = Pc::s_refused;
             break;
         case Pc::s_refused:
             my_.pc = Pc::g_last;
             if (!state_.closed) break;
-            state_.messages[my_.next++] = 3;
+            if (!my_.reserves) state_.messages[my_.next++] = 3;
             rest();
             break;
         default: STOA_CHECK(false); break;
@@ -240,6 +243,11 @@ void SegmentsStep::link() {
                               .generation = my_.at.generation,
                               .position = byte(my_.out.position + 1)};
         state_.last = last_of(linked);
+        for (const SegmentsPerson& other : state_.people) {
+            const bool was_told =
+                other.role == SegmentsRole::receiver && other.life == SegmentsLife::ended;
+            if (was_told) fault_ = "a segment was put behind the end";
+        }
     }
     my_.pc = Pc::g_live;
 }
@@ -319,7 +327,7 @@ void SegmentsStep::give_step() {
             } else if (piece.slot == PieceSlot::full || piece.slot == PieceSlot::taken ||
                        piece.slot == PieceSlot::redeliver || piece.chunk != PieceChunk::free) {
                 fault_ = "memory was given back with something in it";
-            } else if ((state_.last & 3) == my_.at.slot && state_.last != 0) {
+            } else if (leads_to(state_.last, my_.at.slot)) {
                 fault_ = "the last one was given back";
             }
             piece.memory = PieceMemory::absent;
@@ -373,12 +381,15 @@ void SegmentsStep::begin_last(LastFor why) {
 }
 
 void SegmentsStep::last_step() {
-    const auto slot = static_cast<std::size_t>(my_.last & 3);
+    const auto slot = static_cast<std::size_t>(last_slot(my_.last));
+    const PieceRef found{.slot = byte(last_slot(my_.last)),
+                         .generation = my_.seen.generation,
+                         .position = byte(last_position(my_.last))};
     switch (my_.pc) {
         case Pc::l_read:
             my_.last = state_.last;
             my_.pc = Pc::l_word;
-            if (my_.last == 0) found_last({});
+            if (last_place(my_.last) == 0) found_last({});
             break;
         case Pc::l_word:
             my_.seen = state_.pieces[slot].word;
@@ -394,9 +405,7 @@ void SegmentsStep::last_step() {
                          my_.last_for == LastFor::list)) {
                 my_.pc = Pc::l_help;
             } else {
-                found_last({.slot = byte(my_.last & 3),
-                            .generation = my_.seen.generation,
-                            .position = byte(my_.last >> 2)});
+                found_last(found);
             }
             break;
         case Pc::l_help: {
@@ -404,9 +413,7 @@ void SegmentsStep::last_step() {
             if (word == my_.seen) {
                 word = {.state = PieceState::live, .generation = my_.seen.generation};
             }
-            found_last({.slot = byte(my_.last & 3),
-                        .generation = my_.seen.generation,
-                        .position = byte(my_.last >> 2)});
+            found_last(found);
             break;
         }
         default: STOA_CHECK(false); break;
@@ -423,8 +430,6 @@ void SegmentsStep::found_last(const PieceRef& found) {
             my_.out = found;
             if (found.position == 0) {
                 my_.pc = Pc::g_last;  // the first one
-            } else if (broken(SegmentsMutant::sends_after_close)) {
-                begin_hold(HoldFor::send, found);
             } else {
                 my_.pc = Pc::s_closed;
             }
@@ -654,7 +659,7 @@ void SegmentsStep::begin_refresh() {
 void SegmentsStep::refresh_step() {
     if (my_.pc == Pc::f_is_last) {
         const PieceRef& newest_known = my_.known[static_cast<std::size_t>(newest())];
-        if (state_.last == last_of(newest_known)) {
+        if (is_last(newest_known)) {
             my_.finishing ? end_next() : begin_take();
             return;
         }

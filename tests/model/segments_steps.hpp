@@ -56,6 +56,7 @@ private:
     void back_next();
     void end_step();
     void end_next();
+    void mark_the_end();
     void goes_on();
     void leave_behind();
     void leave_next();
@@ -84,6 +85,7 @@ private:
     void deliver(const Piece& piece);
     void note_emptiness();
     [[nodiscard]] bool is_there(const PieceWord& word, std::uint8_t generation) const;
+    [[nodiscard]] bool is_last(const PieceRef& ref) const;
     [[nodiscard]] bool is_held(std::uint8_t slot, std::uint8_t generation) const;
     [[nodiscard]] int newest() const;  // slot of the newest known; -1: none
     [[nodiscard]] int first_behind(int position) const;

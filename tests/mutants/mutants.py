@@ -495,6 +495,14 @@ MUTANTS = (
         "routes_test", ("stoa/mailbox/routes_test", "--gtest_filter=RoundRobin*"),
     ),
     Mutant(
+        "handed_over_taken_undrained",
+        "who takes a lane that was handed over finds it drained when nobody else sends there",
+        "stoa/mailbox/attachment.cpp",
+        "if (good && (word & kHandedOver) != 0) {",
+        "if (false) {",
+        "routes_test", ("stoa/mailbox/routes_test", "--gtest_filter=RoundRobin*"),
+    ),
+    Mutant(
         "handed_over_twice_unmarked",
         "a door says that its lane was handed over, also to a second heir",
         "stoa/mailbox/routes.cpp",

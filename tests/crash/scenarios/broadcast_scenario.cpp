@@ -1,7 +1,5 @@
 #include "tests/crash/scenarios/broadcast_scenario.hpp"
 
-#include <sys/mman.h>
-
 #include "stoa/base/check.hpp"
 #include "stoa/mailbox/attachment.hpp"
 #include "stoa/sys/futex.hpp"
@@ -13,7 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::uint32_t kPlaces = 64;           // of the table, those that are used here
 constexpr std::uint32_t kWatched = 6;           // stations, and logs
 constexpr std::uint32_t kWitness = 0;           // its station
 constexpr std::uint64_t kNumber = 0xffff'ffff;  // of what the victim notes; missed lies above
@@ -33,10 +30,6 @@ std::string Subscription::note(std::uint64_t number, const MailboxPlan& plan) {
 
 // --- what is prepared ---------------------------------------------------------------------------
 
-BroadcastScenario::~BroadcastScenario() {
-    if (!mapped_.empty()) ::munmap(mapped_.data(), mapped_.size());
-}
-
 void BroadcastScenario::prepare() {
     MailboxOptions options = case_.options;
     options.sharing = Sharing::broadcast;
@@ -44,9 +37,7 @@ void BroadcastScenario::prepare() {
     options.loan_quota = 2;
     options.role = ::stoa::Role::none;
     options.reserve_bytes = 512;
-    keeper_.emplace(RawMailbox::create_anonymous(options).value());
-    mapped_ = map_whole(file());
-    content_ = mapped_.last(align_up(plan().content_bytes, kPage)).first(plan().content_bytes);
+    keep(RawMailbox::create_anonymous(options).value());
     if (case_.has_witness) witness_.emplace(open(file(), ::stoa::Role::receives));
     if (case_.prepare) case_.prepare(*this);
 }
@@ -60,14 +51,14 @@ void BroadcastScenario::send_prepared(std::uint64_t count) {
 }
 
 std::vector<std::span<std::byte>> BroadcastScenario::shared() {
-    std::vector<std::span<std::byte>> areas{
-        mapped_.first(kPage + Participants::bytes_for(kPlaces))};
+    std::vector<std::span<std::byte>> areas{table()};
     if (logged()) {
-        areas.push_back(content_.first(plan().door_offset(kWatched)));
-        areas.push_back(content_.subspan(plan().lanes_offset, kWatched * plan().lane_stride));
+        areas.push_back(content().first(plan().door_offset(kWatched)));
+        areas.push_back(content().subspan(plan().lanes_offset, kWatched * plan().lane_stride));
     } else {
-        areas.push_back(content_.first(plan().pool_offset(kWatched)));
-        areas.push_back(content_.subspan(plan().extras_offset, kWatched * plan().pool.extra_bytes));
+        areas.push_back(content().first(plan().pool_offset(kWatched)));
+        areas.push_back(
+            content().subspan(plan().extras_offset, kWatched * plan().pool.extra_bytes));
     }
     return areas;
 }
@@ -115,19 +106,18 @@ void BroadcastScenario::come(::stoa::Role role) {
 // --- what the judge does ------------------------------------------------------------------------
 
 std::uint32_t BroadcastScenario::logs_open() const {
-    const std::uint32_t open = layout_at<MailboxLayout>(content_, 0)->lanes_open;
+    const std::uint32_t open = layout_at<MailboxLayout>(content(), 0)->lanes_open;
     STOA_CHECK(open <= kWatched);
     return open;
 }
 
 std::uint64_t BroadcastScenario::seat(std::uint32_t station) const {
-    return layout_at<MailboxStation>(content_, station_offset(station))->seat & ~kLatest;
+    return this->station(station).seat & ~kLatest;
 }
 
 // Empty: its sender has not made it yet.
 std::span<std::byte> BroadcastScenario::log(std::uint32_t lane) const {
-    if (layout_at<LaneDoor>(content_, plan().door_offset(lane))->ready == 0) return {};
-    return content_.subspan(plan().lanes_offset + lane * plan().lane_stride, plan().lane_stride);
+    return door(lane).ready == 0 ? std::span<std::byte>{} : this->lane(lane);
 }
 
 std::string BroadcastScenario::read_logs_as_witness() {
@@ -207,12 +197,8 @@ std::string BroadcastScenario::laps(bool may_be_held) {
 // A stopped reliable subscriber holds senders back; nobody else does.
 std::string BroadcastScenario::interfere(const Case& now) {
     if (readers_.empty()) come();
-    bool alive = true;
-    at().region().participants().for_each([&](const Participant& seen) {
-        if (seen.identity.pid != static_cast<std::uint32_t>(now.victim_pid)) return;
-        alive = seen.life != sys::Life::dead;
-    });
-    if (!alive) return "a stopped process is taken for a dead one";
+    if (look_for(readers_.front().handle, now.victim_pid) == Known::dead)
+        return "a stopped process is taken for a dead one";
     const bool subscribes = has(case_.role, ::stoa::Role::receives);
     std::string text = laps(subscribes && !case_.latest);
     // The judge stands still from now on, and holds nobody back.
@@ -284,12 +270,8 @@ std::string BroadcastScenario::nothing_leaked_in_log(std::uint32_t lane) {
 }
 
 std::string BroadcastScenario::nothing_leaked_in_queue(std::uint32_t station) {
-    PoolRing ring =
-        PoolRing::attach(plan().pool_of(content_, station), plan().extras_of(content_, station))
-            .value();
-    const PoolCounts counts = ring.counts();
-    if (counts.free_chunks != ring.geometry().chunk_count) return "a chunk is lost";
-    return counts.depth == 0 && ring.seems_empty() ? "" : "a slot is lost";
+    PoolRing ring = this->ring(station);
+    return is_whole(ring, at().index(), false);
 }
 
 std::string BroadcastScenario::nothing_leaked() {
@@ -301,14 +283,13 @@ std::string BroadcastScenario::nothing_leaked() {
     std::string text;
     for (std::uint32_t k = 0; k < kWatched && text.empty(); ++k) {
         if (seat(k) != 0) ++seats;
-        const auto* station = layout_at<MailboxStation>(content_, station_offset(k));
-        if (!logged() && station->ready != 0) text = nothing_leaked_in_queue(k);
+        if (!logged() && station(k).ready != 0) text = nothing_leaked_in_queue(k);
     }
     if (!text.empty()) return text;
     if (seats != readers_.size() + (witness_ ? 1 : 0)) return "a seat is lost";
     std::uint32_t senders = 0;
     for (std::uint32_t k = 0; logged() && k < logs_open(); ++k) {
-        if (layout_at<LaneDoor>(content_, plan().door_offset(k))->sender != 0) ++senders;
+        if (door(k).sender != 0) ++senders;
         if (!log(k).empty()) text = nothing_leaked_in_log(k);
         if (!text.empty()) return text;
     }
@@ -321,7 +302,7 @@ std::string BroadcastScenario::verify(const Case& now) {
     std::string text = hear_victim(now);
     if (text.empty()) text = laps(false);
     // Whoever takes a station that was left empties its queue.
-    const std::uint32_t open = layout_at<MailboxLayout>(content_, 0)->stations_open;
+    const std::uint32_t open = layout_at<MailboxLayout>(content(), 0)->stations_open;
     for (std::uint32_t k = 0; k < std::min(open, kWatched); ++k) {
         if (seat(k) == 0) come(::stoa::Role::receives);
     }

@@ -57,10 +57,9 @@ private:
     std::map<std::uint64_t, std::uint64_t> last_;  // by sender and priority
 };
 
-class BroadcastScenario final : public Scenario {
+class BroadcastScenario final : public KeptMailbox {
 public:
     explicit BroadcastScenario(BroadcastCase details) : case_{std::move(details)} {}
-    ~BroadcastScenario() override;
 
     std::string name() const override { return case_.name; }
     std::vector<std::span<std::byte>> shared() override;
@@ -77,7 +76,6 @@ public:
     std::string verify(const Case& now) override;
 
     // For prepare().
-    [[nodiscard]] const sys::Fd& file() const { return keeper_->file(); }
     void send_prepared(std::uint64_t count);
 
 private:
@@ -86,7 +84,6 @@ private:
         Subscription got;
     };
 
-    [[nodiscard]] const MailboxPlan& plan() const { return keeper_->plan(); }
     [[nodiscard]] bool logged() const { return plan().lane_count > 0; }
     [[nodiscard]] std::uint32_t logs_open() const;
     [[nodiscard]] std::uint64_t seat(std::uint32_t station) const;
@@ -105,12 +102,9 @@ private:
     std::string nothing_leaked_in_queue(std::uint32_t station);
 
     BroadcastCase case_;
-    std::optional<RawMailbox> keeper_;   // the engine's: a live participant that does nothing
-    std::optional<RawMailbox> witness_;  // these two as well
+    std::optional<RawMailbox> witness_;  // the engine's: these two do nothing either
     std::optional<RawMailbox> sender_;
     std::uint64_t prepared_ = 0;
-    std::span<std::byte> mapped_;
-    std::span<std::byte> content_;
     std::optional<RawMailbox> victim_;
     std::vector<Reader> readers_;                       // the judge's
     std::map<std::uint32_t, LogReader> witness_reads_;  // the witness's place, by log

@@ -4,6 +4,7 @@
 
 #include "stoa/base/check.hpp"
 #include "tests/crash/scenarios/broadcast_scenario.hpp"
+#include "tests/crash/scenarios/deeds.hpp"
 #include "tests/crash/scenarios/scenarios.hpp"
 #include "tests/kit/crash_at.hpp"
 #include "tests/kit/process.hpp"
@@ -19,19 +20,8 @@ void add(Scenarios& list, BroadcastCase details) {
 
 // --- what processes do --------------------------------------------------------------------------
 
-void victim_sends_two(RawMailbox& box) {
-    for (std::uint64_t k = 0; k < 2; ++k) (void)send_one(Role::victim, box, kStageVictims + k);
-}
 void victim_sends_and_waits(RawMailbox& box) {
     (void)send_one(Role::victim, box, kStageVictims, Deadline::never());
-}
-void victim_fills_a_loan(RawMailbox& box) {
-    Result<RawLoan> loan = box.loan(kBytes, Deadline::immediately());
-    if (!loan) return;
-    write_payload(loan->room().first(kBytes), kStageVictims);
-    if (loan->commit(kBytes, Deadline::immediately())) {
-        did(Role::victim, Deed::sent, kStageVictims);
-    }
 }
 bool victim_receives_one(RawMailbox& box, Deadline deadline) {
     Result<RawMessage> got = box.receive_with(deadline);
@@ -47,9 +37,6 @@ void victim_receives_three(RawMailbox& box) {
 }
 void victim_awaits_one(RawMailbox& box) {
     (void)victim_receives_one(box, Deadline::never());
-}
-void victim_leaves(RawMailbox& box) {
-    const RawMailbox last = std::move(box);
 }
 void victim_opens_to_send(const sys::Fd& file) {
     RawMailbox box = open(file, ::stoa::Role::sends);

@@ -4,12 +4,24 @@
 #include <csignal>
 #include <utility>
 
+#include "tests/crash/scenarios/ledger.hpp"
 #include "tests/crash/scenarios/stage_scenario.hpp"
 
 namespace stoa::crash {
 
 inline void victim_sends(RawMailbox& box) {
     (void)send_one(Role::victim, box, kStageVictims);
+}
+inline void victim_sends_two(RawMailbox& box) {
+    for (std::uint64_t k = 0; k < 2; ++k) (void)send_one(Role::victim, box, kStageVictims + k);
+}
+inline void victim_fills_a_loan(RawMailbox& box) {
+    Result<RawLoan> loan = box.loan(kBytes, Deadline::immediately());
+    if (!loan) return;
+    write_payload(loan->room().first(kBytes), kStageVictims);
+    if (loan->commit(kBytes, Deadline::immediately())) {
+        did(Role::victim, Deed::sent, kStageVictims);
+    }
 }
 inline void victim_receives_two(RawMailbox& box) {
     for (int k = 0; k < 2; ++k) (void)receive_one(Role::victim, box);

@@ -49,13 +49,60 @@ void die_at(const char* point, const sys::Fd& file, const std::function<void(Raw
     });
 }
 
-std::span<std::byte> map_whole(const sys::Fd& file) {
+KeptMailbox::~KeptMailbox() {
+    if (!mapped_.empty()) ::munmap(mapped_.data(), mapped_.size());
+}
+
+void KeptMailbox::keep(RawMailbox&& mailbox) {
+    keeper_.emplace(std::move(mailbox));
     struct ::stat facts{};
-    STOA_CHECK(::fstat(file.get(), &facts) == 0);
+    STOA_CHECK(::fstat(file().get(), &facts) == 0);
     const auto bytes = static_cast<std::size_t>(facts.st_size);
-    void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file().get(), 0);
     STOA_CHECK(at != MAP_FAILED);
-    return {static_cast<std::byte*>(at), bytes};
+    mapped_ = {static_cast<std::byte*>(at), bytes};
+    content_ = mapped_.last(align_up(plan().content_bytes, kPage)).first(plan().content_bytes);
+}
+
+std::span<std::byte> KeptMailbox::table() const {
+    return mapped_.first(kPage + Participants::bytes_for(kPlaces));
+}
+
+const MailboxStation& KeptMailbox::station(std::uint32_t i) const {
+    return *layout_at<MailboxStation>(content_, station_offset(i));
+}
+
+const LaneDoor& KeptMailbox::door(std::uint32_t lane) const {
+    return *layout_at<LaneDoor>(content_, plan().door_offset(lane));
+}
+
+std::span<std::byte> KeptMailbox::lane(std::uint32_t lane) const {
+    return content_.subspan(plan().lanes_offset + lane * plan().lane_stride, plan().lane_stride);
+}
+
+PoolRing KeptMailbox::ring(std::uint32_t which) const {
+    return PoolRing::attach(plan().pool_of(content_, which), plan().extras_of(content_, which))
+        .value();
+}
+
+std::string is_whole(PoolRing& ring, std::uint32_t me, bool is_sealed) {
+    const PoolCounts counts = ring.counts();
+    if (counts.free_chunks != ring.geometry().chunk_count) return "a chunk is lost";
+    if (counts.depth != 0 || (!ring.seems_empty() && !is_sealed)) return "a slot is lost";
+    std::vector<PoolLoan> loans;
+    PoolLoan loan;
+    while (ring.claim(me, 1, loan) == PoolStatus::ok) loans.push_back(loan);
+    for (const PoolLoan& each : loans) (void)ring.release(each);
+    return loans.size() == counts.free_chunks ? "" : "the hint of a free chunk is lost";
+}
+
+Known look_for(const RawMailbox& box, pid_t pid) {
+    Known known = Known::absent;
+    box.attachment().region().participants().for_each([&](const Participant& seen) {
+        if (seen.identity.pid != static_cast<std::uint32_t>(pid)) return;
+        known = seen.life == sys::Life::dead ? Known::dead : Known::alive;
+    });
+    return known;
 }
 
 }  // namespace stoa::crash

@@ -1,16 +1,10 @@
 #include "tests/crash/scenarios/mailbox_scenario.hpp"
 
-#include <sys/mman.h>
-
 #include "stoa/base/check.hpp"
 
 namespace stoa::crash {
 
 using namespace std::chrono_literals;
-
-MailboxScenario::~MailboxScenario() {
-    if (!mapped_.empty()) ::munmap(mapped_.data(), mapped_.size());
-}
 
 void MailboxScenario::victim_begin() {
     (void)sys::self();
@@ -22,19 +16,17 @@ void MailboxScenario::victim_begin() {
 }
 
 void MailboxScenario::prepare() {
-    keeper_.emplace(RawMailbox::create_anonymous(
-                        {.capacity = bounded(case_.capacity),
-                         .sharing = case_.sharing,
-                         .acknowledged = case_.acknowledged,
-                         .max_bytes = 48,
-                         .reserve_bytes =
-                             case_.sharing == Sharing::any || case_.acknowledged ? 1U << 14U : 512U,
-                         .loan_quota = 2,
-                         .role = ::stoa::Role::none},
-                        case_.batch ? type_info_of<Value>() : TypeInfo{})
-                        .value());
-    mapped_ = map_whole(file());
-    content_ = mapped_.last(align_up(plan().content_bytes, kPage)).first(plan().content_bytes);
+    keep(RawMailbox::create_anonymous(
+             {.capacity = bounded(case_.capacity),
+              .sharing = case_.sharing,
+              .acknowledged = case_.acknowledged,
+              .max_bytes = 48,
+              .reserve_bytes =
+                  case_.sharing == Sharing::any || case_.acknowledged ? 1U << 14U : 512U,
+              .loan_quota = 2,
+              .role = ::stoa::Role::none},
+             case_.batch ? type_info_of<Value>() : TypeInfo{})
+             .value());
     if (case_.prepared > 0) {
         std::vector<RawMailbox> sides;  // the victim, who opens it next, gets seat 0 of a pair
         sides.push_back(open(file()));
@@ -50,14 +42,13 @@ void MailboxScenario::prepare() {
 
 // Not the whole address space of it, which has room for thousands.
 std::vector<std::span<std::byte>> MailboxScenario::shared() {
-    std::vector<std::span<std::byte>> areas{
-        mapped_.first(kPage + Participants::bytes_for(kPlaces))};
+    std::vector<std::span<std::byte>> areas{table()};
     if (plan().pool_count > 0) {
-        areas.push_back(content_);
+        areas.push_back(content());
     } else {
-        areas.push_back(content_.first(plan().door_offset(kLanesWatched)));
+        areas.push_back(content().first(plan().door_offset(kLanesWatched)));
         const std::uint64_t lanes = std::min(kLanesWatched, plan().lane_count);
-        areas.push_back(content_.subspan(plan().lanes_offset, lanes * plan().lane_stride));
+        areas.push_back(content().subspan(plan().lanes_offset, lanes * plan().lane_stride));
     }
     return areas;
 }
@@ -83,13 +74,11 @@ WaitingMessages MailboxScenario::look() const {
         all.delivered_before.insert(some.delivered_before.begin(), some.delivered_before.end());
     };
     for (std::uint32_t k = 0; k < plan().pool_count; ++k) {
-        add(waiting_in_pool(plan().pool_of(content_, k), plan().pool));
+        add(waiting_in_pool(plan().pool_of(content(), k), plan().pool));
     }
     for (std::uint32_t k = 0; k < std::min(plan().lane_count, kLanesWatched); ++k) {
-        const auto* door = layout_at<LaneDoor>(content_, plan().door_offset(k));
-        if (door->ready == 0) continue;
-        add(waiting_in_lane(
-            content_.subspan(plan().lanes_offset + k * plan().lane_stride, plan().lane_stride)));
+        if (door(k).ready == 0) continue;
+        add(waiting_in_lane(lane(k)));
     }
     return all;
 }
@@ -149,13 +138,9 @@ std::string MailboxScenario::laps() {
 std::string MailboxScenario::interfere(const Case& now) {
     what_must_come(now);
     open_all();
-    bool alive = false;
-    handles_.front().attachment().region().participants().for_each([&](const Participant& seen) {
-        if (seen.identity.pid != static_cast<std::uint32_t>(now.victim_pid)) return;
-        alive = seen.life != sys::Life::dead;
-    });
     const bool has_place = !case_.opens;
-    if (has_place && !alive) return "a stopped process is taken for a dead one";
+    const Known victim = look_for(handles_.front(), now.victim_pid);
+    if (has_place && victim != Known::alive) return "a stopped process is taken for a dead one";
     if (case_.sharing == Sharing::any) {
         const std::string text = laps();
         if (!text.empty()) return text;
@@ -222,21 +207,13 @@ std::string MailboxScenario::nothing_leaked() {
         [&](const Participant&) { ++taken; });
     if (taken != 1 + crowd_.size() + handles_.size()) return "a place is lost";
     for (std::uint32_t k = 0; k < plan().pool_count; ++k) {
-        PoolRing ring = PoolRing::attach(plan().pool_of(content_, k)).value();
-        const PoolCounts counts = ring.counts();
-        if (counts.free_chunks != ring.geometry().chunk_count) return "a chunk is lost";
-        if (counts.depth != 0 || !ring.seems_empty()) return "a slot is lost";
-        std::vector<PoolLoan> loans;
-        PoolLoan loan;
+        PoolRing ring = this->ring(k);
         const std::uint32_t me = handles_.front().attachment().index();
-        while (ring.claim(me, 1, loan) == PoolStatus::ok) loans.push_back(loan);
-        for (const PoolLoan& each : loans) (void)ring.release(each);
-        if (loans.size() != counts.free_chunks) return "the hint of a free chunk is lost";
+        if (std::string text = is_whole(ring, me, false); !text.empty()) return text;
     }
     std::uint32_t senders = 0;
     for (std::uint32_t k = 0; !pair() && k < std::min(plan().lane_count, kLanesWatched); ++k) {
-        const auto* door = layout_at<LaneDoor>(content_, plan().door_offset(k));
-        if (door->sender != 0) ++senders;
+        if (door(k).sender != 0) ++senders;
     }
     return senders > handles_.size() ? "a lane is lost" : "";
 }
@@ -279,7 +256,7 @@ std::string MailboxScenario::verify(const Case& now) {
     text = let_go();
     if (!text.empty()) return text;
     if (pair() && handles_.size() != 2) return "a seat is lost";
-    const auto* layout = layout_at<MailboxLayout>(content_, 0);
+    const auto* layout = layout_at<MailboxLayout>(content(), 0);
     if (case_.adopts && now.mode == Mode::none && layout->lanes_open != 1) {
         return "an orphaned lane was not adopted";
     }

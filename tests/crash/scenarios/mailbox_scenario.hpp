@@ -22,7 +22,6 @@ inline constexpr std::uint64_t kVictimsNumber = 77;
 inline constexpr std::uint64_t kWakersNumber = 88;
 inline constexpr std::uint64_t kPreparedNumber = 100;
 inline constexpr std::uint64_t kJudgesNumber = 1000;
-inline constexpr std::uint32_t kPlaces = 64;       // of the table, those that are used here
 inline constexpr std::uint32_t kLanesWatched = 4;  // and lanes
 
 struct Value {
@@ -52,10 +51,9 @@ struct MailboxCase {
 // good; [3] a fault.
 inline constexpr std::array<std::size_t, kBatch> kReceived{2, 4, 5};
 
-class MailboxScenario final : public Scenario {
+class MailboxScenario final : public KeptMailbox {
 public:
     explicit MailboxScenario(MailboxCase details) : case_{std::move(details)} {}
-    ~MailboxScenario() override;
 
     std::string name() const override { return case_.name; }
     std::vector<std::span<std::byte>> shared() override;
@@ -85,8 +83,6 @@ public:
     std::string verify(const Case& now) override;
 
 private:
-    [[nodiscard]] const sys::Fd& file() const { return keeper_->file(); }
-    [[nodiscard]] const MailboxPlan& plan() const { return keeper_->plan(); }
     [[nodiscard]] bool pair() const { return case_.sharing == Sharing::pair; }
     [[nodiscard]] WaitingMessages look() const;
     void hold_things();
@@ -104,10 +100,7 @@ private:
     }
 
     MailboxCase case_;
-    std::optional<RawMailbox> keeper_;  // the engine's: a live participant that does nothing
     std::vector<RawMailbox> crowd_;
-    std::span<std::byte> mapped_;
-    std::span<std::byte> content_;
     std::optional<RawMailbox> victim_;
     std::optional<Mailbox<Value>> typed_;
     std::vector<RawMailbox> handles_;  // the judge's: one, or both sides of a pair

@@ -16,17 +16,6 @@ void add(Scenarios& list, StageCase details) {
 
 // --- what processes do --------------------------------------------------------------------------
 
-void victim_sends_two(RawMailbox& box) {
-    for (std::uint64_t k = 0; k < 2; ++k) (void)send_one(Role::victim, box, kStageVictims + k);
-}
-void victim_fills_a_loan(RawMailbox& box) {
-    Result<RawLoan> loan = box.loan(kBytes, Deadline::immediately());
-    if (!loan) return;
-    write_payload(loan->room().first(kBytes), kStageVictims);
-    if (loan->commit(kBytes, Deadline::immediately())) {
-        did(Role::victim, Deed::sent, kStageVictims);
-    }
-}
 void victim_receives(RawMailbox& box) {
     for (int k = 0; k < 3; ++k) (void)receive_one(Role::victim, box);
 }

@@ -1,6 +1,5 @@
 #include "tests/crash/scenarios/stage_scenario.hpp"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "stoa/base/check.hpp"
@@ -12,7 +11,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::uint32_t kPlaces = 64;  // of the table, those that are used here
 constexpr std::uint32_t kWatched = 4;  // stations, and lanes
 constexpr std::uint64_t kMostDeeds = 24;
 
@@ -77,9 +75,8 @@ bool receive_one(Role who, RawMailbox& box, Deadline deadline) {
 // --- what is prepared ---------------------------------------------------------------------------
 
 StageScenario::~StageScenario() {
-    if (!mapped_.empty()) ::munmap(mapped_.data(), mapped_.size());
     asker_.reset();
-    keeper_.reset();
+    end_keeping();
     if (folder_.empty()) return;
     (void)RawMailbox::destroy("m", folder_);
     (void)::rmdir(folder_.c_str());
@@ -95,12 +92,10 @@ void StageScenario::prepare() {
         folder_ = "/dev/shm/stoa-stage-XXXXXX";
         STOA_CHECK(::mkdtemp(folder_.data()) != nullptr);
         options.domain = folder_;
-        keeper_.emplace(RawMailbox::create("m", options).value());
+        keep(RawMailbox::create("m", options).value());
     } else {
-        keeper_.emplace(RawMailbox::create_anonymous(options).value());
+        keep(RawMailbox::create_anonymous(options).value());
     }
-    mapped_ = map_whole(file());
-    content_ = mapped_.last(align_up(plan().content_bytes, kPage)).first(plan().content_bytes);
     if (case_.prepare) case_.prepare(*this);
     prepared_ = look();
 }
@@ -137,20 +132,19 @@ std::uint32_t StageScenario::stations_watched() const {
 
 // Not the whole address space of it, which has room for 64 receivers.
 std::vector<std::span<std::byte>> StageScenario::shared() {
-    std::vector<std::span<std::byte>> areas{
-        mapped_.first(kPage + Participants::bytes_for(kPlaces))};
+    std::vector<std::span<std::byte>> areas{table()};
     if (plan().pool_count > 0 && !routed()) {
-        areas.push_back(content_);
+        areas.push_back(content());
     } else if (plan().pool_count > 0) {
         const std::uint32_t count = plan().grows() ? plan().segment_count : stations_watched();
-        areas.push_back(content_.first(plan().pool_offset(count)));
-        areas.push_back(content_.subspan(plan().extras_offset, count * plan().pool.extra_bytes));
+        areas.push_back(content().first(plan().pool_offset(count)));
+        areas.push_back(content().subspan(plan().extras_offset, count * plan().pool.extra_bytes));
     } else {
-        areas.push_back(content_.first(plan().door_offset(kWatched)));
+        areas.push_back(content().first(plan().door_offset(kWatched)));
         if (plan().keys_offset != 0) {
-            areas.push_back(content_.subspan(plan().keys_offset, kKeyBuckets * 8));
+            areas.push_back(content().subspan(plan().keys_offset, kKeyBuckets * 8));
         }
-        areas.push_back(content_.subspan(plan().lanes_offset, kWatched * plan().lane_stride));
+        areas.push_back(content().subspan(plan().lanes_offset, kWatched * plan().lane_stride));
     }
     return areas;
 }
@@ -206,14 +200,14 @@ std::vector<std::uint32_t> StageScenario::rings() const {
         if (state == SegmentState::live || state == SegmentState::leaving) all.push_back(k);
     }
     for (std::uint32_t k = 0; !plan().grows() && k < plan().pool_count && k < kWatched; ++k) {
-        if (layout_at<MailboxStation>(content_, station_offset(k))->ready != 0) all.push_back(k);
+        if (station(k).ready != 0) all.push_back(k);
     }
     return all;
 }
 
 SegmentWord StageScenario::segment(std::uint32_t slot) const {
     const std::uint64_t offset = plan().segments_offset + slot * sizeof(MailboxSegment);
-    return SegmentWord::of(layout_at<MailboxSegment>(content_, offset)->word.load());
+    return SegmentWord::of(layout_at<MailboxSegment>(content(), offset)->word.load());
 }
 
 WaitingMessages StageScenario::look() const {
@@ -226,14 +220,11 @@ WaitingMessages StageScenario::look() const {
         }
     };
     for (const std::uint32_t ring : rings()) {
-        add(waiting_in_pool(plan().pool_of(content_, ring), plan().pool));
+        add(waiting_in_pool(plan().pool_of(content(), ring), plan().pool));
     }
     for (std::uint32_t k = 0; k < std::min(plan().lane_count, kWatched); ++k) {
-        const auto* door = layout_at<LaneDoor>(content_, plan().door_offset(k));
-        if (door->ready == 0) continue;
-        add(waiting_in_lane(
-            content_.subspan(plan().lanes_offset + k * plan().lane_stride, plan().lane_stride),
-            door->end_position()));
+        if (door(k).ready == 0) continue;
+        add(waiting_in_lane(lane(k), door(k).end_position()));
     }
     return all;
 }
@@ -257,7 +248,7 @@ void StageScenario::open_all(::stoa::Role role) {
 }
 
 bool StageScenario::seat_is_held() const {
-    return layout_at<MailboxStation>(content_, station_offset(0))->seat != 0;
+    return station(0).seat != 0;
 }
 
 bool StageScenario::others_got(std::uint64_t number) const {
@@ -360,12 +351,8 @@ std::string StageScenario::laps() {
 std::string StageScenario::interfere(const Case& now) {
     what_must_come(now);
     open_all(case_.others);
-    bool alive = true;
-    handles_.front().attachment().region().participants().for_each([&](const Participant& seen) {
-        if (seen.identity.pid != static_cast<std::uint32_t>(now.victim_pid)) return;
-        alive = seen.life != sys::Life::dead;
-    });
-    if (!alive) return "a stopped process is taken for a dead one";
+    if (look_for(judge(), now.victim_pid) == Known::dead)
+        return "a stopped process is taken for a dead one";
     if (case_.meanwhile) case_.meanwhile(*this);
     if (case_.only_opens) return {};
     // The victim's leases may still come back, and what was routed to it.
@@ -554,20 +541,10 @@ std::string StageScenario::fits(std::uint64_t number, const Answer& answer, cons
 // --- in the end ---------------------------------------------------------------------------------
 
 std::string StageScenario::nothing_leaked_in(std::uint32_t station) {
-    PoolRing ring =
-        PoolRing::attach(plan().pool_of(content_, station), plan().extras_of(content_, station))
-            .value();
-    const PoolCounts counts = ring.counts();
-    if (counts.free_chunks != ring.geometry().chunk_count) return "a chunk is lost";
-    const bool sealed = case_.closed || case_.closes || plan().grows();
-    if (counts.depth != 0 || (!ring.seems_empty() && !sealed)) return "a slot is lost";
-    std::vector<PoolLoan> loans;
-    PoolLoan loan;
+    PoolRing ring = this->ring(station);
     const std::uint32_t me = handles_.front().attachment().index();
-    while (ring.claim(me, 1, loan) == PoolStatus::ok) loans.push_back(loan);
-    for (const PoolLoan& each : loans) (void)ring.release(each);
-    if (loans.size() != counts.free_chunks) return "the hint of a free chunk is lost";
-    if (!ring.has_extras()) return {};
+    std::string text = is_whole(ring, me, case_.closed || case_.closes || plan().grows());
+    if (!text.empty() || !ring.has_extras()) return text;
     std::vector<ReceiptRef> refs;
     ReceiptRef ref;
     while (ring.claim_receipt(me, ref)) refs.push_back(ref);
@@ -581,12 +558,12 @@ std::string StageScenario::nothing_leaked_in(std::uint32_t station) {
 std::string StageScenario::no_segment_leaked() {
     std::set<std::uint32_t> last;
     for (std::uint32_t k = 0; k < plan().station_count; ++k) {
-        const std::uint64_t word = layout_at<MailboxStation>(content_, station_offset(k))->last;
+        const std::uint64_t word = station(k).last;
         if (word != 0) last.insert(static_cast<std::uint32_t>(word & 0xffffU));
     }
     for (const auto& [number, ticket] : tickets_) last.insert(ticket.station);
     for (std::uint32_t k = 0; k < plan().segment_count; ++k) {
-        const auto* used = layout_at<Atomic<std::uint64_t>>(content_, plan().used_offset);
+        const auto* used = layout_at<Atomic<std::uint64_t>>(content(), plan().used_offset);
         const bool marked = (used[k / 64].load() >> k % 64 & 1U) != 0;
         const SegmentState state = segment(k).state;
         const SegmentState wanted = last.contains(k) ? SegmentState::live : SegmentState::free;
@@ -606,9 +583,8 @@ std::string StageScenario::nothing_leaked() {
     if (taken != 1 + (asker_ ? 1 : 0) + handles_.size()) return "a place is lost";
     std::uint32_t seats = 0;
     for (std::uint32_t k = 0; k < stations_watched(); ++k) {
-        const auto* station = layout_at<MailboxStation>(content_, station_offset(k));
-        if (station->seat != 0) ++seats;
-        if ((station->seat & kHandingOver) != 0) return "a seat is marked for ever";
+        if (station(k).seat != 0) ++seats;
+        if ((station(k).seat & kHandingOver) != 0) return "a seat is marked for ever";
     }
     for (const std::uint32_t ring : rings()) {
         std::string text = nothing_leaked_in(ring);
@@ -622,7 +598,7 @@ std::string StageScenario::nothing_leaked() {
     if ((routed() || has_one_receiver()) && seats > most_seats) return "a seat is lost";
     std::uint32_t senders = 0;
     for (std::uint32_t k = 0; k < std::min(plan().lane_count, kWatched); ++k) {
-        if (layout_at<LaneDoor>(content_, plan().door_offset(k))->sender != 0) ++senders;
+        if (door(k).sender != 0) ++senders;
     }
     const std::size_t most = (handles_.size() + (asker_ ? 1 : 0)) * (routed() ? kWatched : 1);
     return senders > most ? "a lane is lost" : "";

@@ -80,7 +80,7 @@ struct StageCase {
     bool closed = false;          // it was closed by prepare()
 };
 
-class StageScenario final : public Scenario {
+class StageScenario final : public KeptMailbox {
 public:
     explicit StageScenario(StageCase details) : case_{std::move(details)} {}
     ~StageScenario() override;
@@ -100,7 +100,6 @@ public:
     std::string verify(const Case& now) override;
 
     // For prepare(): messages that wait, and such whose sender, the asker, wants to know.
-    [[nodiscard]] const sys::Fd& file() const { return keeper_->file(); }
     RawMailbox& asker();
     void send_prepared(std::uint64_t count);
     void dismiss_asker() { asker_.reset(); }  // it would keep the segment where it sent last
@@ -111,7 +110,6 @@ public:
     void send_late();
 
 private:
-    [[nodiscard]] const MailboxPlan& plan() const { return keeper_->plan(); }
     [[nodiscard]] bool routed() const { return plan().routed(); }
     [[nodiscard]] bool has_one_receiver() const {
         return plan().sharing == Sharing::single_receiver;
@@ -146,11 +144,8 @@ private:
 
     StageCase case_;
     std::string folder_;
-    std::optional<RawMailbox> keeper_;  // the engine's: a live participant that does nothing
-    std::optional<RawMailbox> asker_;   // the engine's as well
+    std::optional<RawMailbox> asker_;  // the engine's
     std::map<std::uint64_t, PoolTicket> tickets_;
-    std::span<std::byte> mapped_;
-    std::span<std::byte> content_;
     std::optional<RawMailbox> victim_;
     std::vector<RawMailbox> handles_;  // the judge's
     std::vector<RawMailbox> heirs_;    // came while a recovery was under way
