@@ -284,7 +284,7 @@ PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns
 }
 
 PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
-                                std::uint32_t mark) noexcept {
+                                const OnlyWhile* drops) noexcept {
     Atomic<std::uint64_t>& head_hint = queues_[level].head;
     const std::uint32_t first = first_slot(level);
     for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
@@ -299,7 +299,11 @@ PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan&
             if (now.chunk >= geometry_.chunk_count) return PoolStatus::corrupt;
             now.kind = SlotKind::taken;
             now.who = me;
-            now.takes |= mark;
+            if (drops != nullptr) [[unlikely]] {
+                STOA_CRASH_POINT("pool.drop.before");
+                if (!drops->holds()) return PoolStatus::empty;
+                now.takes |= kDropping;
+            }
             const std::uint64_t taken = codec_.pack(now);
             STOA_CRASH_POINT("pool.take.before");
             if (!here.compare_exchange_strong(seen, taken, kSeqCst)) continue;  // R1
