@@ -304,6 +304,22 @@ TEST_P(Backlog, WhoTakesTheSeatOfALatestOneLosesNothingToALateSender) {
     }
 }
 
+// A handle keeps the segment that it receives from, whichever seat it has.
+TEST_P(Backlog, EverySubscriberPinsWhereItReceives) {
+    RawMailbox out = create();
+    std::vector<RawMailbox> in;
+    for (int i = 0; i < 3; ++i) in.push_back(subscribe());
+    in.clear();  // who comes next finds the queues of all seats
+    for (int i = 0; i < 3; ++i) in.push_back(subscribe());
+    ASSERT_TRUE(send(out, 1));
+    for (RawMailbox& one : in) {
+        EXPECT_TRUE(one.try_receive());
+        Attachment& at = one.attachment();
+        const ParticipantRecord& record = at.region().participants().record(at.index());
+        EXPECT_NE(record.pins[static_cast<std::size_t>(Pin::in)].load(), 0U);
+    }
+}
+
 // Subscribers that skip, that come and go; and one that must get all that was sent.
 TEST_P(Backlog, AReliableSubscriberGetsAllWhileOthersSkipAndLeave) {
     constexpr std::size_t kSenders = 2;
