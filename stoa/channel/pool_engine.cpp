@@ -299,6 +299,7 @@ Result<void> PoolEngine::wait_for_letter(Deadline deadline) {
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {
+    if (loan.chunk == kNoChunk) return false;  // what it was lent for is over
     const bool released = ring_.release(loan);
     ring_bell_of_many(*space_);  // memory is free
     return released;
