@@ -123,7 +123,7 @@ TEST_F(Expiry, MemoryOfWhatIsOverdueIsFreeAlsoBehindAMessageThatIsNot) {
 // What expires while it waits to be met is gone, and so is the memory that it lay in.
 TEST_F(Expiry, ARendezvousThatNobodyCameToInItsTimeToLiveHasTimedOut) {
     for (const bool keep : {false, true}) {
-        for (const Sharing sharing : {Sharing::any, Sharing::single_receiver}) {
+        for (const Sharing sharing : {Sharing::any, Sharing::round_robin, Sharing::key_affine}) {
             RawMailbox out = RawMailbox::create("m", {.capacity = zero(),
                                                       .sharing = sharing,
                                                       .keep_expired = keep,

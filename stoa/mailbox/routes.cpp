@@ -180,12 +180,38 @@ Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
 }
 
 Result<void> Routes::send(Bytes message, const SendOptions& options, Deadline deadline) {
+    const bool meets = at_.plan_.capacity.kind == Capacity::Kind::zero;
+    if (meets && (options.time_to_live.count() > 0 || at_.plan_.time_to_live_ns > 0)) {
+        return meet_in_time(message, options, deadline);
+    }
     return with_a_receiver(options, deadline, [&](std::uint32_t station, Deadline until) {
         if (at_.plan_.pool_count == 0) return send_on_lane(station, message, until);
         const Result<Queue*> queue = at_.make_queue(station);
         if (!queue) return Result<void>{std::unexpected(queue.error())};
         return (*queue)->send(message, options, until);
     });
+}
+
+// A rendezvous whose message expires: its time runs over all that it tries, and ends the last one.
+Result<void> Routes::meet_in_time(Bytes message, const SendOptions& options, Deadline deadline) {
+    std::chrono::nanoseconds whole = options.time_to_live;
+    if (whole.count() == 0) whole = std::chrono::nanoseconds{at_.plan_.time_to_live_ns};
+    const Deadline over = Deadline::after(whole);
+    bool tried = false;
+    return with_a_receiver(
+        options, deadline.sooner(whole), [&](std::uint32_t station, Deadline until) {
+            if (tried && over.passed()) {
+                return Result<void>{fail(Errc::timed_out, "send (its time to live)")};
+            }
+            tried = true;
+            SendOptions now = options;
+            now.time_to_live = std::max(over.left(whole), std::chrono::nanoseconds{1});
+            // So that it ends by its time, which is counted, and not by the end of this wait.
+            if (!until.is_immediate() && now.time_to_live <= kMeeting) until = deadline;
+            const Result<Queue*> queue = at_.make_queue(station);
+            if (!queue) return Result<void>{std::unexpected(queue.error())};
+            return (*queue)->send(message, now, until);
+        });
 }
 
 Result<PoolTicket> Routes::send_with_receipt(Bytes message, const SendOptions& options,

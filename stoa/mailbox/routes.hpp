@@ -123,6 +123,8 @@ private:
     template <typename Attempt>
     [[nodiscard]] auto with_a_receiver(const SendOptions& options, Deadline deadline,
                                        Attempt&& attempt) -> decltype(attempt(0U, deadline));
+    [[nodiscard]] Result<void> meet_in_time(Bytes message, const SendOptions& options,
+                                            Deadline deadline);
     [[nodiscard]] Result<void> wait_for_any(std::uint32_t station, Deadline deadline);
     [[nodiscard]] Result<void> send_on_lane(std::uint32_t station, Bytes message,
                                             Deadline deadline);
