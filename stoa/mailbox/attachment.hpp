@@ -220,6 +220,7 @@ private:
     [[nodiscard]] bool receiver_waits() const noexcept;
     [[nodiscard]] bool waits_at(std::uint32_t station) const noexcept;
     [[nodiscard]] bool queue_is_full(std::uint32_t station);
+    [[nodiscard]] bool queue_has_room(std::uint32_t station, std::uint64_t bytes);
     [[nodiscard]] PoolDead dead_one(std::uint32_t index, Participant& seen) const;
     [[nodiscard]] MailboxStation& station(std::uint32_t i) const noexcept;
     [[nodiscard]] Result<void> make_engines();

@@ -56,6 +56,9 @@ public:
 
     // Whether the next send is likely to wait.
     [[nodiscard]] bool seems_full() noexcept { return one_ != nullptr && one_->seems_full(); }
+    [[nodiscard]] bool seems_to_have_room(std::uint64_t bytes) noexcept {
+        return one_ == nullptr || (!one_->seems_full() && one_->ring().seems_to_have_chunk(bytes));
+    }
     // How many messages wait; a hint.
     [[nodiscard]] std::uint64_t depth();
     // Whether a receiver may find something.

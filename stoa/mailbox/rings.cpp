@@ -188,6 +188,12 @@ bool Attachment::queue_is_full(std::uint32_t i) {
     return queue && *queue != nullptr && (*queue)->seems_full();
 }
 
+// A place and memory: either may be what is missing.
+bool Attachment::queue_has_room(std::uint32_t i, std::uint64_t bytes) {
+    const Result<Queue*> queue = find_queue(i);
+    return !queue || *queue == nullptr || (*queue)->seems_to_have_room(bytes);
+}
+
 // Segments that nobody needs any more, also those whose last user stopped or died before he looked.
 void Attachment::retire_segments() noexcept {
     if (segments_->in_use() <= 1) return;

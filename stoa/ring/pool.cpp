@@ -147,6 +147,17 @@ PoolStatus PoolRing::claim(std::uint32_t me, std::uint32_t bytes, PoolLoan& loan
     return PoolStatus::no_memory;
 }
 
+bool PoolRing::seems_to_have_chunk(std::uint64_t bytes) const noexcept {
+    for (std::uint32_t i = 0; i < geometry_.class_count; ++i) {
+        const PoolClass& c = geometry_.classes[i];
+        if (bytes > c.payload_bytes) continue;
+        for (std::uint32_t word = 0; word < (c.count + 63) / 64; ++word) {
+            if (hints_[c.first_hint + word].load(kSeqCst) != 0) return true;
+        }
+    }
+    return false;
+}
+
 std::span<std::byte> PoolRing::room(const PoolLoan& loan) noexcept {
     const bool received = unpack_chunk(loan.word).state == ChunkState::borrowed;
     auto* payload = reinterpret_cast<std::byte*>(&chunk(loan.chunk) + 1);

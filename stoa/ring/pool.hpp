@@ -118,6 +118,8 @@ public:
 
     // Lends `me` a chunk for `bytes`: of the smallest class that has one. ok, no_memory.
     PoolStatus claim(std::uint32_t me, std::uint32_t bytes, PoolLoan& loan) noexcept;
+    // What the hints say; a claim takes away the ones that are wrong.
+    [[nodiscard]] bool seems_to_have_chunk(std::uint64_t bytes) const noexcept;
 
     // The chunk's memory: all of it on the sending side, the message on the receiving side.
     [[nodiscard]] std::span<std::byte> room(const PoolLoan& loan) noexcept;
