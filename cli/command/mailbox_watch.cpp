@@ -10,6 +10,7 @@
 #include "cli/say.hpp"
 #include "cli/stop.hpp"
 #include "cli/units.hpp"
+#include "stoa/mailbox/attachment.hpp"
 #include "stoa/sys/coarse_clock.hpp"
 
 namespace stoa::cli {
@@ -96,6 +97,18 @@ private:
     std::uint64_t sent_by_then_ = 0;
 };
 
+Exit refused(const std::string& name, const Error& error) {
+    if (error.code != Errc::not_found || !name.ends_with(kDeadSuffix)) {
+        return complain("mailbox watch " + name, error);
+    }
+    complain(
+        fmt::format("mailbox watch {0}: dead letters are no mailbox of their own; "
+                    "`stoa mailbox info {0}` counts them, `stoa recv {0} --follow` takes "
+                    "them as they come",
+                    name));
+    return Exit::usage;
+}
+
 Exit watch(const Options& options) {
     if (!can_print()) return Exit::failed;
     catch_stop_signals();
@@ -104,7 +117,7 @@ Exit watch(const Options& options) {
     for (std::uint64_t line = 0; options.count == 0 || line < options.count;) {
         if (Output::standard().reader_gone()) return Exit::broken_pipe;
         const Result<MailboxFacts> now = look_at_mailbox(options.name);
-        if (!now) return complain("mailbox watch " + options.name, now.error());
+        if (!now) return refused(options.name, now.error());
         if (watch) {
             if (const Exit printed = print(watch->look(*now, options.json));
                 printed != Exit::done) {

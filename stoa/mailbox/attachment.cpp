@@ -50,6 +50,14 @@ std::string mailbox_file(std::string_view name) {
     return file;
 }
 
+Result<void> check_new_name(std::string_view name) noexcept {
+    if (name.ends_with(kDeadSuffix)) {
+        return fail(Errc::bad_argument,
+                    "name (NAME.dead is where the dead letters of NAME are received)");
+    }
+    return check_name(name);
+}
+
 Attachment::Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept
     : region_{std::move(region)},
       plan_{std::move(plan)},
@@ -61,7 +69,7 @@ Attachment::Attachment(Region region, MailboxPlan plan, Role role, Waiting waiti
 Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
                                                        const MailboxOptions& options,
                                                        const TypeInfo& type) {
-    if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
+    if (Result<void> good = check_new_name(name); !good) return std::unexpected(good.error());
     Result<MailboxPlan> plan = MailboxPlan::make(options, type);
     if (!plan) return std::unexpected(plan.error());
     const Result<Domain> domain = Domain::open(options.domain);
@@ -115,7 +123,10 @@ Result<std::unique_ptr<Attachment>> Attachment::open_dead_letters(const Domain& 
                                                                   std::string_view name,
                                                                   const OpenOptions& options,
                                                                   const TypeInfo* type) {
-    if (options.role == Role::sends) return fail(Errc::bad_argument, "open (dead letters)");
+    if (options.role == Role::sends) {
+        return fail(Errc::bad_argument,
+                    "open (nothing is sent to dead letters; redrive NAME sends them again)");
+    }
     name.remove_suffix(kDeadSuffix.size());
     Result<Region> region = Region::open(domain, mailbox_file(name), RegionKind::mailbox);
     if (!region) return std::unexpected(region.error());

@@ -32,6 +32,8 @@ inline constexpr std::string_view kMailboxSuffix = ".mailbox";
 
 // The dead letters of NAME are received from NAME.dead, which is no file of its own.
 inline constexpr std::string_view kDeadSuffix = ".dead";
+// Of a mailbox that is to be made. Errors: bad_name; bad_argument: it would hide dead letters
+[[nodiscard]] Result<void> check_new_name(std::string_view name) noexcept;
 
 class Routes;
 

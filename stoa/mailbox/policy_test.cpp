@@ -641,6 +641,29 @@ TEST_F(MailboxPolicy, WithoutDeadLettersThereIsNoSuchName) {
     EXPECT_EQ(RawMailbox::open("n.dead").error().code, Errc::not_found);
 }
 
+TEST_F(MailboxPolicy, TheHandleOfDeadLettersManagesNothing) {
+    RawMailbox box = create({.acknowledged = true, .dead_letter_after = 1});
+    ASSERT_TRUE(box.send("poison"));
+    ASSERT_TRUE(box.receive().value().nack());
+    RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::none}).value();
+    EXPECT_EQ(letters.close().error().code, Errc::bad_argument);
+    EXPECT_EQ(letters.redrive().error().code, Errc::bad_argument);
+    EXPECT_EQ(RawMailbox::open("m.dead", {.role = Role::sends}).error().code, Errc::bad_argument);
+    EXPECT_EQ(RawMailbox::destroy("m.dead").error().code, Errc::bad_argument);
+    EXPECT_FALSE(facts().closed);
+    EXPECT_EQ(facts().dead_letters, 1U);
+    ASSERT_TRUE(box.send("it goes on"));
+}
+
+TEST_F(MailboxPolicy, NoMailboxHidesTheDeadLettersOfAnother) {
+    RawMailbox box = create({.acknowledged = true, .dead_letter_after = 1});
+    EXPECT_EQ(RawMailbox::create("m.dead").error().code, Errc::bad_argument);
+    EXPECT_EQ(RawMailbox::create("n.dead").error().code, Errc::bad_argument);
+    EXPECT_EQ(RawMailbox::open_or_create("m.dead").error().code, Errc::bad_argument);
+    EXPECT_EQ(RawMailbox::open_or_create("n.dead").error().code, Errc::bad_argument);
+    EXPECT_TRUE(RawMailbox::create("n.deadly"));
+}
+
 // --- looking ------------------------------------------------------------------------------------
 
 TEST_F(MailboxPolicy, AnExpiredMessageIsKeptAlsoWhenItsSenderFindsIt) {

@@ -184,6 +184,7 @@ Result<RawMailbox> RawMailbox::open(std::string_view name, const OpenOptions& op
 
 Result<RawMailbox> RawMailbox::open_or_create(std::string_view name, const MailboxOptions& options,
                                               const TypeInfo* type) {
+    if (Result<void> good = check_new_name(name); !good) return std::unexpected(good.error());
     const OpenOptions how{options.role, options.waiting, options.domain};
     for (int turn = 0; turn < 100; ++turn) {  // it may come and go between the two calls
         Result<RawMailbox> opened = open(name, how, type);
@@ -220,6 +221,10 @@ Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_
     const std::string file = mailbox_file(name);
     Result<Region> region = Region::open(*domain, file, RegionKind::mailbox);
     if (!region) {
+        if (region.error().code == Errc::not_found && name.ends_with(kDeadSuffix)) {
+            return fail(Errc::bad_argument,
+                        "destroy (dead letters go with their mailbox, or who receives them)");
+        }
         // Damaged or of another version: nobody of ours can be in it, the name can go.
         const Errc code = region.error().code;
         if (code == Errc::bad_layout || code == Errc::wrong_version || code == Errc::wrong_type) {
@@ -294,12 +299,18 @@ Result<Receipt> RawMailbox::send_with_receipt(Payload message, const SendOptions
 
 Result<void> RawMailbox::close() {
     if (Result<void> good = at_->check(); !good) return good;
+    if (at_->of_dead_letters()) {
+        return fail(Errc::bad_argument, "close (of dead letters: close NAME, without .dead)");
+    }
     at_->close_mailbox();
     return {};
 }
 
 Result<std::uint64_t> RawMailbox::redrive(std::uint64_t most) {
     if (Result<void> good = at_->check(); !good) return std::unexpected(good.error());
+    if (at_->of_dead_letters()) {
+        return fail(Errc::bad_argument, "redrive (of dead letters: redrive NAME, without .dead)");
+    }
     return at_->redrive(most);
 }
 

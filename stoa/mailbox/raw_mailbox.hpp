@@ -217,7 +217,7 @@ class RawMailbox {
 public:
     using Clock = Deadline::Clock;
 
-    // Errors: exists, bad_name, bad_argument, out_of_space, unsafe_folder, denied, limit_reached,
+    // Errors: exists, bad_name, bad_argument (also NAME.dead), out_of_space, unsafe_folder, denied, limit_reached,
     //         not_supported (owner process: no sockets, or a domain of a group)
     [[nodiscard]] static Result<RawMailbox> create(std::string_view name,
                                                    const MailboxOptions& options = {},
@@ -279,9 +279,9 @@ public:
 
     // Nothing more will come: sends of everyone say `closed` from now on, and whoever receives
     // learns end_of_stream when all is drained. A send in the same moment may still succeed.
-    // Errors: gone, forked
+    // Errors: gone, forked, bad_argument (it was opened as NAME.dead)
     Result<void> close();
-    // Dead letters go back to the receivers, at most `most`; how many. Errors: gone, forked
+    // Dead letters go back to the receivers, at most `most`; how many. Errors: as close
     Result<std::uint64_t> redrive(std::uint64_t most = UINT64_MAX);
     // Copies the message that a receive would give after `skip` others, without taking it: in the
     // order of receives, without what is overdue; of dead letters as well. Its whole length, also

@@ -48,6 +48,18 @@ TEST_F(PolicyCommand, DeadLettersAreReceivedOrDeliveredAgain) {
     expect_sentence(stoa({"recv", "m.dead", "--no-wait"}), 3, "no message");
 }
 
+TEST_F(PolicyCommand, WhatIsNotDoneToDeadLettersIsSaid) {
+    done({"mailbox", "create", "m", "--ack", "--dead-letter-after", "1"});
+    expect_sentence(stoa({"mailbox", "close", "m.dead"}), 2, "close NAME, without .dead");
+    expect_sentence(stoa({"mailbox", "redrive", "m.dead"}), 2, "redrive NAME, without .dead");
+    expect_sentence(stoa({"mailbox", "rm", "m.dead"}), 2, "dead letters go with their mailbox");
+    expect_sentence(stoa({"mailbox", "watch", "m.dead"}), 2, "no mailbox of their own");
+    expect_sentence(stoa({"send", "m.dead", "x"}), 2, "redrive NAME sends them again");
+    expect_sentence(stoa({"mailbox", "create", "n.dead"}), 2, "where the dead letters of NAME");
+    EXPECT_FALSE(info("m")["closed"]);
+    done({"send", "m", "x"});
+}
+
 TEST_F(PolicyCommand, TheNameOfDeadLettersIsKnown) {
     done({"mailbox", "create", "m", "--ttl", "0.000001", "--keep-expired"});
     done({"send", "m", "late", "later"});
