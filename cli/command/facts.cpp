@@ -49,16 +49,6 @@ std::string_view name_of(Overflow overflow) noexcept {
     return "unknown";
 }
 
-std::string_view name_of(Cause cause) noexcept {
-    switch (cause) {
-        case Cause::none: return "none";
-        case Cause::receiver_died: return "receiver_died";
-        case Cause::returned: return "returned";
-        case Cause::expired: return "expired";
-    }
-    return "unknown";
-}
-
 std::string_view name_of(WaitsFor what) noexcept {
     switch (what) {
         case WaitsFor::nothing: return "nothing";
@@ -135,10 +125,11 @@ std::string reserve_text(const MailboxPlan& plan, std::uint64_t memory_bytes) {
         classes +=
             fmt::format("{}{} of {}", i == 0 ? "" : ", ", c.count, human_bytes(c.payload_bytes));
     }
-    const char* const where = plan.grows()          ? " in each segment"
-                              : plan.routed()       ? " for each receiver"
-                              : plan.pool_count > 1 ? " in each direction"
-                                                    : "";
+    const char* const where = plan.grows()                         ? " in each segment"
+                              : plan.sharing == Sharing::broadcast ? " for each subscriber"
+                              : plan.routed()                      ? " for each receiver"
+                              : plan.pool_count > 1                ? " in each direction"
+                                                                   : "";
     return text + fmt::format("payload    {}{}: {}\n", human_bytes(plan.pool.payload_bytes()),
                               where, classes);
 }

@@ -16,7 +16,6 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string_view name_of(Role role) noexcept;
 [[nodiscard]] std::string_view name_of(Overflow overflow) noexcept;
 [[nodiscard]] std::string_view name_of(WaitsFor what) noexcept;
-[[nodiscard]] std::string_view name_of(Cause cause) noexcept;
 [[nodiscard]] std::string name_of(const Participant& seen);
 [[nodiscard]] std::string_view name_of(sys::Life life) noexcept;
 

@@ -37,7 +37,7 @@ Json json_of(const RawMessage& message) {
               {"missed", message.missed()},
               {"deliveries", history.deliveries}};
     if (history.cause == Cause::none) return json;
-    json["cause"] = name_of(history.cause);
+    json["cause"] = stoa::name(history.cause);
     if (history.last_pid != 0) {
         json["last_receiver"] = {{"pid", history.last_pid}, {"name", history.last_name}};
     }

@@ -1,6 +1,8 @@
 #include "stoa/base/error.hpp"
 
 #include <array>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 
 namespace stoa {
@@ -79,6 +81,15 @@ const Text* find(Errc code) noexcept {
 }
 
 }  // namespace
+
+const char* step_text(const char* format, ...) noexcept {
+    static thread_local std::array<char, 256> text;
+    std::va_list values;
+    va_start(values, format);
+    std::vsnprintf(text.data(), text.size(), format, values);
+    va_end(values);
+    return text.data();
+}
 
 std::string_view name(Errc code) noexcept {
     const Text* text = find(code);

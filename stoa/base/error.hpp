@@ -5,8 +5,8 @@
 // Processes:  an Errc may be stored in shared memory as its number; numbers never change meaning.
 // Death:      nothing here outlives a call.
 // Blocking:   never.
-// Lifetime:   `step` points to a string literal; with wrong_type, denied and unsafe_folder to a
-//             text of this thread, until its next such error.
+// Lifetime:   `step` points to a string literal, or to a text of this thread (step_text; also with
+//             wrong_type, denied and unsafe_folder), until its next such error.
 // Units:      none.
 // Source:     remedies after kj's exception types; std::expected, ISO C++23 22.8.
 #pragma once
@@ -119,6 +119,10 @@ using Result = std::expected<T, Error>;
                                                     int os_errno = 0) noexcept {
     return std::unexpected(Error{code, os_errno, step});
 }
+
+// A step that says more than a literal can, written as printf does: a text of this thread, until
+// its next such error.
+[[nodiscard, gnu::format(printf, 1, 2)]] const char* step_text(const char* format, ...) noexcept;
 
 // The short name of a code ("timed_out"), as docs/errors.md lists it.
 [[nodiscard]] std::string_view name(Errc code) noexcept;

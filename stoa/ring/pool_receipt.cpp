@@ -19,6 +19,33 @@
 // A note is read, then the chunk word again: unchanged, the note is of that very message, for only
 // a later lender writes it.
 namespace stoa {
+
+std::string_view name(Outcome outcome) noexcept {
+    switch (outcome) {
+        case Outcome::none: return "none";
+        case Outcome::pending: return "pending";
+        case Outcome::taken: return "taken";
+        case Outcome::acked: return "acked";
+        case Outcome::expired: return "expired";
+        case Outcome::withdrawn: return "withdrawn";
+        case Outcome::receiver_died: return "receiver_died";
+        case Outcome::mailbox_destroyed: return "mailbox_destroyed";
+        case Outcome::dropped: return "dropped";
+        case Outcome::dead_letter: return "dead_letter";
+    }
+    return "unknown";
+}
+
+std::string_view name(Cause cause) noexcept {
+    switch (cause) {
+        case Cause::none: return "none";
+        case Cause::receiver_died: return "receiver_died";
+        case Cause::returned: return "returned";
+        case Cause::expired: return "expired";
+    }
+    return "unknown";
+}
+
 namespace {
 
 // What a dead letter's receipt says. Its cause is in its word: a late recoverer may still write

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "stoa/ring/pool_words.hpp"
 
@@ -33,6 +34,10 @@ enum class Outcome : std::uint8_t {
 
 // Why a message was given back, in its note. The numbers are part of the format.
 enum class Cause : std::uint32_t { none = 0, receiver_died = 1, returned = 2, expired = 3 };
+
+// As they are written here ("receiver_died"); of a value that has no name: "unknown".
+[[nodiscard]] std::string_view name(Outcome outcome) noexcept;
+[[nodiscard]] std::string_view name(Cause cause) noexcept;
 
 struct OutcomeWord {
     Outcome outcome = Outcome::none;
