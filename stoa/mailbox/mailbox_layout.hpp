@@ -38,7 +38,9 @@
 //      200     8 left_sent         anyone (add)  messages sent by those who left; for display
 //      208     8 left_received     anyone (add)  messages received by those who left; for display
 //      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
-//      224    16 unused            -             0
+//      224     4 turns             anyone (add)  handles opened to send to one of several receivers:
+//                                                each begins with another one
+//      228    12 unused            -             0
 //      240     8 gone_redelivered  anyone (add)  handed over, or in segments given back; display
 //      248     8 gone_expired      anyone (add)  of segments that were given back; for display
 //      256     8 gone_withdrawn    anyone (add)  the same
@@ -136,7 +138,8 @@ struct MailboxLayout {
     Atomic<std::uint64_t> left_sent;
     Atomic<std::uint64_t> left_received;
     Atomic<std::uint64_t> orphans;
-    Atomic<std::uint64_t> unused[2];
+    Atomic<std::uint32_t> turns;
+    Atomic<std::uint32_t> unused[3];
     Atomic<std::uint64_t> gone_redelivered;
     Atomic<std::uint64_t> gone_expired;
     Atomic<std::uint64_t> gone_withdrawn;
@@ -177,7 +180,8 @@ static_assert(offsetof(MailboxLayout, stations_open) == 196);
 static_assert(offsetof(MailboxLayout, left_sent) == 200);
 static_assert(offsetof(MailboxLayout, left_received) == 208);
 static_assert(offsetof(MailboxLayout, orphans) == 216);
-static_assert(offsetof(MailboxLayout, unused) == 224);
+static_assert(offsetof(MailboxLayout, turns) == 224);
+static_assert(offsetof(MailboxLayout, unused) == 228);
 static_assert(offsetof(MailboxLayout, gone_redelivered) == 240);
 static_assert(offsetof(MailboxLayout, gone_expired) == 248);
 static_assert(offsetof(MailboxLayout, gone_withdrawn) == 256);

@@ -31,8 +31,9 @@ namespace stoa {
 
 class Routes {
 public:
-    explicit Routes(Attachment& at) noexcept
-        : at_{at}, stations_{&at.station(0)}, turn_{at.index_} {}
+    explicit Routes(Attachment& at) noexcept : at_{at}, stations_{&at.station(0)} {
+        if (has(at.role_, Role::sends)) turn_ = at.layout_->turns.fetch_add(1, kRelaxed);
+    }
 
     // Errors: as PoolEngine::send and LaneOut::send
     [[nodiscard]] Result<void> send(Bytes message, const SendOptions& options, Deadline deadline);
@@ -100,6 +101,8 @@ private:
     [[nodiscard]] std::uint32_t next_in_turn(std::uint32_t after) const noexcept {
         const std::uint32_t open = open_stations();
         std::uint32_t station = after;
+        if (open > 0 && after >= open) [[unlikely]]  // of who has not sent yet
+            station = after % open;
         for (std::uint32_t n = 0; n < open; ++n) {
             station = station + 1 < open ? station + 1 : 0;
             if (receives(seat(station))) return station;
@@ -137,7 +140,9 @@ private:
 
     Attachment& at_;
     MailboxStation* stations_;
-    std::uint32_t turn_;  // station that got the last message; begins elsewhere for each sender
+    // The station that got the last message; at first where another sender did not begin, so that
+    // senders of one message each go round as well.
+    std::uint32_t turn_ = 0;
     std::vector<std::unique_ptr<OpenLane>> lanes_;  // index: station
 };
 

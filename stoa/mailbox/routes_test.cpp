@@ -55,10 +55,14 @@ protected:
         }
         return texts;
     }
+    // Only key_affine takes a key.
+    static SendOptions under(std::uint64_t key) {
+        return {.key = std::get<0>(GetParam()) == Sharing::key_affine ? key : 0};
+    }
     // Sends numbers under keys of their own.
     static void send(RawMailbox& out, int from, int to) {
         for (int i = from; i < to; ++i) {
-            ASSERT_TRUE(out.send(std::to_string(i), {.key = static_cast<std::uint64_t>(i)}));
+            ASSERT_TRUE(out.send(std::to_string(i), under(static_cast<std::uint64_t>(i))));
         }
     }
 
@@ -174,13 +178,13 @@ TEST_P(Routed, AFullMailboxSaysSoAndABlockedSenderGoesOn) {
     RawMailbox one = receiver();
     RawMailbox two = receiver();
     int sent = 0;
-    while (sent < 100 && out.try_send(std::to_string(sent), {.key = 7})) ++sent;
+    while (sent < 100 && out.try_send(std::to_string(sent), under(7))) ++sent;
     EXPECT_LT(sent, 100);
-    EXPECT_EQ(out.try_send("x", {.key = 7}).error().code, Errc::full);
-    EXPECT_EQ(out.send_for("x", 1ms, {.key = 7}).error().code, Errc::timed_out);
+    EXPECT_EQ(out.try_send("x", under(7)).error().code, Errc::full);
+    EXPECT_EQ(out.send_for("x", 1ms, under(7)).error().code, Errc::timed_out);
     kit::Child other{[] {
         RawMailbox late = RawMailbox::open("m", {.role = Role::sends}).value();
-        for (int i = 0; i < 20; ++i) EXPECT_TRUE(late.send("late", {.key = 7}));
+        for (int i = 0; i < 20; ++i) EXPECT_TRUE(late.send("late", under(7)));
     }};
     std::size_t got = 0;
     ASSERT_TRUE(kit::wait_until([&] {
@@ -397,6 +401,29 @@ TEST(RoundRobin, ReceiversThatComeAndGoLeaveNoLanesBehind) {
 }
 
 // A loan is lent before its key is known; it goes where the key belongs all the same.
+TEST(RoutedTurns, SendersOfOneMessageEachGoRoundAsWell) {
+    const kit::TempDomain domain;
+    for (const Sharing sharing : {Sharing::round_robin, Sharing::least_loaded}) {
+        for (const bool acknowledged : {false, true}) {
+            RawMailbox made =
+                RawMailbox::create(
+                    "m", {.sharing = sharing, .acknowledged = acknowledged, .role = Role::none})
+                    .value();
+            std::vector<RawMailbox> in;
+            for (int i = 0; i < 3; ++i) {
+                in.push_back(RawMailbox::open("m", {.role = Role::receives}).value());
+            }
+            for (int i = 0; i < 9; ++i) {
+                ASSERT_TRUE(RawMailbox::open("m", {.role = Role::sends}).value().send("x"));
+            }
+            for (RawMailbox& one : in) {
+                for (int i = 0; i < 3; ++i) ASSERT_TRUE(one.try_receive().value().ack());
+            }
+            ASSERT_TRUE(RawMailbox::destroy("m"));
+        }
+    }
+}
+
 TEST(KeyAffine, ALoanGoesWhereItsKeyBelongs) {
     const kit::TempDomain domain;
     for (const bool acknowledged : {false, true}) {
