@@ -66,6 +66,7 @@ public:
     [[nodiscard]] std::uint32_t earlier_deliveries() const noexcept {
         return raw_.earlier_deliveries();
     }
+    [[nodiscard]] std::uint64_t missed() const noexcept { return raw_.missed(); }
     Result<void> ack() noexcept { return raw_.ack(); }
     Result<void> nack(std::string_view error = {}) noexcept { return raw_.nack(error); }
     [[nodiscard]] MessageHistory history() const { return raw_.history(); }

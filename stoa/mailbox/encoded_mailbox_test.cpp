@@ -326,5 +326,24 @@ TEST(EncodedMailboxDeaths, AnUnackedValueOfAKilledReceiverIsDeliveredAgain) {
     EXPECT_TRUE(again->ack());
 }
 
+// Both kinds of typed mailboxes: what was sent while nobody received is missed, not lost unheard.
+template <typename T>
+void missed_is_told(const T& value) {
+    const kit::TempDomain domain;
+    auto out =
+        Mailbox<T>::create(
+            "m", {.capacity = bounded(4), .sharing = Sharing::broadcast, .role = Role::sends})
+            .value();
+    auto in = Mailbox<T>::open("m", {.role = Role::receives, .latest = true}).value();
+    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(out.send(value));
+    std::uint64_t seen = 0;
+    for (Result<Message<T>> m = in.try_receive(); m; m = in.try_receive()) seen += 1 + m->missed();
+    EXPECT_EQ(seen, 1000U);
+}
+TEST(Missed, IsToldByMessagesOfValuesAndOfEncodedValues) {
+    missed_is_told<std::uint64_t>(7);
+    missed_is_told<Order>(order(2));
+}
+
 }  // namespace
 }  // namespace stoa
