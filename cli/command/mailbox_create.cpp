@@ -24,6 +24,7 @@ struct Options {
     std::string capacity = "1024";
     std::uint64_t quota_bytes = 1U << 30U;
     const CLI::Option* quota = nullptr;
+    const CLI::Option* letter_quota = nullptr;
     std::optional<std::chrono::nanoseconds> ageing;
     std::optional<std::chrono::nanoseconds> time_to_live;
     SeparateRights rights;
@@ -157,9 +158,9 @@ void add_delivery_options(CLI::App& verb, const std::shared_ptr<Options>& option
     verb.add_option("--dead-letter-after", mailbox.dead_letter_after,
                     "So many deliveries without ack make a dead letter, 1 to 255 [never]")
         ->check(whole_number(1, 255));
-    verb.add_option("--dead-letter-quota", mailbox.dead_letter_quota,
-                    "So many dead letters are kept [64]")
-        ->check(whole_number(0, 1U << 20U));
+    options->letter_quota = verb.add_option("--dead-letter-quota", mailbox.dead_letter_quota,
+                                            "So many dead letters are kept [64]")
+                                ->check(whole_number(0, 1U << 20U));
     verb.add_option("--priorities", mailbox.priorities,
                     "How many priorities there are, 1 to 32; the highest goes first [1]")
         ->check(whole_number(1, 32));
@@ -168,7 +169,8 @@ void add_delivery_options(CLI::App& verb, const std::shared_ptr<Options>& option
     add_seconds(verb, "--ttl", options->time_to_live, "Messages expire after that [never]");
     verb.add_flag("--keep-expired", mailbox.keep_expired, "Expired messages become dead letters");
     verb.add_flag("--receipts", mailbox.receipts,
-                  "Receipts and times to live also for sharings that lanes would carry");
+                  "Receipts and times to live also for sharings that lanes would carry; broadcast: "
+                  "times to live, it has no receipts");
 }
 
 void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
@@ -218,6 +220,12 @@ void add_mailbox_create(CLI::App& mailbox, Chosen& chosen) {
         options->mailbox.capacity = parse_capacity(options->capacity, options->quota_bytes);
         if (options->quota->count() > 0 && options->capacity != "unbounded") {
             throw CLI::ValidationError("--quota", "only --capacity unbounded has one");
+        }
+        const bool keeps = options->mailbox.dead_letter_after > 0 || options->mailbox.keep_expired;
+        if (options->letter_quota->count() > 0 && !keeps) {
+            throw CLI::ValidationError(
+                "--dead-letter-quota",
+                "no dead letters are kept: add --dead-letter-after or --keep-expired");
         }
         if (options->ageing) options->mailbox.ageing = *options->ageing;
         if (options->time_to_live) options->mailbox.time_to_live = *options->time_to_live;

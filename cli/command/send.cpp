@@ -15,7 +15,7 @@ namespace {
 struct Options : FlowOptions {
     std::vector<std::string> messages;
     std::uint32_t priority = 0;
-    std::uint64_t key = 0;
+    std::optional<std::uint64_t> key;
     std::optional<std::chrono::nanoseconds> time_to_live;
     bool receipt = false;
     bool close = false;
@@ -23,7 +23,7 @@ struct Options : FlowOptions {
     [[nodiscard]] SendOptions how() const {
         return {.priority = priority,
                 .time_to_live = time_to_live.value_or(std::chrono::nanoseconds{0}),
-                .key = key};
+                .key = key.value_or(0)};
     }
 };
 
@@ -146,17 +146,27 @@ private:
             case Errc::too_big: return too_big(bytes);
             case Errc::timed_out:
                 if (stop_requested()) return Exit::stopped;
-                complain(
-                    fmt::format("{} was not sent: the mailbox stayed full for {}; receive "
-                                "something, or wait longer",
-                                what(), human_seconds(*options_.timeout)));
+                complain(fmt::format(
+                    "{} was not sent: {} {}; {}, or wait longer", what(),
+                    meets() ? "no receiver came within" : "the mailbox stayed full for",
+                    human_seconds(*options_.timeout), meets() ? "start one" : "receive something"));
                 return Exit::timed_out;
             case Errc::full:
+                if (meets()) {
+                    complain(what() + " was not sent: no receiver waits; start one" +
+                             (options_.no_wait ? ", or send without --no-wait" : ""));
+                    return Exit::timed_out;
+                }
                 complain(what() + " was not sent: the mailbox is full; receive something" +
                          (options_.no_wait ? ", or send without --no-wait" : ""));
                 return Exit::timed_out;
             default: return complain(what(), error);
         }
+    }
+
+    // Capacity zero: it is never full, it lacks a receiver.
+    [[nodiscard]] bool meets() const noexcept {
+        return mailbox_.plan().capacity.kind == Capacity::Kind::zero;
     }
 
     Exit too_big(std::uint64_t bytes) {
@@ -194,6 +204,10 @@ Exit send(const Options& options) {
     catch_stop_signals();
     Result<RawMailbox> mailbox = RawMailbox::open(options.name, {.role = Role::sends});
     if (!mailbox) return complain("send " + options.name, mailbox.error());
+    if (options.key && mailbox->plan().sharing != Sharing::key_affine) {
+        const Error error{.code = Errc::bad_argument, .step = "--key (only key_affine goes by it)"};
+        return complain("send " + options.name, error);
+    }
     Sending sending{options, std::move(*mailbox)};
     const bool from_input = options.messages.empty();
     const Exit sent = from_input ? sending.standard_input() : sending.arguments();

@@ -143,7 +143,8 @@ Result<bool> PoolEngine::publish(const PoolLoan& loan, const PoolSend& how, Dead
 Result<void> PoolEngine::commit(PoolLoan& loan, std::uint32_t bytes, const SendOptions& options,
                                 Deadline deadline) {
     if (options.priority >= ring_.geometry().level_count) [[unlikely]]
-        return fail(Errc::bad_argument, "priority (the mailbox has fewer)");
+        return fail(Errc::bad_argument,
+                    step_text("priority (it has 0 to %u)", ring_.geometry().level_count - 1));
     if (policy_.rendezvous) return meet(loan, bytes, options, deadline);
     bool noted = false;
     if (!plain_ || options.time_to_live.count() != 0) {
@@ -274,28 +275,11 @@ Result<PoolLoan> PoolEngine::take_back() {
     return take_now([&](PoolLoan& loan) { return ring_.take_back(me_, loan); });
 }
 
-Result<PoolLoan> PoolEngine::receive_dead_letter(Deadline deadline) {
-    if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
+Result<PoolLoan> PoolEngine::take_dead_letter() {
     PoolLoan loan;
-    for (;;) {
-        if (ring_.take_dead_letter(me_, loan) == PoolStatus::ok) {
-            loan.station = static_cast<std::uint16_t>(station_);
-            return loan;
-        }
-        if (deadline.passed()) {
-            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
-        }
-        const Result<void> waited = wait_for_letter(deadline.sooner(g_wait_slice));
-        if (!waited && waited.error().code != Errc::timed_out) {
-            return std::unexpected(waited.error());
-        }
-        if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
-    }
-}
-
-Result<void> PoolEngine::wait_for_letter(Deadline deadline) {
-    bool slept = false;
-    return wait(*letters_, deadline, slept, [&] { return ring_.dead_letters() > 0; });
+    if (ring_.take_dead_letter(me_, loan) != PoolStatus::ok) return fail(Errc::empty, "receive");
+    loan.station = static_cast<std::uint16_t>(station_);
+    return loan;
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {

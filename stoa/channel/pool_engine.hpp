@@ -49,7 +49,7 @@ struct PoolHost {
 
 struct PoolBells {                                       // in shared memory
     alignas(kCacheLine) Atomic<std::uint32_t> messages;  // receivers sleep here
-    Atomic<std::uint32_t> letters;                       // who waits for dead letters sleeps here
+    Atomic<std::uint32_t> letters;  // who waits for dead letters, see PoolEngine
     alignas(
         kCacheLine) Atomic<std::uint32_t> space;  // senders sleep here: for a slot, or for memory
 };
@@ -87,13 +87,15 @@ struct MessageHistory {
 
 class PoolEngine {
 public:
-    // `station`: which of several rings it is. Their senders sleep on one bell, `space`.
+    // `station`: which of several rings it is. Their senders sleep on one bell, `space`, and who
+    // waits for dead letters of any of them on another, `letters`.
     PoolEngine(PoolRing ring, std::uint32_t station, PoolBells& bells, Atomic<std::uint32_t>& space,
-               const PoolPolicy& policy, Waiting waiting, const PoolHost& host) noexcept
+               Atomic<std::uint32_t>& letters, const PoolPolicy& policy, Waiting waiting,
+               const PoolHost& host) noexcept
         : ring_{ring},
           station_{station},
           messages_{&bells.messages},
-          letters_{&bells.letters},
+          letters_{&letters},
           space_{&space},
           me_{host.me},
           waiting_{waiting},
@@ -124,8 +126,8 @@ public:
     [[nodiscard]] Result<void> send_claimed(const PoolClaim& claim);
     // Errors: empty (immediately), timed_out, end_of_stream, corrupt, what looking around says
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
-    // The same for dead letters.
-    [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
+    // A dead letter of this ring, without waiting. Errors: empty
+    [[nodiscard]] Result<PoolLoan> take_dead_letter();
     // Of one of several rings behind each other, without waiting: the oldest message of one
     // priority, or one that is to be delivered again. Errors: empty, corrupt
     [[nodiscard]] Result<PoolLoan> take_in(std::uint32_t level);
@@ -160,9 +162,6 @@ public:
         bool slept = false;
         return wait(*messages_, deadline, slept, ready);
     }
-
-    // Waits for a dead letter in this ring. Errors: timed_out, what looking around says
-    [[nodiscard]] Result<void> wait_for_letter(Deadline deadline);
 
     // Waits until the receipt ends. Errors: timed_out, what looking around says; for who meets a
     // receiver also closed
@@ -238,11 +237,8 @@ private:
         const bool for_room = &bell == space_;
         const auto look = [&](bool due) { return look_on(due, !for_room); };
         if (!look(false)) return outcome(Waited::stopped);
-        // Who waits for a dead letter is nobody whom a rendezvous could meet.
-        const WaitMark mark{host_.around.waits, for_room             ? WaitsFor::room
-                                                : &bell == messages_ ? WaitsFor::message
-                                                                     : WaitsFor::nothing};
-        if (&bell != messages_ || ring_.geometry().level_count == 1 || waiting_ == Waiting::park) {
+        const WaitMark mark{host_.around.waits, for_room ? WaitsFor::room : WaitsFor::message};
+        if (for_room || ring_.geometry().level_count == 1 || waiting_ == Waiting::park) {
             return outcome(wait_on_bell(bell, deadline, waiting_, slept, ready, look));
         }
         // To look at the queues of all priorities takes long: who spins looks at what says where

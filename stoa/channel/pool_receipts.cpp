@@ -169,7 +169,8 @@ Result<bool> PoolEngine::send_ticket(PoolLoan& loan, std::uint32_t bytes,
                                      const SendOptions& options, Deadline deadline,
                                      PoolTicket& ticket) {
     if (options.priority >= ring_.geometry().level_count) {
-        return fail(Errc::bad_argument, "priority (the mailbox has fewer)");
+        return fail(Errc::bad_argument,
+                    step_text("priority (it has 0 to %u)", ring_.geometry().level_count - 1));
     }
     if (Result<void> opened = open_extras(); !opened) return std::unexpected(opened.error());
     if (!ring_.claim_receipt(me_, ticket.ref))

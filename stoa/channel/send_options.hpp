@@ -26,11 +26,13 @@ enum class Overflow : std::uint32_t {
 struct SendOptions {
     std::uint32_t priority = 0;                // below the mailbox's priorities; higher goes first
     std::chrono::nanoseconds time_to_live{0};  // not delivered after that; 0: the mailbox's own
-    std::uint64_t key = 0;                     // Sharing::key_affine: equal keys, one receiver
+    std::uint64_t key = 0;  // Sharing::key_affine: equal keys, one receiver; refused elsewhere
 
-    [[nodiscard]] constexpr bool is_plain() const noexcept {
+    // Nothing is asked for but order: a lane can do it.
+    [[nodiscard]] constexpr bool fits_lane() const noexcept {
         return priority == 0 && time_to_live.count() == 0;
     }
+    [[nodiscard]] constexpr bool is_plain() const noexcept { return fits_lane() && key == 0; }
 };
 
 }  // namespace stoa

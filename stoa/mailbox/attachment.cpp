@@ -137,7 +137,7 @@ Result<std::unique_ptr<Attachment>> Attachment::open_dead_letters(const Domain& 
     }
     if (Result<void> same = check_type(*plan, type); !same) return std::unexpected(same.error());
     Result<std::unique_ptr<Attachment>> entered =
-        enter(std::move(*region), std::move(*plan), Role::none, options.waiting);
+        enter(std::move(*region), std::move(*plan), Role::none, options.waiting, options);
     if (entered) (*entered)->of_dead_letters_ = true;
     return entered;
 }
@@ -154,6 +154,9 @@ Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenO
 
 Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan plan, Role role,
                                                       Waiting waiting, const OpenOptions& how) {
+    if (Result<void> said = check_words(plan, how, role); !said) {
+        return std::unexpected(said.error());
+    }
     std::unique_ptr<Attachment> entered{
         new Attachment{std::move(region), std::move(plan), role, waiting}};
     entered->stands_by_ = how.stand_by;
@@ -422,7 +425,8 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
 
 Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
     if (options.priority >= plan_.priorities) {
-        return fail(Errc::bad_argument, "priority (the mailbox has fewer)");
+        return fail(Errc::bad_argument,
+                    step_text("priority (it has 0 to %u)", plan_.priorities - 1));
     }
     return fail(Errc::bad_argument,
                 "time_to_live (create the mailbox with receipts, or a time_to_live of its own)");

@@ -35,6 +35,10 @@ inline constexpr std::string_view kDeadSuffix = ".dead";
 // Of a mailbox that is to be made. Errors: bad_name; bad_argument: it would hide dead letters
 [[nodiscard]] Result<void> check_new_name(std::string_view name) noexcept;
 
+// Whether what a handle asks for says something to such a mailbox. Errors: bad_argument
+[[nodiscard]] Result<void> check_words(const MailboxPlan& plan, const OpenOptions& how,
+                                       Role role) noexcept;
+
 class Routes;
 
 struct BroadcastMessage {
@@ -70,6 +74,8 @@ public:
                                       const SendOptions& options, Deadline deadline);
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     [[nodiscard]] Result<PoolLoan> receive_dead_letter(Deadline deadline);
+    [[nodiscard]] Result<PoolLoan> take_dead_letter();
+    [[nodiscard]] bool has_dead_letter();
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
     // What a handle does with what it holds, wherever that lies. False: not its own any more.
     bool release(const PoolLoan& loan) noexcept;
@@ -108,6 +114,12 @@ public:
     void close_mailbox() noexcept;
     // Why a lane cannot send so.
     [[nodiscard]] Result<void> refuse(const SendOptions& options) const noexcept;
+    // A key says something to key_affine alone.
+    [[nodiscard]] Result<void> check_key(const SendOptions& options) const noexcept {
+        if (options.key == 0 || plan_.sharing == Sharing::key_affine) [[likely]]
+            return {};
+        return fail(Errc::bad_argument, "key (only key_affine goes by keys)");
+    }
     [[nodiscard]] Deadline overflow_deadline(Deadline wanted) const noexcept {
         return plan_.overflow == Overflow::reject ? Deadline::immediately() : wanted;
     }
@@ -206,7 +218,6 @@ private:
     [[nodiscard]] Result<void> take_one_way_seat();
     void sit_down(std::uint32_t seat, Role role) noexcept;
     [[nodiscard]] std::string holder_of_seat(std::uint32_t seat) const;
-    [[nodiscard]] Error seat_is_taken(const char* format) const;
     [[nodiscard]] Result<void> wait_for_seat(Deadline deadline);
     [[nodiscard]] Result<void> take_over(Deadline deadline);
     void leave_seat() noexcept;

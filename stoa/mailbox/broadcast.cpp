@@ -107,7 +107,7 @@ Result<void> Attachment::make_broadcast_engines() {
 
 Result<void> Attachment::broadcast(Bytes message, const SendOptions& options, Deadline deadline) {
     if (plan_.pool_count > 0) return broadcast_copies(message, options, deadline);
-    if (!options.is_plain()) return refuse(options);
+    if (!options.fits_lane()) return refuse(options);
     return log_out_->send(message, overflow_deadline(deadline));
 }
 

@@ -15,27 +15,42 @@ std::uint64_t Attachment::redrive(std::uint64_t most) noexcept {
     return done;
 }
 
+Result<PoolLoan> Attachment::take_dead_letter() {
+    Result<PoolLoan> letter = fail(Errc::empty, "receive");
+    for_each_ring(Pin::hand, [&](PoolEngine& ring) {
+        if (!letter && letter.error().code == Errc::empty) letter = ring.take_dead_letter();
+    });
+    return letter;
+}
+
+bool Attachment::has_dead_letter() {
+    bool found = false;
+    for_each_ring(Pin::hand,
+                  [&](PoolEngine& ring) { found = found || ring.ring().dead_letters() > 0; });
+    return found;
+}
+
+// Who waits is nobody whom a rendezvous could meet, and says so: it waits for nothing.
 Result<PoolLoan> Attachment::receive_dead_letter(Deadline deadline) {
-    if (plan_.pool_count == 1 && !plan_.grows()) return pools_[0]->receive_dead_letter(deadline);
+    Result<void> why;
+    const auto look = [&](bool due) {
+        why = due ? look_around() : check();
+        return why.has_value();
+    };
+    // A look goes through all memory of all rings: who is not to spin at any price sleeps at once.
+    const Waiting waiting = waiting_ == Waiting::adaptive ? Waiting::park : waiting_;
     for (;;) {
-        Result<PoolLoan> letter = fail(Errc::empty, "receive");
-        for_each_ring(Pin::hand, [&](PoolEngine& ring) {
-            if (!letter && letter.error().code == Errc::empty) {
-                letter = ring.receive_dead_letter(Deadline::immediately());
-            }
-        });
-        if (letter || letter.error().code != Errc::empty) return letter;
-        if (deadline.passed()) {
-            return fail(deadline.is_immediate() ? Errc::empty : Errc::timed_out, "receive");
-        }
         if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
-        // Of several bells it hears one at a time: the others are looked at a little later.
-        const Deadline until = deadline.sooner(std::chrono::milliseconds{10});
-        const Result<Queue*> first = make_queue(0);
-        if (!first) return std::unexpected(first.error());
-        const Result<void> waited = (*first)->wait_for_letter(until);
-        if (!waited && waited.error().code != Errc::timed_out) {
-            return std::unexpected(waited.error());
+        Result<PoolLoan> letter = take_dead_letter();
+        if (letter || letter.error().code != Errc::empty) return letter;
+        if (deadline.is_immediate()) return fail(Errc::empty, "receive");
+        bool slept = false;
+        switch (wait_on_bell(
+            station(0).bells.letters, deadline, waiting, slept, [&] { return has_dead_letter(); },
+            look)) {
+            case Waited::ready: continue;
+            case Waited::timed_out: return fail(Errc::timed_out, "receive");
+            case Waited::stopped: return std::unexpected(why.error());
         }
     }
 }

@@ -2,8 +2,12 @@
 // time limit of the test ends it.
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
+#include <atomic>
 #include <cstring>
 #include <random>
+#include <thread>
 #include <tuple>
 
 #include "stoa/mailbox/mailbox.hpp"
@@ -108,6 +112,44 @@ TEST_P(LostWake, OneDeliveryLetsABlockedSenderGoOn) {
         EXPECT_TRUE(sender.wait().ok());
         ASSERT_TRUE(Mailbox<std::uint64_t>::destroy(name));
     }
+}
+
+// Whichever ring the dead letter comes to lie in, and without looking meanwhile.
+TEST(LostWakeOfLetters, WhoWaitsForDeadLettersSleepsUntilOneComes) {
+    g_wait_slice = 24h;
+    const kit::TempDomain domain;
+    using enum Sharing;
+    for (const Sharing sharing : {any, pair, round_robin, broadcast}) {
+        for (const Capacity capacity : {bounded(16), unbounded(64U << 20U)}) {
+            RawMailbox first = RawMailbox::create("m", {.capacity = capacity,
+                                                        .sharing = sharing,
+                                                        .acknowledged = true,
+                                                        .dead_letter_after = 1})
+                                   .value();
+            RawMailbox second = RawMailbox::open("m").value();
+            std::atomic<bool> begun = false;
+            long sleeps = 0;
+            std::thread waiter{[&] {
+                RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::receives}).value();
+                rusage before{};
+                rusage after{};
+                ::getrusage(RUSAGE_THREAD, &before);
+                begun.store(true);
+                EXPECT_EQ(letters.receive().value().text(), "poison");
+                ::getrusage(RUSAGE_THREAD, &after);
+                sleeps = after.ru_nvcsw - before.ru_nvcsw;
+            }};
+            while (!begun.load()) std::this_thread::yield();
+            std::this_thread::sleep_for(200ms);  // one that looks from time to time has time to
+            for (int i = 0; i < 2; ++i) ASSERT_TRUE(first.send("poison"));
+            Result<RawMessage> message = second.receive();
+            EXPECT_TRUE(message && message->nack("bad"));
+            waiter.join();
+            EXPECT_LT(sleeps, 8);
+            ASSERT_TRUE(RawMailbox::destroy("m"));
+        }
+    }
+    g_wait_slice = kWaitSlice;
 }
 
 INSTANTIATE_TEST_SUITE_P(

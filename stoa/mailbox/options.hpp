@@ -57,7 +57,7 @@ struct MailboxOptions {
     // priority cannot starve.
     std::chrono::nanoseconds ageing{0};
     // Receipts, withdrawal and times to live also where lanes would carry the mailbox; the
-    // pool ring does it then.
+    // pool ring does it then. Broadcast: times to live alone, for it has no receipts.
     bool receipts = false;
     std::chrono::nanoseconds time_to_live{0};  // of messages that name none; 0: for ever
     // Acknowledged: so many deliveries without ack make a dead letter, 1 to 255; 0: never.
@@ -67,7 +67,9 @@ struct MailboxOptions {
     bool one_way = false;                  // pair: one sends, the other receives
     bool by_turns = false;  // single_receiver: any number of them, one at a time receives
     std::uint32_t max_bytes = 64 * 1024;  // largest message; a typed mailbox uses its type's size
-    std::uint64_t reserve_bytes = 1U << 20;  // memory for payloads, taken at once
+    // Memory for payloads, taken at once. Unbounded: of each piece by which it grows, at most an
+    // eighth of the quota; the default is taken down to that, what was asked for is refused.
+    std::uint64_t reserve_bytes = 1U << 20;
     // Loans and messages that one handle may hold, 1 to 64. Memory for those of 32 handles lies
     // beside the capacity; what more handles hold is taken from it.
     std::uint32_t loan_quota = 4;
@@ -85,9 +87,10 @@ struct OpenOptions {
     Role role = Role::both;
     Waiting waiting = Waiting::adaptive;
     std::string domain{};
+    // What says nothing to the mailbox that is opened, or to who only sends, is refused.
     bool stand_by = false;  // single_receiver that is held: receive when its holder is gone
     bool latest = false;    // broadcast: skip what comes too fast, instead of holding senders back
-    bool from_oldest = false;  // broadcast: begin with the oldest message that is kept
+    bool from_oldest = false;  // broadcast on logs: begin with the oldest message that is kept
 };
 
 }  // namespace stoa

@@ -69,7 +69,6 @@ std::uint32_t slots_of_ring(const MailboxPlan& plan) noexcept {
 
 Result<void> plan_pools(MailboxPlan& plan) {
     plan.pool_count = plan.station_count;
-    const bool keeps = plan.keep_expired || plan.dead_letter_after > 0;
     const std::uint32_t endpoints = plan.sharing == Sharing::pair ? 2 : kPlannedEndpoints;
     // Of a subscriber's ring nobody else reads, and each sender claims one chunk at a time.
     const std::uint32_t loans = plan.sharing == Sharing::broadcast
@@ -86,7 +85,7 @@ Result<void> plan_pools(MailboxPlan& plan) {
                             .levels = plan.priorities,
                             .ageing_ns = plan.ageing_ns,
                             .dead_letter_after = plan.dead_letter_after,
-                            .dead_letter_quota = keeps ? plan.dead_letter_quota : 0,
+                            .dead_letter_quota = plan.keeps_letters() ? plan.dead_letter_quota : 0,
                             .receipts = std::clamp(slots, 64U, kPoolMaxReceipts),
                             .slot_per_chunk = plan.slot_per_chunk()};
     const Result<PoolGeometry> pool = PoolGeometry::plan(demand);
@@ -174,6 +173,15 @@ Result<void> check_words(const MailboxPlan& plan) {
     }
     if (plan.dead_letter_after > 0 && !plan.acknowledged) {
         return refuse("dead_letter_after (only what is to be acked comes back)");
+    }
+    if (plan.dead_letter_quota != MailboxOptions{}.dead_letter_quota && !plan.keeps_letters()) {
+        return refuse("dead_letter_quota (none are kept: add dead_letter_after or keep_expired)");
+    }
+    if (plan.grows() && plan.reserve_bytes != MailboxOptions{}.reserve_bytes &&
+        segment_reserve(plan) != plan.reserve_bytes) {
+        return refuse(step_text("reserve (%llu bytes; an eighth of the quota is the most, %llu)",
+                                static_cast<unsigned long long>(plan.reserve_bytes),
+                                static_cast<unsigned long long>(segment_reserve(plan))));
     }
     if (plan.ageing_ns > 0 && plan.priorities == 1) {
         return refuse("ageing (among one priority: add priorities)");

@@ -73,6 +73,9 @@ struct MailboxPlan {
     [[nodiscard]] bool logged() const noexcept {
         return sharing == Sharing::broadcast && lane_count > 0;
     }
+    [[nodiscard]] bool keeps_letters() const noexcept {
+        return keep_expired || dead_letter_after > 0;
+    }
     [[nodiscard]] bool is_bytes() const noexcept { return type_size == 0; }
     [[nodiscard]] bool grows() const noexcept { return segment_count > 0; }
     // The memory of one segment of an unbounded mailbox.

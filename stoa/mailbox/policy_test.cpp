@@ -641,29 +641,6 @@ TEST_F(MailboxPolicy, WithoutDeadLettersThereIsNoSuchName) {
     EXPECT_EQ(RawMailbox::open("n.dead").error().code, Errc::not_found);
 }
 
-TEST_F(MailboxPolicy, TheHandleOfDeadLettersManagesNothing) {
-    RawMailbox box = create({.acknowledged = true, .dead_letter_after = 1});
-    ASSERT_TRUE(box.send("poison"));
-    ASSERT_TRUE(box.receive().value().nack());
-    RawMailbox letters = RawMailbox::open("m.dead", {.role = Role::none}).value();
-    EXPECT_EQ(letters.close().error().code, Errc::bad_argument);
-    EXPECT_EQ(letters.redrive().error().code, Errc::bad_argument);
-    EXPECT_EQ(RawMailbox::open("m.dead", {.role = Role::sends}).error().code, Errc::bad_argument);
-    EXPECT_EQ(RawMailbox::destroy("m.dead").error().code, Errc::bad_argument);
-    EXPECT_FALSE(facts().closed);
-    EXPECT_EQ(facts().dead_letters, 1U);
-    ASSERT_TRUE(box.send("it goes on"));
-}
-
-TEST_F(MailboxPolicy, NoMailboxHidesTheDeadLettersOfAnother) {
-    RawMailbox box = create({.acknowledged = true, .dead_letter_after = 1});
-    EXPECT_EQ(RawMailbox::create("m.dead").error().code, Errc::bad_argument);
-    EXPECT_EQ(RawMailbox::create("n.dead").error().code, Errc::bad_argument);
-    EXPECT_EQ(RawMailbox::open_or_create("m.dead").error().code, Errc::bad_argument);
-    EXPECT_EQ(RawMailbox::open_or_create("n.dead").error().code, Errc::bad_argument);
-    EXPECT_TRUE(RawMailbox::create("n.deadly"));
-}
-
 // --- looking ------------------------------------------------------------------------------------
 
 TEST_F(MailboxPolicy, AnExpiredMessageIsKeptAlsoWhenItsSenderFindsIt) {
@@ -688,20 +665,6 @@ TEST_F(MailboxPolicy, PeekShowsWhatComesNextAndLeavesIt) {
     EXPECT_EQ(box.peek(bytes, 2).error().code, Errc::empty);
     EXPECT_EQ(facts().depth, 2U);
     EXPECT_EQ(next(box), "high");
-}
-
-TEST_F(MailboxPolicy, WhatCannotBeIsRefusedWithTheReason) {
-    const auto refused = [](const MailboxOptions& options) {
-        const Result<RawMailbox> made = RawMailbox::create("no", options);
-        return !made && made.error().code == Errc::bad_argument;
-    };
-    EXPECT_TRUE(refused({.capacity = zero(), .sharing = Sharing::broadcast}));
-    EXPECT_TRUE(refused({.capacity = zero(), .overflow = Overflow::drop_oldest}));
-    EXPECT_TRUE(refused({.capacity = zero(), .overflow = Overflow::drop_newest}));
-    EXPECT_TRUE(refused({.capacity = unbounded(), .overflow = Overflow::drop_oldest}));
-    EXPECT_TRUE(refused({.capacity = unbounded(), .overflow = Overflow::drop_newest}));
-    EXPECT_TRUE(refused({.priorities = 33}));
-    EXPECT_TRUE(refused({.priorities = 0}));
 }
 
 }  // namespace

@@ -325,12 +325,6 @@ PoolEngine* Queue::waiter() {
     return nullptr;
 }
 
-Result<void> Queue::wait_for_letter(Deadline deadline) {
-    PoolEngine* const engine = waiter();
-    if (engine == nullptr) return fail(Errc::corrupt, "mailbox");
-    return engine->wait_for_letter(deadline);
-}
-
 bool Queue::has_messages() {
     if (one_ != nullptr) return one_->ring().has_messages();
     refresh();

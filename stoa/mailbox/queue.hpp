@@ -92,8 +92,6 @@ public:
         return engine->wait_for_message(deadline, ready);
     }
 
-    [[nodiscard]] Result<void> wait_for_letter(Deadline deadline);
-
 private:
     [[nodiscard]] Result<void> send_to_chain(Bytes message, const SendOptions& options);
     [[nodiscard]] Result<PoolLoan> receive_from_chain(Deadline deadline);

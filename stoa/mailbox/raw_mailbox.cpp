@@ -84,9 +84,10 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
     if (Result<void> good = to_->check_to_send(); !good) return good;
     if (bytes > room_.size()) return fail(Errc::too_big, "commit");
     if (!to_->fits(bytes)) return fail(Errc::wrong_size, "commit");
+    if (Result<void> good = to_->check_key(options); !good) return good;
     if (own_ != nullptr) {
         const bool on_lanes = to_->plan().pool_count == 0 && !to_->plan().logged();
-        if (on_lanes && !options.is_plain()) return to_->refuse(options);
+        if (on_lanes && !options.fits_lane()) return to_->refuse(options);
         Result<void> sent = to_->send(room_.first(bytes), options,
                                       on_lanes ? to_->overflow_deadline(deadline) : deadline);
         if (!sent) return sent;
@@ -242,6 +243,7 @@ Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_
             if (station == nullptr) break;
             ring_bell_for_all(station->bells.messages);
             ring_bell_for_all(station->bells.space);
+            ring_bell_for_all(station->bells.letters);
         }
     }
     if (!condemned) return std::unexpected(condemned.error());
@@ -258,16 +260,17 @@ Result<void> RawMailbox::check_to_lend() const noexcept {
 
 Result<void> RawMailbox::send_with(Payload message, Deadline deadline, const SendOptions& options) {
     if (Result<void> good = at_->check_to_send(); !good) return good;
+    if (Result<void> good = at_->check_key(options); !good) return good;
     if (!at_->fits(message.bytes().size())) {
         return fail(Errc::wrong_size, "send (the mailbox holds values of one size)");
     }
     Result<void> sent = fail(Errc::bad_argument, "send (this handle does not send)");
     if (LaneOut* lane = at_->lane_out()) {
-        if (!options.is_plain()) return at_->refuse(options);
+        if (!options.fits_lane()) return at_->refuse(options);
         sent = lane->send(message.bytes(), at_->overflow_deadline(deadline));
     } else if (has(at_->role(), Role::sends)) {
         if (at_->plan().pool_count == 0 && !at_->plan().logged()) {
-            if (!options.is_plain()) return at_->refuse(options);
+            if (!options.fits_lane()) return at_->refuse(options);
             deadline = at_->overflow_deadline(deadline);
         }
         sent = at_->send(message.bytes(), options, deadline);
@@ -279,6 +282,7 @@ Result<void> RawMailbox::send_with(Payload message, Deadline deadline, const Sen
 Result<Receipt> RawMailbox::send_with_receipt(Payload message, const SendOptions& options,
                                               Deadline deadline) {
     if (Result<void> good = at_->check_to_send(); !good) return std::unexpected(good.error());
+    if (Result<void> good = at_->check_key(options); !good) return std::unexpected(good.error());
     if (!at_->fits(message.bytes().size())) {
         return fail(Errc::wrong_size, "send (the mailbox holds values of one size)");
     }

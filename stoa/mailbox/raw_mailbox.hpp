@@ -255,7 +255,7 @@ public:
 
     // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, owner_gone,
     // closed, forked, bad_argument (the handle only receives; no such priority; a time to live
-    // where lanes carry the mailbox), corrupt; try_ and Overflow::reject: full; _for and _until:
+    // where lanes carry the mailbox; a key, but for key_affine), corrupt; try_ and Overflow::reject: full; _for and _until:
     // timed_out
     Result<void> send(Payload message, const SendOptions& options = {}) {
         return send_with(message, Deadline::never(), options);

@@ -27,8 +27,10 @@ Result<PoolEngine*> Attachment::attach_ring(std::uint32_t i, std::uint32_t which
     // Routed: a sender that waits may go on when any receiver has room, so one bell serves all.
     Atomic<std::uint32_t>& space = station(plan_.routed() ? 0 : i).bells.space;
     if (pools_.size() <= which) pools_.resize(which + 1);
-    pools_[which] = std::make_unique<PoolEngine>(*ring, which, station(i).bells, space, policy,
-                                                 waiting_, host());
+    // Whoever receives dead letters takes them from all rings, and sleeps on one bell for all.
+    Atomic<std::uint32_t>& letters = station(0).bells.letters;
+    pools_[which] = std::make_unique<PoolEngine>(*ring, which, station(i).bells, space, letters,
+                                                 policy, waiting_, host());
     return pools_[which].get();
 }
 
@@ -215,6 +217,7 @@ void Attachment::wake_all() const noexcept {
         ring_bell_for_all(station(i).bells.messages);
         ring_bell_for_all(station(i).bells.space);
     }
+    ring_bell_for_all(station(0).bells.letters);
     if (plan_.grows()) return;  // who waits for a receipt there looks again after a slice
     for (const std::unique_ptr<PoolEngine>& pool : pools_) {
         if (pool) pool->wake_all();

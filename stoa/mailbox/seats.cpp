@@ -1,20 +1,8 @@
-#include <array>
-#include <cstdio>
-
 #include "stoa/base/crash_point.hpp"
 #include "stoa/mailbox/attachment.hpp"
 
 // Who holds which role of a mailbox. A seat is one word, taken by CAS from 0; see attachment.cpp.
 namespace stoa {
-namespace {
-
-// An Error owns no text: it lends this one until the thread's next such error.
-std::array<char, 256>& error_text() noexcept {
-    static thread_local std::array<char, 256> text;
-    return text;
-}
-
-}  // namespace
 
 // False: somebody else holds it.
 bool Attachment::take_seat(Atomic<std::uint64_t>& seat) noexcept {
@@ -31,14 +19,6 @@ std::string Attachment::holder_of_seat(std::uint32_t seat) const {
         return "somebody";
     }
     return holder.name + " (pid " + std::to_string(holder.identity.pid) + ")";
-}
-
-Error Attachment::seat_is_taken(const char* format) const {
-    std::array<char, 256>& text = error_text();
-    const std::string first = holder_of_seat(0);
-    const std::string second = plan_.sharing == Sharing::pair ? holder_of_seat(1) : "";
-    std::snprintf(text.data(), text.size(), format, first.c_str(), second.c_str());
-    return {.code = Errc::in_use, .step = text.data()};
 }
 
 // Whether the holder of that seat does one thing only, and the same as we: what the one sends the
@@ -70,7 +50,8 @@ Result<void> Attachment::take_one_way_seat() {
         sit_down(1, Role::receives);
         return {};
     }
-    return std::unexpected(seat_is_taken("open (one way: %s sends, %s receives)"));
+    return fail(Errc::in_use, step_text("open (one way: %s sends, %s receives)",
+                                        holder_of_seat(0).c_str(), holder_of_seat(1).c_str()));
 }
 
 Result<void> Attachment::take_pair_seat() {
@@ -85,15 +66,30 @@ Result<void> Attachment::take_pair_seat() {
         sit_down(seat, role_);
         return {};
     }
-    return std::unexpected(seat_is_taken("open (a pair has two: %s and %s)"));
+    return fail(Errc::in_use, step_text("open (a pair has two: %s and %s)",
+                                        holder_of_seat(0).c_str(), holder_of_seat(1).c_str()));
+}
+
+// Of what asks for nothing here: refused, so that nobody relies on it.
+Result<void> check_words(const MailboxPlan& plan, const OpenOptions& how, Role role) noexcept {
+    const auto refuse = [](const char* why) { return fail(Errc::bad_argument, why); };
+    const bool receives = has(role, Role::receives);
+    const bool subscribes = receives && plan.sharing == Sharing::broadcast;
+    if (how.stand_by && (!receives || plan.sharing != Sharing::single_receiver || plan.by_turns)) {
+        return refuse("stand_by (only for who receives from a single_receiver, not by turns)");
+    }
+    if (how.latest && !subscribes) return refuse("latest (only for a subscriber of a broadcast)");
+    if (how.from_oldest && !(subscribes && plan.logged())) {
+        return refuse("from_oldest (only for a subscriber of a broadcast that logs carry)");
+    }
+    return {};
 }
 
 Result<void> Attachment::take_roles() {
     if (role_ == Role::none) return {};
-    if (latest_ && plan_.sharing == Sharing::broadcast && plan_.acknowledged) {
+    if (latest_ && plan_.acknowledged) {
         return fail(Errc::bad_argument, "open (latest with ack: what is skipped is never acked)");
     }
-    latest_ = latest_ && plan_.sharing == Sharing::broadcast;
     if (plan_.sharing == Sharing::pair) return take_pair_seat();
     if (plan_.routed()) return has(role_, Role::receives) ? take_station() : Result<void>{};
     if (plan_.sharing != Sharing::single_receiver || !has(role_, Role::receives)) return {};
@@ -104,7 +100,8 @@ Result<void> Attachment::take_roles() {
     }
     // A handle that may do both goes on as a sender; one that only receives is refused.
     if (role_ == Role::receives) {
-        return std::unexpected(seat_is_taken("open (%s receives; stand by, or wait)"));
+        return fail(Errc::in_use,
+                    step_text("open (%s receives; stand by, or wait)", holder_of_seat(0).c_str()));
     }
     sit_down(0, Role::sends);
     return {};

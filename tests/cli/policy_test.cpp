@@ -60,6 +60,32 @@ TEST_F(PolicyCommand, WhatIsNotDoneToDeadLettersIsSaid) {
     done({"send", "m", "x"});
 }
 
+TEST_F(PolicyCommand, WordsThatSayNothingAreRefused) {
+    done({"mailbox", "create", "m"});
+    expect_sentence(stoa({"recv", "m", "--stand-by", "--no-wait"}), 2, "stand_by (only for");
+    expect_sentence(stoa({"recv", "m", "--latest", "--no-wait"}), 2, "latest (only for");
+    expect_sentence(stoa({"recv", "m", "--from-oldest", "--no-wait"}), 2, "from_oldest (only");
+    expect_sentence(stoa({"send", "m", "x", "--key", "0"}), 2, "only key_affine");
+    expect_sentence(stoa({"send", "m", "x", "--priority", "4"}), 2, "it has 0 to 0");
+    const auto create = [](const Words& more) {
+        Words words{"mailbox", "create", "n"};
+        words.insert(words.end(), more.begin(), more.end());
+        return stoa(words);
+    };
+    expect_sentence(create({"--dead-letter-quota", "64"}), 2, "no dead letters are kept");
+    expect_sentence(create({"--capacity", "unbounded", "--reserve", "8MiB", "--quota", "4MiB"}), 2,
+                    "reserve (8388608 bytes; an eighth of the quota is the most, 524288)");
+    const std::string copies =
+        done({"mailbox", "create", "c", "--sharing", "broadcast", "--receipts"});
+    EXPECT_EQ(copies.find("for each receiver"), std::string::npos) << copies;
+}
+
+TEST_F(PolicyCommand, ASendThatMeetsNobodySaysSo) {
+    done({"mailbox", "create", "m", "--capacity", "zero"});
+    expect_sentence(stoa({"send", "m", "x", "--no-wait"}), 3, "no receiver waits");
+    expect_sentence(stoa({"send", "m", "x", "--timeout", "0.01"}), 3, "no receiver came within");
+}
+
 TEST_F(PolicyCommand, TheNameOfDeadLettersIsKnown) {
     done({"mailbox", "create", "m", "--ttl", "0.000001", "--keep-expired"});
     done({"send", "m", "late", "later"});

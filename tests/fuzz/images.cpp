@@ -64,6 +64,11 @@ std::vector<MailboxOptions> kinds() {
     return all;
 }
 
+// Elsewhere a key is refused.
+std::uint64_t key_for(const RawMailbox& box, std::uint64_t key) {
+    return box.plan().sharing == Sharing::key_affine ? key : 0;
+}
+
 // Dies with a message, a loan and a receipt, so that whoever opens the mailbox recovers them.
 void one_that_dies(const RawMailbox& box) {
     const pid_t child = fork();
@@ -72,7 +77,7 @@ void one_that_dies(const RawMailbox& box) {
         Result<RawMailbox> mine =
             RawMailbox::attach(sys::duplicate(box.file()).value(), {.role = box.role()});
         if (!mine) _exit(0);
-        for (int i = 0; i < 3; ++i) (void)mine->try_send(message, {.key = 1});
+        for (int i = 0; i < 3; ++i) (void)mine->try_send(message, {.key = key_for(*mine, 1)});
         const Result<Receipt> receipt =
             mine->send_with_receipt(message, {}, Deadline::immediately());
         const Result<RawMessage> held = mine->try_receive();
@@ -100,7 +105,8 @@ Image image_of(const MailboxOptions& options) {
     if (box.plan().sharing == Sharing::pair) box.attachment().sweep();  // its seat is free
     RawMailbox peer = box.clone().value();
     for (const std::uint32_t priority : {0U, 1U, 0U}) {
-        (void)peer.try_send(message, {.priority = priority % options.priorities, .key = 2});
+        (void)peer.try_send(message,
+                            {.priority = priority % options.priorities, .key = key_for(peer, 2)});
     }
     if (Result<RawMessage> bad = box.try_receive()) (void)bad->nack("bad");
     const Result<Receipt> receipt = peer.send_with_receipt(message, {}, Deadline::immediately());
@@ -133,7 +139,7 @@ void use(RawMailbox& box) {
     const std::array<std::byte, 80> message{};
     std::array<std::byte, 8> start{};
     for (std::uint32_t i = 0; i < 6; ++i) {
-        (void)box.try_send(message, {.priority = i % 2, .key = i});
+        (void)box.try_send(message, {.priority = i % 2, .key = key_for(box, i)});
         (void)box.peek(start, i);
         if (Result<RawMessage> got = box.try_receive()) {
             read(*got);

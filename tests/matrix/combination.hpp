@@ -30,6 +30,13 @@ struct Combination {
         return overflow == Overflow::drop_oldest || overflow == Overflow::drop_newest;
     }
     [[nodiscard]] bool broadcast() const noexcept { return sharing == Sharing::broadcast; }
+    // Only key_affine takes a key, and only a held single_receiver one that stands by.
+    [[nodiscard]] std::uint64_t key(std::uint64_t it) const noexcept {
+        return sharing == Sharing::key_affine ? it : 0;
+    }
+    [[nodiscard]] bool stands_by() const noexcept {
+        return sharing == Sharing::single_receiver && !by_turns;
+    }
     [[nodiscard]] MailboxOptions options(Role role) const;
     [[nodiscard]] Words words() const;
     [[nodiscard]] std::string text() const;

@@ -74,7 +74,7 @@ void Walk::two_receivers() {
             for (std::uint64_t sender = 0; sender < out.size(); ++sender) {
                 const auto priority = static_cast<std::uint32_t>(number % one_.priorities);
                 const std::uint64_t value = value_of(sender, priority, number);
-                const SendOptions how{.priority = priority, .key = number};
+                const SendOptions how{.priority = priority, .key = one_.key(number)};
                 sent += send_surely(out[sender], value, how) ? 1U : 0U;
             }
         }
@@ -158,13 +158,13 @@ std::string Walk::send_on(Box& out, Box& in) {
     std::string sent;
     for (std::uint64_t i = 0; i < kRoom + 2; ++i) {  // a full queue of the dead would stop it
         if (one_.zero()) {
-            std::thread sender{[&] { sent = in_words(send_surely(out, i, {.key = i})); }};
+            std::thread sender{[&] { sent = in_words(send_surely(out, i, {.key = one_.key(i)})); }};
             const std::string got = receive_one(in, Deadline::after(watchdog_), &value);
             sender.join();
             if (got != "ok") return "nobody receives";
             i += kRoom / 2;
         } else {
-            sent = in_words(out.try_send(i, {.key = i}));
+            sent = in_words(out.try_send(i, {.key = one_.key(i)}));
             if (sent == "ok" && receive_one(in, Deadline::immediately(), &value) != "ok") {
                 return "nobody receives";
             }
@@ -189,9 +189,10 @@ void Walk::receiver_dies() {
     // A key may belong to one that does not wait just now: with zero there is nobody else.
     const bool late = one_.sharing == Sharing::pair || one_.zero();
     Result<Box> in = fail(Errc::empty, "");
-    if (!late) in = Box::open(kName, {.role = Role::receives, .stand_by = true});
+    if (!late) in = Box::open(kName, {.role = Role::receives, .stand_by = one_.stands_by()});
     for (std::uint64_t value = 1; value <= (one_.zero() ? 1 : kSent); ++value) {
-        demand(send_surely(out, value, {.key = value}).has_value(), "a send to one that will die");
+        demand(send_surely(out, value, {.key = one_.key(value)}).has_value(),
+               "a send to one that will die");
     }
     demand(kit::wait_until([&] { return shared.note.load() != 0; }), "the child receives");
     child.kill_and_wait();

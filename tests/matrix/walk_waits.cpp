@@ -204,7 +204,7 @@ void Walk::bound() {
     if (!pair) others.push_back(Box::open(kName, {.role = Role::sends}).value());
     Result<Box> second = Box::open(kName, {.role = Role::receives});
     for (std::uint64_t key = 0; key < kTries; ++key) {
-        for (Box& out : others) static_cast<void>(out.try_send(key, {.key = key}));
+        for (Box& out : others) static_cast<void>(out.try_send(key, {.key = one_.key(key)}));
         if (two_way) static_cast<void>(first.try_send(key));
     }
     const bool for_each = pair || one_.broadcast();

@@ -148,7 +148,7 @@ protected:
     // A loan does not know its key yet, so that a key needs a copy.
     void send(RawMailbox& out, std::uint32_t me, std::uint64_t seq) const {
         const SendOptions how{.priority = static_cast<std::uint32_t>(seq % GetParam().priorities),
-                              .key = seq % kKeys};
+                              .key = GetParam().sharing == Sharing::key_affine ? seq % kKeys : 0};
         const std::uint32_t length = length_of(me, seq);
         if (GetParam().sharing == Sharing::key_affine) {
             std::array<std::byte, 4096> bytes{};

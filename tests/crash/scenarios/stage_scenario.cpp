@@ -53,7 +53,8 @@ std::vector<Done> deeds_of(Role who) {
 }
 
 SendOptions options_of(const MailboxPlan& plan, std::uint64_t number) {
-    return {.priority = static_cast<std::uint32_t>(number % plan.priorities), .key = number};
+    return {.priority = static_cast<std::uint32_t>(number % plan.priorities),
+            .key = plan.sharing == Sharing::key_affine ? number : 0};
 }
 
 bool send_one(Role who, RawMailbox& box, std::uint64_t number, Deadline deadline) {
@@ -298,7 +299,7 @@ std::string StageScenario::drain_letters() {
     for (const std::uint32_t k : rings()) {
         if (plan().grows() || plan().pool.dead_letter_quota == 0) continue;
         for (;;) {
-            const Result<PoolLoan> letter = at.pool(k).receive_dead_letter(Deadline::immediately());
+            const Result<PoolLoan> letter = at.pool(k).take_dead_letter();
             if (!letter) break;
             const std::uint64_t number = read_payload(at.pool(k).room(*letter));
             if (number == 0) return "a torn dead letter";
