@@ -140,7 +140,8 @@ TEST(LostWakeOfLetters, WhoWaitsForDeadLettersSleepsUntilOneComes) {
                 sleeps = after.ru_nvcsw - before.ru_nvcsw;
             }};
             while (!begun.load()) std::this_thread::yield();
-            std::this_thread::sleep_for(200ms);  // one that looks from time to time has time to
+            // Who looks from time to time has the time to do so.
+            EXPECT_EQ(second.receive_for(200ms).error().code, Errc::timed_out);
             for (int i = 0; i < 2; ++i) ASSERT_TRUE(first.send("poison"));
             Result<RawMessage> message = second.receive();
             EXPECT_TRUE(message && message->nack("bad"));

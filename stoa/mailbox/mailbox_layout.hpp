@@ -38,8 +38,8 @@
 //      200     8 left_sent         anyone (add)  messages sent by those who left; for display
 //      208     8 left_received     anyone (add)  messages received by those who left; for display
 //      216     8 orphans           anyone (or)   bit s: station s may hold messages of nobody
-//      224     4 turns             anyone (add)  handles opened to send to one of several receivers:
-//                                                each begins with another one
+//      224     4 turns             anyone (add)  handles opened to send where receivers are routed
+//                                                to: each begins with another one
 //      228    12 unused            -             0
 //      240     8 gone_redelivered  anyone (add)  handed over, or in segments given back; display
 //      248     8 gone_expired      anyone (add)  of segments that were given back; for display

@@ -217,8 +217,8 @@ class RawMailbox {
 public:
     using Clock = Deadline::Clock;
 
-    // Errors: exists, bad_name, bad_argument (also NAME.dead), out_of_space, unsafe_folder, denied, limit_reached,
-    //         not_supported (owner process: no sockets, or a domain of a group)
+    // Errors: exists, bad_name, bad_argument (also NAME.dead), out_of_space, unsafe_folder, denied,
+    //         limit_reached, not_supported (owner process: no sockets, or a domain of a group)
     [[nodiscard]] static Result<RawMailbox> create(std::string_view name,
                                                    const MailboxOptions& options = {},
                                                    const TypeInfo& type = {});
@@ -255,8 +255,8 @@ public:
 
     // Errors: too_big, wrong_size (of a mailbox of values), too_many_loans, gone, owner_gone,
     // closed, forked, bad_argument (the handle only receives; no such priority; a time to live
-    // where lanes carry the mailbox; a key, but for key_affine), corrupt; try_ and Overflow::reject: full; _for and _until:
-    // timed_out
+    // where lanes carry the mailbox; a key, but for key_affine), corrupt; try_ and
+    // Overflow::reject: full; _for and _until: timed_out
     Result<void> send(Payload message, const SendOptions& options = {}) {
         return send_with(message, Deadline::never(), options);
     }
