@@ -114,10 +114,10 @@ TEST_F(MailboxRoles, WhoWaitsForTheSeatOfADeadOneIsWokenWhenItIsFree) {
             ::pause();
         }};
         ASSERT_TRUE(holder.wait_stopped());
-        kit::Child waiting{[] {
+        kit::Child waiting{[by_turns] {
             RawMailbox in =
                 RawMailbox::open(
-                    "m", {.role = Role::receives, .waiting = Waiting::park, .stand_by = true})
+                    "m", {.role = Role::receives, .waiting = Waiting::park, .stand_by = !by_turns})
                     .value();
             g_wait_slice = 1h;
             ::raise(SIGSTOP);
