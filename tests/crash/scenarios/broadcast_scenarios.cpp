@@ -180,9 +180,11 @@ void add_subscribers(Scenarios& list, const Kind& kind) {
     one.opens = victim_subscribes;
     add(list, one);
     if (kind.options.acknowledged) return;
-    one.name = base + ".subscribe_from_oldest";
-    one.opens = victim_subscribes_from_oldest;
-    add(list, one);
+    if (kind.options.priorities == 1) {  // logs: copies keep nothing for who comes later
+        one.name = base + ".subscribe_from_oldest";
+        one.opens = victim_subscribes_from_oldest;
+        add(list, one);
+    }
     one.name = base + ".subscribe_to_latest";
     one.latest = true;
     one.opens = victim_subscribes_to_latest;
