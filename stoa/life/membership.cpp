@@ -35,9 +35,13 @@ Entries& entries() noexcept {
     return *instance;
 }
 
+// Ordinary memory: a child goes on counting from here, so that nothing that a thread of its parent
+// remembered is new again.
+constinit Atomic<std::uint64_t> g_changes{0};
+
 // Each coming and going makes what threads remember old. Never 0: that is a forked child's.
 void something_changed() noexcept {
-    sys::detail::g_wiped_on_fork.memberships.fetch_add(1, kRelaxed);
+    sys::detail::g_wiped_on_fork.memberships.store(g_changes.fetch_add(1, kRelaxed) + 1, kRelaxed);
 }
 
 }  // namespace
@@ -48,8 +52,8 @@ constinit thread_local LastHere t_last_here{};
 
 Here find_here(std::uintptr_t address) noexcept {
     Entries& list = entries();
-    if (sys::detail::g_wiped_on_fork.memberships.load(kRelaxed) == 0) something_changed();
     const std::lock_guard guard{list.lock};
+    if (sys::detail::g_wiped_on_fork.memberships.load(kRelaxed) == 0) something_changed();
     const std::uint64_t version = sys::detail::g_wiped_on_fork.memberships.load(kRelaxed);
     const auto found = std::ranges::find_if(
         list.all, [&](const Entry& entry) { return address - entry.from < entry.to - entry.from; });

@@ -9,11 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "stoa/base/layout.hpp"
 #include "stoa/sync/bell.hpp"
+#include "stoa/sync/sync_test_kit.hpp"
 #include "tests/kit/crash_at.hpp"
-#include "tests/kit/process.hpp"
-#include "tests/kit/temp.hpp"
 #include "tests/kit/wait_until.hpp"
 
 namespace stoa {
@@ -28,36 +26,8 @@ struct Guards {
     Atomic<std::uint64_t> says;
 };
 
-// A table of participants and a mutex, in memory that children share.
-class SharedMutex : public testing::Test {
+class SharedMutex : public SharedObject<Guards> {
 protected:
-    static constexpr std::uint32_t kPlaces = 64;
-    static constexpr std::uint64_t kTable = 16384;
-
-    SharedMutex() {
-        Participants::create(memory_.bytes().first(kTable), kPlaces, kPlaces).value();
-        join();
-    }
-    // As opening a region does.
-    void join() {
-        membership_.reset();
-        table_.emplace(Participants::attach(memory_.bytes().first(kTable)).value());
-        const auto reserve = [](void*, std::uint64_t, std::uint64_t) { return Result<void>{}; };
-        index_ = table_->join(Role::none, reserve, nullptr).value();
-        membership_.emplace(memory_.bytes(), *table_, index_);
-    }
-    void leave() {
-        membership_.reset();
-        table_->leave(index_);
-    }
-    Guards& shared() { return *reinterpret_cast<Guards*>(memory_.bytes().data() + kTable); }
-    // A child that joins, and then does that.
-    kit::Child child(const std::function<void()>& body) {
-        return kit::Child{[this, body] {
-            join();
-            body();
-        }};
-    }
     kit::Child dead_holder() {
         kit::Child child = this->child([this] {
             shared().lock.hold().value();
@@ -67,11 +37,6 @@ protected:
         EXPECT_TRUE(kit::wait_until([&] { return shared().says.load() == 1; }));
         return child;
     }
-
-    kit::TempRegion memory_{kTable + 4096};
-    std::optional<Participants> table_;
-    std::optional<Membership> membership_;
-    std::uint32_t index_ = 0;
 };
 
 TEST(Mutex, OfThreadsInPrivateMemoryLetsOneInAtATime) {
