@@ -57,8 +57,10 @@ std::optional<std::chrono::nanoseconds> parse_seconds(std::string_view text) {
     const std::optional<double> seconds = take_number(text);
     if (!seconds || !text.empty()) return std::nullopt;
     constexpr double kMost = 1e9;  // 30 years; longer is for ever
-    return std::chrono::nanoseconds{
-        static_cast<std::int64_t>(std::min(*seconds, kMost) * 1'000'000'000.0)};
+    const double nanoseconds = std::min(*seconds, kMost) * 1'000'000'000.0;
+    // Less than one, and yet not none: 0 often means never.
+    if (*seconds > 0 && nanoseconds < 1) return std::chrono::nanoseconds{1};
+    return std::chrono::nanoseconds{static_cast<std::int64_t>(nanoseconds)};
 }
 
 std::string human_bytes(std::uint64_t bytes) {

@@ -30,6 +30,7 @@ TEST(Units, TimesAreSecondsOfZeroOrMore) {
     EXPECT_EQ(parse_seconds("2"), 2s);
     EXPECT_EQ(parse_seconds("0.25"), 250ms);
     EXPECT_EQ(parse_seconds("0"), 0s);
+    EXPECT_EQ(parse_seconds("0.0000000001"), 1ns);  // 0 would be for ever
     EXPECT_GT(parse_seconds("99999999999999999999"), 24h);
     for (const char* text : {"", "soon", "-1", "-0", "1s", "nan", "inf", "1e3"}) {
         EXPECT_EQ(parse_seconds(text), std::nullopt) << text;

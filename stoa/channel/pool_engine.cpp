@@ -48,15 +48,18 @@ Result<bool> PoolEngine::make_way(std::uint32_t level) {
         case Overflow::drop_newest: ring_.count_dropped_newest(); return false;
         case Overflow::drop_oldest: break;
     }
+    const Result<bool> dropped = drop_one(level, still_);
+    if (!dropped) return dropped;
+    // Not: all that waits is of a higher priority, or the loans hold all the memory.
+    *dropped ? ring_.count_dropped_oldest() : ring_.count_dropped_newest();
+    return dropped;
+}
+
+Result<bool> PoolEngine::drop_one(std::uint32_t level, const OnlyWhile& still) noexcept {
     PoolLoan oldest;
-    switch (ring_.take_lowest(me_, level, oldest)) {
-        case PoolStatus::ok: break;
-        case PoolStatus::corrupt: return corrupt();
-        default:  // all that waits is of a higher priority, or the loans hold all the memory
-            ring_.count_dropped_newest();
-            return false;
-    }
-    ring_.count_dropped_oldest();
+    const PoolStatus status = ring_.take_lowest(me_, level, oldest, still);
+    if (status == PoolStatus::corrupt) return corrupt();
+    if (status != PoolStatus::ok) return false;
     ReceiptRef ref;
     if (asked(oldest, ref)) tell(ref, Outcome::dropped);
     ring_.release(oldest);
@@ -296,6 +299,7 @@ Result<void> PoolEngine::wait_for_letter(Deadline deadline) {
 }
 
 bool PoolEngine::release(const PoolLoan& loan) noexcept {
+    if (loan.chunk == kNoChunk) return false;  // what it was lent for is over
     const bool released = ring_.release(loan);
     ring_bell_of_many(*space_);  // memory is free
     return released;

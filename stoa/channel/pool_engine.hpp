@@ -130,11 +130,15 @@ public:
     // priority, or one that is to be delivered again. Errors: empty, corrupt
     [[nodiscard]] Result<PoolLoan> take_in(std::uint32_t level);
     [[nodiscard]] Result<PoolLoan> take_back();
+    // Drops the oldest message of the lowest priority that is not above `level`; who calls counts
+    // it. False: there is none, or it is not `still` so. Errors: corrupt
+    [[nodiscard]] Result<bool> drop_one(std::uint32_t level, const OnlyWhile& still = {}) noexcept;
     [[nodiscard]] MessageHistory history(const PoolLoan& loan) const;
 
-    // For the sends that follow.
-    void set_overflow(Overflow overflow) noexcept {
+    // For the sends that follow. `still`: drop the oldest only so long.
+    void set_overflow(Overflow overflow, const OnlyWhile& still = {}) noexcept {
         policy_.overflow = overflow;
+        still_ = still;
         plain_ = plain_ && overflow == Overflow::block;
     }
     // Whether a message is likely to find room: a hint, where a sender has a choice.
@@ -260,6 +264,7 @@ private:
     Waiting waiting_;
     PoolPolicy policy_;
     PoolHost host_;
+    OnlyWhile still_{};                       // the oldest may be dropped
     bool plain_ = false;                      // no policy has a say: the short ways are open
     Error stopped_{};                         // why looking around ended the last wait
     std::chrono::nanoseconds looked_at_;      // coarse clock

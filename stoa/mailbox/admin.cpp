@@ -32,6 +32,10 @@ Result<void> add_segments(const Region& region, const MailboxLayout& layout, Mai
     facts.expired = layout.gone_expired.load(kRelaxed);
     facts.withdrawn = layout.gone_withdrawn.load(kRelaxed);
     const MailboxPlan& plan = facts.plan;
+    for (std::uint32_t i = 0; i < plan.station_count; ++i) {
+        facts.dropped_oldest +=
+            layout_at<MailboxStation>(region.content(), station_offset(i))->dropped.load(kRelaxed);
+    }
     const std::uint64_t extra_bytes = plan.extras_at_once() ? plan.pool.extra_bytes : 0;
     const auto memory = std::unique_ptr<std::byte[], void (*)(std::byte*)>(
         static_cast<std::byte*>(::operator new[](plan.segment_bytes(), std::align_val_t{kPage})),

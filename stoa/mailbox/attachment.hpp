@@ -141,6 +141,9 @@ public:
     // something was lent or sent there, and is not given back.
     PoolEngine& pool(std::uint32_t ring) noexcept { return *pools_[ring]; }
     [[nodiscard]] PoolBells& bells(std::uint32_t i) const noexcept { return station(i).bells; }
+    [[nodiscard]] Atomic<std::uint64_t>& dropped(std::uint32_t i) const noexcept {
+        return station(i).dropped;
+    }
     [[nodiscard]] Segments& segments() noexcept { return *segments_; }
     // The engine of a segment that is held. Errors: bad_layout
     [[nodiscard]] Result<PoolEngine*> engine_of(std::uint32_t station, const Segment& segment);
@@ -217,6 +220,7 @@ private:
     [[nodiscard]] bool receiver_waits() const noexcept;
     [[nodiscard]] bool waits_at(std::uint32_t station) const noexcept;
     [[nodiscard]] bool queue_is_full(std::uint32_t station);
+    [[nodiscard]] bool queue_has_room(std::uint32_t station, std::uint64_t bytes);
     [[nodiscard]] PoolDead dead_one(std::uint32_t index, Participant& seen) const;
     [[nodiscard]] MailboxStation& station(std::uint32_t i) const noexcept;
     [[nodiscard]] Result<void> make_engines();
@@ -233,6 +237,10 @@ private:
     // Calls visit(engine) for each ring that there is, whoever's it is.
     void for_each_ring(Pin why, const std::function<void(PoolEngine&)>& visit);
     void retire_segments() noexcept;
+    // Makes an unbounded broadcast give a segment back that nobody is owed. False: there is none.
+    [[nodiscard]] bool make_room() noexcept;
+    [[nodiscard]] std::uint64_t list_backlog(std::uint32_t i, std::vector<Segment>& to) noexcept;
+    [[nodiscard]] bool give_up(std::uint32_t i, const Segment& segment, bool counts) noexcept;
     // Whose queue the ring of a loan is part of.
     [[nodiscard]] std::uint32_t station_of(std::uint32_t ring) const noexcept;
     [[nodiscard]] Result<void> take_station();
@@ -261,11 +269,14 @@ private:
     [[nodiscard]] Result<void> broadcast_copies(Bytes message, const SendOptions& options,
                                                 Deadline deadline);
     [[nodiscard]] Result<void> claim_copies(Bytes message, const SendOptions& options);
+    [[nodiscard]] Result<void> try_claim_copies(Bytes message, const SendOptions& options);
     [[nodiscard]] Result<void> claim_copy(std::uint32_t station, Bytes message,
                                           const SendOptions& options);
     [[nodiscard]] Result<void> send_copies(Bytes message, const SendOptions& options);
     [[nodiscard]] Result<void> send_copy(Copy& copy, Bytes message, const SendOptions& options,
                                          bool begun);
+    [[nodiscard]] Result<void> send_dropping(const Copy& copy, Bytes message,
+                                             const SendOptions& options);
     [[nodiscard]] Result<void> claim_again(Copy& copy, Bytes message, const SendOptions& options,
                                            bool begun);
     void give_back(Copy& copy) noexcept;

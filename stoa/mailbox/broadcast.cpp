@@ -125,7 +125,7 @@ Result<void> Attachment::broadcast(Bytes message, const SendOptions& options, De
 bool Attachment::holds_nobody_back(std::uint64_t seat) const noexcept {
     const bool drops =
         plan_.overflow == Overflow::drop_oldest || plan_.overflow == Overflow::drop_newest;
-    return !plan_.grows() && (drops || (seat & kLatest) != 0);
+    return drops || (seat & kLatest) != 0;
 }
 
 void Attachment::give_back(Copy& copy) noexcept {
@@ -152,7 +152,7 @@ Result<void> Attachment::claim_copy(std::uint32_t i, Bytes message, const SendOp
 
 // C1. The one that was full comes first: who waits for it claims nothing meanwhile, and so is in no
 // other sender's way.
-Result<void> Attachment::claim_copies(Bytes message, const SendOptions& options) {
+Result<void> Attachment::try_claim_copies(Bytes message, const SendOptions& options) {
     const std::uint32_t open = std::min(layout_->stations_open.load(kSeqCst), plan_.station_count);
     copies_.clear();
     for (std::uint32_t n = 0; n < open; ++n) {
@@ -164,6 +164,15 @@ Result<void> Attachment::claim_copies(Bytes message, const SendOptions& options)
         return claimed;
     }
     return {};
+}
+
+// What nobody is owed holds nobody back.
+Result<void> Attachment::claim_copies(Bytes message, const SendOptions& options) {
+    Result<void> claimed = try_claim_copies(message, options);
+    while (!claimed && claimed.error().code == Errc::quota_reached && make_room()) {
+        claimed = try_claim_copies(message, options);
+    }
+    return claimed;
 }
 
 Result<void> Attachment::broadcast_copies(Bytes message, const SendOptions& options,
@@ -211,11 +220,8 @@ Result<void> Attachment::send_copies(Bytes message, const SendOptions& options) 
 
 Result<void> Attachment::send_copy(Copy& copy, Bytes message, const SendOptions& options,
                                    bool begun) {
+    if (holds_nobody_back(copy.seat)) return send_dropping(copy, message, options);
     Queue& queue = *queues_[copy.station];
-    if (holds_nobody_back(copy.seat)) {
-        queue.set_overflow((copy.seat & kLatest) != 0 ? Overflow::drop_oldest : plan_.overflow);
-        return queue.send(message, options, Deadline::immediately());
-    }
     while (copy.claim.loan.chunk != kNoChunk) {
         Result<void> sent = queue.send_claimed(copy.claim);
         if (sent) copy.claim = {};
@@ -225,23 +231,47 @@ Result<void> Attachment::send_copy(Copy& copy, Bytes message, const SendOptions&
     return {};
 }
 
+// To one who holds nobody back. Where an unbounded mailbox has no memory left its oldest messages
+// go, a segment at a time; when its last one is all it has, in there; and where all of that is
+// lent, it misses this one.
+Result<void> Attachment::send_dropping(const Copy& copy, Bytes message,
+                                       const SendOptions& options) {
+    Queue& queue = *queues_[copy.station];
+    const OnlyWhile still{.word = &station(copy.station).seat, .value = copy.seat};
+    const bool skips = (copy.seat & kLatest) != 0;
+    queue.set_overflow(skips ? Overflow::drop_oldest : plan_.overflow, still);
+    for (;;) {
+        Result<void> sent = queue.send(message, options, Deadline::immediately());
+        if (sent || !plan_.grows()) return sent;
+        const Errc code = sent.error().code;
+        if (code != Errc::quota_reached && code != Errc::out_of_space) return sent;
+        if (make_room()) continue;
+        const Result<bool> dropped = queue.drop_in_last(options.priority, still);
+        if (!dropped) return std::unexpected(dropped.error());
+        if (still.holds()) station(copy.station).dropped.fetch_add(1, kRelaxed);
+        if (!*dropped) return {};
+    }
+}
+
 // Nothing is claimed afterwards when the subscriber has gone.
 Result<void> Attachment::claim_again(Copy& copy, Bytes message, const SendOptions& options,
                                      bool begun) {
     give_back(copy);
     STOA_CRASH_POINT("mailbox.broadcast.sealed");
     Queue& queue = *queues_[copy.station];
-    Result<PoolClaim> claim = queue.claim(message, options);
+    Result<PoolClaim> claim = fail(Errc::full, "send");
     const auto ready = [&] {
         if (subscriber(copy.station) != copy.seat) return true;
-        claim = queue.claim(message, options);
+        do {
+            claim = queue.claim(message, options);
+        } while (!claim && claim.error().code == Errc::quota_reached && make_room());
         return claim || !is_full(claim.error());
     };
-    if (!claim && begun && is_full(claim.error())) {
+    if (!ready() && begun) {
         const Result<void> waited = queue.wait_for_room(Deadline::never(), ready);
         if (!waited) return waited;
-        if (subscriber(copy.station) != copy.seat && !claim) return {};
     }
+    if (subscriber(copy.station) != copy.seat && !claim) return {};
     if (!claim) return std::unexpected(claim.error());
     copy.claim = *claim;
     return {};
@@ -258,7 +288,9 @@ Result<BroadcastMessage> Attachment::subscribed(Deadline deadline) {
     if (!loan) return std::unexpected(loan.error());
     const std::uint64_t dropped = (*own)->dropped_oldest();
     BroadcastMessage got{.loan = *loan, .bytes = pool(loan->station).room(*loan)};
-    got.missed = dropped - dropped_seen_;
+    // A late sender may still count what he dropped for one who skipped, and had this seat before.
+    const bool may_miss = holds_nobody_back(latest_ ? kLatest : 0);
+    got.missed = may_miss ? dropped - dropped_seen_ : 0;
     dropped_seen_ = dropped;
     return got;
 }

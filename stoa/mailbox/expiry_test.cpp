@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -117,6 +118,36 @@ TEST_F(Expiry, MemoryOfWhatIsOverdueIsFreeAlsoBehindAMessageThatIsNot) {
     EXPECT_EQ(look_at_mailbox("m").value().expired, static_cast<std::uint64_t>(sent));
     EXPECT_EQ(next(box), "first");
     for (int i = 0; i < sent; ++i) ASSERT_EQ(next(box), large);
+}
+
+// What expires while it waits to be met is gone, and so is the memory that it lay in.
+TEST_F(Expiry, ARendezvousThatNobodyCameToInItsTimeToLiveHasTimedOut) {
+    for (const bool keep : {false, true}) {
+        for (const Sharing sharing : {Sharing::any, Sharing::round_robin, Sharing::key_affine}) {
+            RawMailbox out = RawMailbox::create("m", {.capacity = zero(),
+                                                      .sharing = sharing,
+                                                      .keep_expired = keep,
+                                                      .role = Role::sends})
+                                 .value();
+            const SendOptions short_lived{.time_to_live = 1ms};
+            EXPECT_EQ(out.send("old", short_lived).error().code, Errc::timed_out);
+            {
+                RawLoan loan = out.loan(3).value();
+                std::memcpy(loan.room().data(), "old", 3);
+                const Deadline never = Deadline::never();
+                EXPECT_EQ(loan.commit(3, never, short_lived).error().code, Errc::timed_out);
+                const bool in_mailbox = sharing != Sharing::key_affine;
+                EXPECT_EQ(loan.room().empty(), in_mailbox);
+                EXPECT_EQ(loan.commit(3, never, short_lived).error().code,
+                          in_mailbox ? Errc::not_owner : Errc::timed_out);
+            }
+            const MailboxFacts facts = look_at_mailbox("m").value();
+            EXPECT_EQ(facts.depth, 0U);
+            EXPECT_EQ(facts.loaned, 0U);
+            EXPECT_EQ(facts.expired, sharing != Sharing::key_affine ? 2U : 3U);
+            RawMailbox::destroy("m").value();
+        }
+    }
 }
 
 }  // namespace

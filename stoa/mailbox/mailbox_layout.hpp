@@ -1,4 +1,4 @@
-// Memory image of a mailbox, the content of its region, format v3. docs/formats/mailbox.md holds
+// Memory image of a mailbox, the content of its region, format v4. docs/formats/mailbox.md holds
 // these tables; a test compares.
 //
 // MailboxLayout
@@ -58,6 +58,8 @@
 //       16     8 last              anyone (CAS)  unbounded: the segment that is sent to, slot |
 //                                                position << 16; never repeats; 0: none yet;
 //                                                bit 63: nothing is put behind it any more
+//       24     8 dropped           anyone (add)  unbounded: messages that a subscriber that skips
+//                                                did not get; only grows
 //       64   128 bells             anyone        PoolBells
 //
 // MailboxSegment, of an unbounded mailbox: a piece of its memory that holds a pool ring, or nothing
@@ -85,7 +87,7 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kMailboxMagic = magic_of("STOAMBX1");
-inline constexpr std::uint32_t kMailboxVersion = 3;
+inline constexpr std::uint32_t kMailboxVersion = 4;
 inline constexpr std::uint32_t kTypeTextBytes = 1024;
 inline constexpr std::uint32_t kMaxStations = 64;
 inline constexpr std::uint32_t kKeyBuckets = 1024;
@@ -186,10 +188,11 @@ struct MailboxStation {
     Atomic<std::uint64_t> seat;
     Atomic<std::uint32_t> ready;
     alignas(8) Atomic<std::uint64_t> last;
+    Atomic<std::uint64_t> dropped;
     alignas(kCacheLine) PoolBells bells;
 };
 static_assert(offsetof(MailboxStation, seat) == 0 && offsetof(MailboxStation, ready) == 8);
-static_assert(offsetof(MailboxStation, last) == 16);
+static_assert(offsetof(MailboxStation, last) == 16 && offsetof(MailboxStation, dropped) == 24);
 static_assert(offsetof(MailboxStation, bells) == 64 && sizeof(MailboxStation) == 192);
 static_assert(std::is_standard_layout_v<MailboxStation>);
 

@@ -144,6 +144,12 @@ Result<void> Queue::send_claimed(const PoolClaim& claim) {
     return fail(Errc::full, "send");
 }
 
+Result<bool> Queue::drop_in_last(std::uint32_t level, const OnlyWhile& still) {
+    const Result<PoolEngine*> last = this->last();
+    if (!last) return std::unexpected(last.error());
+    return (*last)->drop_one(level, still);
+}
+
 // --- receiving ----------------------------------------------------------------------------------
 
 // Learns of rings that were put behind those it knows, forgets those that went.
@@ -358,7 +364,8 @@ bool Queue::is_drained() {
 }
 
 std::uint64_t Queue::dropped_oldest() const noexcept {
-    return one_ != nullptr ? one_->ring().counts_dropped_oldest() : 0;
+    return one_ != nullptr ? one_->ring().counts_dropped_oldest()
+                           : at_.dropped(station_).load(kRelaxed);
 }
 
 // What a subscriber that went left there is nobody's: the next one begins from now.

@@ -56,6 +56,9 @@ public:
 
     // Whether the next send is likely to wait.
     [[nodiscard]] bool seems_full() noexcept { return one_ != nullptr && one_->seems_full(); }
+    [[nodiscard]] bool seems_to_have_room(std::uint64_t bytes) noexcept {
+        return one_ == nullptr || (!one_->seems_full() && one_->ring().seems_to_have_chunk(bytes));
+    }
     // How many messages wait; a hint.
     [[nodiscard]] std::uint64_t depth();
     // Whether a receiver may find something.
@@ -68,9 +71,11 @@ public:
     // when it says empty. Errors: empty
     [[nodiscard]] Result<std::uint32_t> peek(std::uint64_t& skip, std::span<std::byte> to);
     [[nodiscard]] std::uint64_t dropped_oldest() const noexcept;
-    void set_overflow(Overflow overflow) noexcept {
-        if (one_ != nullptr) one_->set_overflow(overflow);
+    void set_overflow(Overflow overflow, const OnlyWhile& still) noexcept {
+        if (one_ != nullptr) one_->set_overflow(overflow, still);
     }
+    // Of an unbounded queue: drops the oldest message where it is sent to. As PoolEngine.
+    [[nodiscard]] Result<bool> drop_in_last(std::uint32_t level, const OnlyWhile& still);
     void empty() noexcept;
 
     // Waits on the bells of the station. Errors: timed_out, what looking around says

@@ -97,6 +97,7 @@ Result<void> RawLoan::commit_slowly(std::uint64_t bytes, Deadline deadline,
     }
     if (lane_ != nullptr) return to_->refuse(options);
     Result<void> sent = to_->commit(pool_, static_cast<std::uint32_t>(bytes), options, deadline);
+    if (!sent && pool_.chunk == kNoChunk) done();  // it expired where it waited to be met
     if (!sent) return sent;
     to_->count_sent(1);
     done();

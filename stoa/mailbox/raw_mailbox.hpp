@@ -132,7 +132,8 @@ public:
     // As many bytes as were asked for; what they hold is what lay there before.
     [[nodiscard]] std::span<std::byte> room() const noexcept { return room_; }
     // Sends the first `bytes` of it; waits for a slot while the mailbox is full. After an error the
-    // loan is still held. Errors: too_big, full, timed_out, gone, closed, forked, corrupt
+    // loan is still held, unless the message expired where it waited to be met (timed_out): then
+    // it is over. Errors: too_big, full, timed_out, gone, closed, forked, corrupt
     Result<void> commit(std::uint64_t bytes, Deadline deadline = Deadline::never(),
                         const SendOptions& options = {}) {
         if (to_ == nullptr || lane_ == nullptr || bytes > room_.size() || !to_->fits(bytes) ||

@@ -78,7 +78,10 @@ Result<void> Attachment::make_ring(std::uint32_t i) {
 Result<Queue*> Attachment::make_queue(std::uint32_t i) {
     const Result<Queue*> there = find_queue(i);
     if (!there || *there != nullptr) return there;
-    const Result<void> made = plan_.grows() ? segments_->grow(i, {}) : make_ring(i);
+    Result<void> made = plan_.grows() ? segments_->grow(i, {}) : make_ring(i);
+    while (!made && made.error().code == Errc::quota_reached && make_room()) {
+        made = segments_->grow(i, {});
+    }
     if (!made) return std::unexpected(made.error());
     const Result<Queue*> queue = find_queue(i);
     if (queue && *queue == nullptr) return fail(Errc::corrupt, "mailbox");  // it leads nowhere
@@ -185,14 +188,21 @@ bool Attachment::queue_is_full(std::uint32_t i) {
     return queue && *queue != nullptr && (*queue)->seems_full();
 }
 
+// A place and memory: either may be what is missing.
+bool Attachment::queue_has_room(std::uint32_t i, std::uint64_t bytes) {
+    const Result<Queue*> queue = find_queue(i);
+    return !queue || *queue == nullptr || (*queue)->seems_to_have_room(bytes);
+}
+
 // Segments that nobody needs any more, also those whose last user stopped or died before he looked.
 void Attachment::retire_segments() noexcept {
     if (segments_->in_use() <= 1) return;
     std::vector<Segment> chain;
     for (std::uint32_t i = 0; i < plan_.pool_count; ++i) {
-        chain.clear();
-        segments_->list(i, 0, chain);
-        for (const Segment& segment : chain) segments_->retire(i, segment);
+        const bool left = list_backlog(i, chain) == 0 && plan_.sharing == Sharing::broadcast;
+        for (const Segment& segment : chain) {
+            left ? give_up(i, segment, false) : segments_->retire(i, segment);
+        }
     }
 }
 

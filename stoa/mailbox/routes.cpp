@@ -101,8 +101,8 @@ void Routes::seat_changed(std::uint32_t station, std::uint64_t now) noexcept {
 // Calls attempt(station, deadline) for the receiver whose turn it is, and for the others when that
 // one's queue is full. Without any receiver station 0 keeps the message until one comes.
 template <typename Attempt>
-auto Routes::with_a_receiver(const SendOptions& options, Deadline deadline, Attempt&& attempt)
-    -> decltype(attempt(0U, deadline)) {
+auto Routes::with_a_receiver(std::uint64_t bytes, const SendOptions& options, Deadline deadline,
+                             Attempt&& attempt) -> decltype(attempt(0U, deadline)) {
     const bool meets = at_.plan_.capacity.kind == Capacity::Kind::zero;
     const bool drops =
         at_.plan_.overflow == Overflow::drop_oldest || at_.plan_.overflow == Overflow::drop_newest;
@@ -145,14 +145,15 @@ auto Routes::with_a_receiver(const SendOptions& options, Deadline deadline, Atte
         }
         if (deadline.passed()) return fail(Errc::timed_out, "send");
         if (meets) continue;
-        if (Result<void> waited = wait_for_any(first, deadline); !waited) {
+        if (Result<void> waited = wait_for_any(first, bytes, deadline); !waited) {
             return std::unexpected(waited.error());
         }
     }
 }
 
 // Ok also when nothing changed: the caller tries again.
-Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
+Result<void> Routes::wait_for_any(std::uint32_t station, std::uint64_t bytes, Deadline deadline) {
+    STOA_CRASH_POINT("mailbox.route.full");
     Result<void> waited;
     if (at_.plan_.pool_count > 0) {
         const Result<Queue*> queue = at_.make_queue(station);
@@ -160,9 +161,9 @@ Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
         const auto room = [&] {
             const std::uint32_t open = has_choice() ? open_stations() : 0;
             for (std::uint32_t i = 0; i < open; ++i) {
-                if (receives(seat(i)) && !at_.queue_is_full(i)) return true;
+                if (receives(seat(i)) && at_.queue_has_room(i, bytes)) return true;
             }
-            return !at_.queue_is_full(station);
+            return at_.queue_has_room(station, bytes);
         };
         waited = (*queue)->wait_for_room(deadline.sooner(g_wait_slice), room);
         if (Result<void> looked = at_.look_around(); !looked) return looked;
@@ -171,8 +172,8 @@ Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
         if (!lane) return std::unexpected(lane.error());
         const bool alone = !has_choice() || another(station, station) == station;
         waited = (*lane)->out.wait_for_room(
-            at_.plan_.max_bytes, deadline.sooner(alone ? std::chrono::nanoseconds{g_wait_slice}
-                                                       : std::chrono::nanoseconds{kLaneWait}));
+            bytes, deadline.sooner(alone ? std::chrono::nanoseconds{g_wait_slice}
+                                         : std::chrono::nanoseconds{kLaneWait}));
         if (Result<void> looked = at_.look_if_due(); !looked) return looked;
     }
     if (!waited && waited.error().code != Errc::timed_out) return waited;
@@ -180,25 +181,56 @@ Result<void> Routes::wait_for_any(std::uint32_t station, Deadline deadline) {
 }
 
 Result<void> Routes::send(Bytes message, const SendOptions& options, Deadline deadline) {
-    return with_a_receiver(options, deadline, [&](std::uint32_t station, Deadline until) {
-        if (at_.plan_.pool_count == 0) return send_on_lane(station, message, until);
-        const Result<Queue*> queue = at_.make_queue(station);
-        if (!queue) return Result<void>{std::unexpected(queue.error())};
-        return (*queue)->send(message, options, until);
-    });
+    const bool meets = at_.plan_.capacity.kind == Capacity::Kind::zero;
+    if (meets && (options.time_to_live.count() > 0 || at_.plan_.time_to_live_ns > 0)) {
+        return meet_in_time(message, options, deadline);
+    }
+    return with_a_receiver(message.size(), options, deadline,
+                           [&](std::uint32_t station, Deadline until) {
+                               if (at_.plan_.pool_count == 0)
+                                   return send_on_lane(station, message, until);
+                               const Result<Queue*> queue = at_.make_queue(station);
+                               if (!queue) return Result<void>{std::unexpected(queue.error())};
+                               return (*queue)->send(message, options, until);
+                           });
+}
+
+// A rendezvous whose message expires: its time runs over all that it tries, and ends the last one.
+Result<void> Routes::meet_in_time(Bytes message, const SendOptions& options, Deadline deadline) {
+    std::chrono::nanoseconds whole = options.time_to_live;
+    if (whole.count() == 0) whole = std::chrono::nanoseconds{at_.plan_.time_to_live_ns};
+    const Deadline over = Deadline::after(whole);
+    bool tried = false;
+    return with_a_receiver(
+        message.size(), options, deadline.sooner(whole),
+        [&](std::uint32_t station, Deadline until) {
+            if (tried && over.passed()) {
+                return Result<void>{fail(Errc::timed_out, "send (its time to live)")};
+            }
+            tried = true;
+            SendOptions now = options;
+            now.time_to_live = std::max(over.left(whole), std::chrono::nanoseconds{1});
+            // So that it ends by its time, which is counted, and not by the end of this wait.
+            if (!until.is_immediate() && now.time_to_live <= kMeeting) until = deadline;
+            const Result<Queue*> queue = at_.make_queue(station);
+            if (!queue) return Result<void>{std::unexpected(queue.error())};
+            return (*queue)->send(message, now, until);
+        });
 }
 
 Result<PoolTicket> Routes::send_with_receipt(Bytes message, const SendOptions& options,
                                              Deadline deadline) {
-    return with_a_receiver(options, deadline, [&](std::uint32_t station, Deadline until) {
-        const Result<Queue*> queue = at_.make_queue(station);
-        if (!queue) return Result<PoolTicket>{std::unexpected(queue.error())};
-        return (*queue)->send_with_receipt(message, options, until);
-    });
+    return with_a_receiver(message.size(), options, deadline,
+                           [&](std::uint32_t station, Deadline until) {
+                               const Result<Queue*> queue = at_.make_queue(station);
+                               if (!queue)
+                                   return Result<PoolTicket>{std::unexpected(queue.error())};
+                               return (*queue)->send_with_receipt(message, options, until);
+                           });
 }
 
 Result<PoolLoan> Routes::reserve(std::uint64_t bytes, Deadline deadline) {
-    return with_a_receiver({}, deadline, [&](std::uint32_t station, Deadline until) {
+    return with_a_receiver(bytes, {}, deadline, [&](std::uint32_t station, Deadline until) {
         const Result<Queue*> queue = at_.make_queue(station);
         if (!queue) return Result<PoolLoan>{std::unexpected(queue.error())};
         return (*queue)->reserve(bytes, until);
@@ -257,7 +289,7 @@ Result<void> Routes::send_on_lane(std::uint32_t station, Bytes message, Deadline
 Result<std::span<std::byte>> Routes::reserve_in_lane(std::uint64_t bytes, Deadline deadline,
                                                      LaneOut*& out) {
     using Room = Result<std::span<std::byte>>;
-    return with_a_receiver({}, deadline, [&](std::uint32_t station, Deadline until) {
+    return with_a_receiver(bytes, {}, deadline, [&](std::uint32_t station, Deadline until) {
         Result<OpenLane*> lane = lane_to(station);
         if (!lane) return Room{std::unexpected(lane.error())};
         out = &(*lane)->out;

@@ -121,9 +121,13 @@ private:
     }
     void seat_changed(std::uint32_t station, std::uint64_t now) noexcept;
     template <typename Attempt>
-    [[nodiscard]] auto with_a_receiver(const SendOptions& options, Deadline deadline,
-                                       Attempt&& attempt) -> decltype(attempt(0U, deadline));
-    [[nodiscard]] Result<void> wait_for_any(std::uint32_t station, Deadline deadline);
+    [[nodiscard]] auto with_a_receiver(std::uint64_t bytes, const SendOptions& options,
+                                       Deadline deadline, Attempt&& attempt)
+        -> decltype(attempt(0U, deadline));
+    [[nodiscard]] Result<void> meet_in_time(Bytes message, const SendOptions& options,
+                                            Deadline deadline);
+    [[nodiscard]] Result<void> wait_for_any(std::uint32_t station, std::uint64_t bytes,
+                                            Deadline deadline);
     [[nodiscard]] Result<void> send_on_lane(std::uint32_t station, Bytes message,
                                             Deadline deadline);
     [[nodiscard]] Result<OpenLane*> lane_to(std::uint32_t station);

@@ -485,6 +485,29 @@ TEST(RoundRobin, ALoanNeedsNobodyToMeetAlsoWhenItsTimeIsOver) {
     EXPECT_EQ(out.send_with("x", over).error().code, Errc::timed_out);
 }
 
+// Places are free, memory is not: it sleeps until there is some.
+TEST(RoundRobin, ASenderThatLacksMemoryDoesNotGoRoundInCircles) {
+    const kit::TempDomain domain;
+    RawMailbox out = RawMailbox::create("m", {.sharing = Sharing::round_robin,
+                                              .receipts = true,
+                                              .max_bytes = 4096,
+                                              .reserve_bytes = 4096,
+                                              .role = Role::sends})
+                         .value();
+    std::array<std::optional<RawMailbox>, 2> in;
+    for (auto& one : in) one.emplace(RawMailbox::open("m", {.role = Role::receives}).value());
+    const std::string large(4096, 'x');
+    std::uint64_t sent = 0;
+    while (out.try_send(large)) ++sent;
+    ASSERT_LT(sent, 1024U);  // not for want of places
+    kit::call_at("nowhere", [] {});
+    const int before = kit::crash_points_passed();
+    EXPECT_EQ(out.send_for(large, 250ms).error().code, Errc::timed_out);
+    EXPECT_LT(kit::crash_points_passed() - before, 100);
+    EXPECT_EQ(in[0]->receive().value().bytes().size(), large.size());
+    EXPECT_TRUE(out.send_for(large, 1h));
+}
+
 TEST(RoundRobin, ARendezvousMeetsTheReceiverThatWaits) {
     const kit::TempDomain domain;
     RawMailbox out =

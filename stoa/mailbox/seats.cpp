@@ -57,6 +57,7 @@ void Attachment::sit_down(std::uint32_t seat, Role role) noexcept {
     role_ = role;
     record_->seat.store(seat, kRelaxed);
     record_->role.store(static_cast<std::uint32_t>(role), kRelaxed);
+    queues_.clear();  // which of them is ours was not known yet: it is the one that pins for long
 }
 
 // Seat 0 sends, seat 1 receives; one that may do both takes what is free.

@@ -147,6 +147,17 @@ PoolStatus PoolRing::claim(std::uint32_t me, std::uint32_t bytes, PoolLoan& loan
     return PoolStatus::no_memory;
 }
 
+bool PoolRing::seems_to_have_chunk(std::uint64_t bytes) const noexcept {
+    for (std::uint32_t i = 0; i < geometry_.class_count; ++i) {
+        const PoolClass& c = geometry_.classes[i];
+        if (bytes > c.payload_bytes) continue;
+        for (std::uint32_t word = 0; word < (c.count + 63) / 64; ++word) {
+            if (hints_[c.first_hint + word].load(kSeqCst) != 0) return true;
+        }
+    }
+    return false;
+}
+
 std::span<std::byte> PoolRing::room(const PoolLoan& loan) noexcept {
     const bool received = unpack_chunk(loan.word).state == ChunkState::borrowed;
     auto* payload = reinterpret_cast<std::byte*>(&chunk(loan.chunk) + 1);
@@ -284,7 +295,7 @@ PoolStatus PoolRing::take(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns
 }
 
 PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
-                                std::uint32_t mark) noexcept {
+                                const OnlyWhile* drops) noexcept {
     Atomic<std::uint64_t>& head_hint = queues_[level].head;
     const std::uint32_t first = first_slot(level);
     for (std::uint64_t turn = 0; turn < most_turns(); ++turn) {
@@ -299,7 +310,11 @@ PoolStatus PoolRing::take_level(std::uint32_t me, std::uint32_t level, PoolLoan&
             if (now.chunk >= geometry_.chunk_count) return PoolStatus::corrupt;
             now.kind = SlotKind::taken;
             now.who = me;
-            now.takes |= mark;
+            if (drops != nullptr) [[unlikely]] {
+                STOA_CRASH_POINT("pool.drop.before");
+                if (!drops->holds()) return PoolStatus::empty;
+                now.takes |= kDropping;
+            }
             const std::uint64_t taken = codec_.pack(now);
             STOA_CRASH_POINT("pool.take.before");
             if (!here.compare_exchange_strong(seen, taken, kSeqCst)) continue;  // R1

@@ -41,6 +41,17 @@ struct PoolLoan {
 // here any more; taking: and nothing is left), `corrupt` (reopen is no help).
 enum class PoolStatus : std::uint8_t { ok, empty, full, no_memory, sealed, corrupt };
 
+// Of who drops what waits for another: only while that word is so. Asked between the look at a
+// message and the CAS that takes it, so that what came after a change of the word is not taken.
+struct OnlyWhile {
+    const Atomic<std::uint64_t>* word = nullptr;  // null: always
+    std::uint64_t value = 0;
+
+    [[nodiscard]] bool holds() const noexcept {
+        return word == nullptr || word->load(kSeqCst) == value;
+    }
+};
+
 // How a message is sent, beside its bytes.
 struct PoolSend {
     std::uint32_t length = 0;
@@ -107,6 +118,8 @@ public:
 
     // Lends `me` a chunk for `bytes`: of the smallest class that has one. ok, no_memory.
     PoolStatus claim(std::uint32_t me, std::uint32_t bytes, PoolLoan& loan) noexcept;
+    // What the hints say; a claim takes away the ones that are wrong.
+    [[nodiscard]] bool seems_to_have_chunk(std::uint64_t bytes) const noexcept;
 
     // The chunk's memory: all of it on the sending side, the message on the receiving side.
     [[nodiscard]] std::span<std::byte> room(const PoolLoan& loan) noexcept;
@@ -120,8 +133,9 @@ public:
     // sealed, corrupt. `now_ns` (steady clock) is looked at only where messages age.
     PoolStatus take(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns = 0) noexcept;
     // Takes the oldest message of the lowest priority that is not above `level`: one to drop, which
-    // its receipt says from now on. ok, empty, corrupt.
-    PoolStatus take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept;
+    // its receipt says from now on. ok, empty (also: not `still` so), corrupt.
+    PoolStatus take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
+                           const OnlyWhile& still = {}) noexcept;
 
     // To make room: takes a message whose time to live is over by `now_ns`, which its receipt says
     // from now on. The one that would come next of some priority; or any, also behind others and
@@ -270,11 +284,11 @@ private:
                                   std::uint32_t me, PoolLoan& loan) noexcept;
     void set_hint(std::uint32_t chunk) noexcept;
     PoolStatus publish_at(const PoolLoan& loan, const PoolSend& how, Position* at) noexcept;
-    // `mark`: 0, or kDropping.
+    // `drops`: it is dropped, only while that holds; null: it is received.
     PoolStatus take_level(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
-                          std::uint32_t mark = 0) noexcept;
-    [[nodiscard]] PoolStatus take_in_the_way(std::uint32_t me, std::uint32_t level,
-                                             PoolLoan& loan) noexcept;
+                          const OnlyWhile* drops = nullptr) noexcept;
+    [[nodiscard]] PoolStatus take_in_the_way(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
+                                             const OnlyWhile& still) noexcept;
     PoolStatus take_ranked(std::uint32_t me, PoolLoan& loan, std::uint64_t now_ns) noexcept;
     [[nodiscard]] bool level_seems_empty(std::uint32_t level) const noexcept;
     [[nodiscard]] std::uint64_t levels_with_messages() const noexcept;

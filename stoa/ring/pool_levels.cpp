@@ -131,8 +131,8 @@ PoolStatus PoolRing::take_ranked(std::uint32_t me, PoolLoan& loan, std::uint64_t
 
 // Where the next message would come waits one of the last lap, to be delivered again: it is the
 // oldest, and to drop any other would make no room.
-PoolStatus PoolRing::take_in_the_way(std::uint32_t me, std::uint32_t level,
-                                     PoolLoan& loan) noexcept {
+PoolStatus PoolRing::take_in_the_way(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
+                                     const OnlyWhile& still) noexcept {
     const Position tail = Position::of(queues_[level].tail.load(kSeqCst));
     if (tail.index >= geometry_.slot_count) return PoolStatus::corrupt;
     const std::uint32_t index = first_slot(level) + tail.index;
@@ -147,15 +147,17 @@ PoolStatus PoolRing::take_in_the_way(std::uint32_t me, std::uint32_t level,
     now.who = me;
     now.takes = (now.takes + 1) | kDropping;
     const std::uint64_t taken = codec_.pack(now);
+    if (!still.holds()) return PoolStatus::empty;
     if (!slot(index).compare_exchange_strong(seen, taken, kSeqCst)) return PoolStatus::empty;
     STOA_CRASH_POINT("pool.drop.taken");
     return finish_take(me, index, taken, loan);
 }
 
-PoolStatus PoolRing::take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan) noexcept {
+PoolStatus PoolRing::take_lowest(std::uint32_t me, std::uint32_t level, PoolLoan& loan,
+                                 const OnlyWhile& still) noexcept {
     for (std::uint32_t l = 0; l <= level && l < geometry_.level_count; ++l) {
-        PoolStatus status = take_in_the_way(me, l, loan);
-        if (status == PoolStatus::empty) status = take_level(me, l, loan, kDropping);
+        PoolStatus status = take_in_the_way(me, l, loan, still);
+        if (status == PoolStatus::empty) status = take_level(me, l, loan, &still);
         if (status == PoolStatus::ok || status == PoolStatus::corrupt) return status;
     }
     return PoolStatus::empty;

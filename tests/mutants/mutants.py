@@ -576,6 +576,43 @@ MUTANTS = (
         "broadcast_test", ("stoa/mailbox/broadcast_test",),
     ),
     Mutant(
+        "seat_read_before_its_backlog",
+        "the seat is read after its segments were listed",
+        "stoa/mailbox/backlog.cpp",
+        "    STOA_CRASH_POINT(\"mailbox.backlog.begun\");\n"
+        "    const std::optional<Segment> last = segments_->last(i);\n"
+        "    if (last) segments_->list(i, 0, to);\n"
+        "    std::erase_if(to, [&](const Segment& one) "
+        "{ return one.position >= last->position; });\n"
+        "    STOA_CRASH_POINT(\"mailbox.backlog.listed\");\n"
+        "    return station(i).seat.load(kSeqCst);\n",
+        "    const std::uint64_t early = station(i).seat.load(kSeqCst);\n"
+        "    STOA_CRASH_POINT(\"mailbox.backlog.begun\");\n"
+        "    const std::optional<Segment> last = segments_->last(i);\n"
+        "    if (last) segments_->list(i, 0, to);\n"
+        "    std::erase_if(to, [&](const Segment& one) "
+        "{ return one.position >= last->position; });\n"
+        "    STOA_CRASH_POINT(\"mailbox.backlog.listed\");\n"
+        "    return early;\n",
+        "backlog_test", ("stoa/mailbox/backlog_test",),
+    ),
+    Mutant(
+        "drops_for_one_that_has_gone",
+        "the oldest is dropped only while its subscriber is there",
+        "stoa/ring/pool.cpp",
+        "if (!drops->holds()) return PoolStatus::empty;",
+        "",
+        "backlog_test", ("stoa/mailbox/backlog_test",),
+    ),
+    Mutant(
+        "leaver_keeps_its_backlog",
+        "what waits for one that left is given back",
+        "stoa/mailbox/rings.cpp",
+        "left ? give_up(i, segment, false)",
+        "left && i > 64 ? give_up(i, segment, false)",
+        "backlog_test", ("stoa/mailbox/backlog_test",),
+    ),
+    Mutant(
         "cursor_of_leaver_stays",
         "who leaves drops its cursors also in logs that it never looked into",
         "stoa/mailbox/attachment.cpp",

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint32_t kWatched = 6;           // stations, and logs
 constexpr std::uint32_t kWitness = 0;           // its station
+constexpr std::uint32_t kSkipper = 1;           // if there is one
 constexpr std::uint64_t kNumber = 0xffff'ffff;  // of what the victim notes; missed lies above
 
 }  // namespace
@@ -50,15 +51,30 @@ void BroadcastScenario::send_prepared(std::uint64_t count) {
     }
 }
 
+void BroadcastScenario::add_skipper() {
+    const OpenOptions options{.role = ::stoa::Role::receives, .latest = true};
+    skipper_.emplace(RawMailbox::attach(another(file()), options).value());
+}
+
+void BroadcastScenario::skipper_reads(std::uint64_t count) {
+    for (std::uint64_t k = 0; k < count; ++k) STOA_CHECK(skipper_->try_receive().has_value());
+}
+
+void BroadcastScenario::witness_reads_all() {
+    while (const Result<RawMessage> got = witness_->try_receive()) {
+        STOA_CHECK(witnessed_.note(read_payload(got->bytes()), plan()).empty());
+    }
+}
+
 std::vector<std::span<std::byte>> BroadcastScenario::shared() {
     std::vector<std::span<std::byte>> areas{table()};
     if (logged()) {
         areas.push_back(content().first(plan().door_offset(kWatched)));
         areas.push_back(content().subspan(plan().lanes_offset, kWatched * plan().lane_stride));
     } else {
-        areas.push_back(content().first(plan().pool_offset(kWatched)));
-        areas.push_back(
-            content().subspan(plan().extras_offset, kWatched * plan().pool.extra_bytes));
+        const std::uint32_t rings = plan().grows() ? plan().segment_count : kWatched;
+        areas.push_back(content().first(plan().pool_offset(rings)));
+        areas.push_back(content().subspan(plan().extras_offset, rings * plan().pool.extra_bytes));
     }
     return areas;
 }
@@ -149,13 +165,16 @@ std::string BroadcastScenario::read_logs_as_witness() {
 
 std::string BroadcastScenario::read_as_witness() {
     if (!case_.has_witness) return {};
-    if (logged()) return read_logs_as_witness();
-    PoolEngine& queue = at().pool(kWitness);
+    return logged() ? read_logs_as_witness() : read_queue_as_witness();
+}
+
+std::string BroadcastScenario::read_queue_as_witness() {
+    Queue queue{at(), kWitness, plan().grows() ? nullptr : &at().pool(kWitness), false};
     for (;;) {
         const Result<PoolLoan> loan = queue.receive(Deadline::immediately());
         if (!loan) return loan.error().code == Errc::empty ? "" : describe(loan.error());
-        const std::uint64_t number = read_payload(queue.room(*loan));
-        const bool mine = plan().acknowledged ? queue.ack(*loan) : queue.release(*loan);
+        const std::uint64_t number = read_payload(at().pool(loan->station).room(*loan));
+        const bool mine = plan().acknowledged ? at().ack(*loan) : at().release(*loan);
         if (!mine) return "the witness's message is not its own";
         const std::string text = witnessed_.note(number, plan());
         if (!text.empty()) return "to the witness " + text;
@@ -227,6 +246,7 @@ std::string BroadcastScenario::hear_victim(const Case& now) {
         const std::uint64_t number = what & kNumber;
         if (deed == Deed::wrong) return "the victim got something wrong";
         if (deed == Deed::sent) sent_.insert(number);
+        if (deed == Deed::failed) failed_.insert(number);
         if (deed != Deed::has) continue;
         std::string text = victims.note(number, plan());
         if (!text.empty()) return "to the victim " + text;
@@ -269,24 +289,63 @@ std::string BroadcastScenario::nothing_leaked_in_log(std::uint32_t lane) {
     return counts->waiting == 0 ? "" : "a message waits, and nobody finds it";
 }
 
-std::string BroadcastScenario::nothing_leaked_in_queue(std::uint32_t station) {
-    PoolRing ring = this->ring(station);
-    return is_whole(ring, at().index(), false);
+std::string BroadcastScenario::nobody_has_what_failed() const {
+    for (const std::uint64_t number : failed_) {
+        bool came = witnessed_.has(number);
+        for (const Reader& reader : readers_) came = came || reader.got.has(number);
+        if (came) return "message " + std::to_string(number) + " came, but its send failed";
+    }
+    return {};
+}
+
+std::string BroadcastScenario::nothing_leaked_in_ring(std::uint32_t which) {
+    PoolRing ring = this->ring(which);
+    return is_whole(ring, at().index(), plan().grows());
+}
+
+// What is drained is given back, but for the last segment of each queue and what is pinned.
+std::string BroadcastScenario::nothing_leaked_in_segments() {
+    (void)at().look_around();
+    const Participants& all = at().region().participants();
+    for (std::uint32_t k = 0; k < plan().segment_count; ++k) {
+        const std::uint64_t offset = plan().segments_offset + k * sizeof(MailboxSegment);
+        const SegmentWord now =
+            SegmentWord::of(layout_at<MailboxSegment>(content(), offset)->word.load());
+        const auto* used = layout_at<Atomic<std::uint64_t>>(content(), plan().used_offset);
+        const bool marked = (used[k / 64].load() >> k % 64 & 1U) != 0;
+        const std::string text = "segment " + std::to_string(k);
+        if (marked != (now.state != SegmentState::free)) return text + " is marked wrongly";
+        if (now.state == SegmentState::free || (skipper_ && now.station == kSkipper)) continue;
+        if (now.state != SegmentState::live) return text + " is left half-way";
+        bool kept = (station(now.station).last & 0xffffU) == k;
+        for (std::uint32_t i = 0; i < all.places(); ++i) {
+            for (const Atomic<std::uint64_t>& pin : all.record(i).pins) {
+                kept = kept || pin.load() == ((k + 1U) | now.generation << 16U);
+            }
+        }
+        if (!kept) return text + " is not given back";
+        if (std::string leaks = nothing_leaked_in_ring(k); !leaks.empty()) return leaks;
+    }
+    return {};
 }
 
 std::string BroadcastScenario::nothing_leaked() {
     std::uint32_t taken = 0;
     at().region().participants().for_each([&](const Participant&) { ++taken; });
-    const std::size_t engines = 1U + (witness_ ? 1U : 0U) + (sender_ ? 1U : 0U);
+    const std::size_t engines =
+        1U + (witness_ ? 1U : 0U) + (sender_ ? 1U : 0U) + (skipper_ ? 1U : 0U);
     if (taken != engines + readers_.size()) return "a place is lost";
     std::uint32_t seats = 0;
     std::string text;
     for (std::uint32_t k = 0; k < kWatched && text.empty(); ++k) {
         if (seat(k) != 0) ++seats;
-        if (!logged() && station(k).ready != 0) text = nothing_leaked_in_queue(k);
+        if (!logged() && station(k).ready != 0) text = nothing_leaked_in_ring(k);
     }
+    if (plan().grows()) text = nothing_leaked_in_segments();
     if (!text.empty()) return text;
-    if (seats != readers_.size() + (witness_ ? 1 : 0)) return "a seat is lost";
+    if (seats != readers_.size() + (witness_ ? 1U : 0U) + (skipper_ ? 1U : 0U)) {
+        return "a seat is lost";
+    }
     std::uint32_t senders = 0;
     for (std::uint32_t k = 0; logged() && k < logs_open(); ++k) {
         if (door(k).sender != 0) ++senders;
@@ -308,6 +367,7 @@ std::string BroadcastScenario::verify(const Case& now) {
     }
     if (text.empty()) text = laps(false);
     if (text.empty()) text = everybody_got_all();
+    if (text.empty()) text = nobody_has_what_failed();
     return text.empty() ? nothing_leaked() : text;
 }
 

@@ -77,6 +77,14 @@ public:
 
     // For prepare().
     void send_prepared(std::uint64_t count);
+    // One that skips, of the engine as well, takes the next station.
+    void add_skipper();
+    // The engine's subscribers receive so many of what was sent; then nobody keeps a segment
+    // because he sent there.
+    void skipper_reads(std::uint64_t count);
+    void witness_reads_all();
+    void dismiss_sender() { sender_.reset(); }
+    [[nodiscard]] std::uint64_t segment_messages() const { return plan().pool.slot_count; }
 
 private:
     struct Reader {
@@ -99,17 +107,22 @@ private:
     std::string everybody_got_all() const;
     std::string nothing_leaked();
     std::string nothing_leaked_in_log(std::uint32_t lane);
-    std::string nothing_leaked_in_queue(std::uint32_t station);
+    std::string nothing_leaked_in_ring(std::uint32_t which);
+    std::string nothing_leaked_in_segments();
+    std::string read_queue_as_witness();
+    std::string nobody_has_what_failed() const;
 
     BroadcastCase case_;
     std::optional<RawMailbox> witness_;  // the engine's: these two do nothing either
     std::optional<RawMailbox> sender_;
+    std::optional<RawMailbox> skipper_;
     std::uint64_t prepared_ = 0;
     std::optional<RawMailbox> victim_;
     std::vector<Reader> readers_;                       // the judge's
     std::map<std::uint32_t, LogReader> witness_reads_;  // the witness's place, by log
     Subscription witnessed_;
     std::set<std::uint64_t> sent_;  // by whom it may be: the judge, the waker, the victim
+    std::set<std::uint64_t> failed_;
     std::uint64_t next_ = kStageJudges;
 };
 

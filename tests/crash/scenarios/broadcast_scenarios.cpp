@@ -20,6 +20,13 @@ void add(Scenarios& list, BroadcastCase details) {
 
 // --- what processes do --------------------------------------------------------------------------
 
+// Each notes that it failed, where it did: then nobody may have it.
+void victim_tries_two(RawMailbox& box) {
+    for (std::uint64_t k = 0; k < 2; ++k) {
+        const std::uint64_t number = kStageVictims + k;
+        if (!send_one(Role::victim, box, number)) did(Role::victim, Deed::failed, number);
+    }
+}
 void victim_sends_and_waits(RawMailbox& box) {
     (void)send_one(Role::victim, box, kStageVictims, Deadline::never());
 }
@@ -93,6 +100,15 @@ void fill_beside_a_subscriber(RawMailbox& box) {
     (void)subscriber.kill_and_wait();
 }
 
+// The same, and the witness, who comes first, has room.
+void fill_beside_a_subscriber_behind_the_witness(RawMailbox& box) {
+    fill_beside_a_subscriber(box);
+    PoolEngine& witness = box.attachment().pool(0);
+    while (const Result<PoolLoan> loan = witness.receive(Deadline::immediately())) {
+        STOA_CHECK(witness.ack(*loan) || witness.release(*loan));
+    }
+}
+
 // A subscriber that died with messages, and a sender that died in its second.
 void leave_the_dead(BroadcastScenario& scene) {
     die(scene.file(), ::stoa::Role::receives, [&](RawMailbox&) {
@@ -121,6 +137,13 @@ void add_senders(Scenarios& list, const Kind& kind) {
     one.name = base + ".send_loan";
     one.operation = victim_fills_a_loan;
     add(list, one);
+    if (kind.options.priorities > 1 || kind.options.acknowledged) {
+        one.name = base + ".send_full";
+        one.operation = victim_tries_two;
+        one.begins = fill_beside_a_subscriber_behind_the_witness;
+        add(list, one);
+        one.operation = victim_sends_two;
+    }
     one.name = base + ".send_asleep";  // held back by one that died
     one.operation = victim_sends_and_waits;
     one.begins = fill_beside_a_subscriber;
@@ -172,6 +195,90 @@ void add_subscribers(Scenarios& list, const Kind& kind) {
     add(list, one);
 }
 
+// --- unbounded ----------------------------------------------------------------------------------
+
+constexpr std::uint64_t kFew = 2;  // messages that are left in the oldest segment
+
+// As BroadcastScenario asks for it.
+MailboxOptions growing(std::uint32_t segments) {
+    MailboxOptions options{.capacity = unbounded(1U << 20U),
+                           .sharing = Sharing::broadcast,
+                           .max_bytes = 48,
+                           .reserve_bytes = 512,
+                           .loan_quota = 2};
+    options.capacity.messages = 2;
+    const std::uint64_t bytes = MailboxPlan::make(options, {}).value().segment_bytes();
+    options.capacity.quota_bytes = segments * bytes;
+    return options;
+}
+
+// All but one of seven segments are his who skips; of the oldest he has read all but a few.
+void skipper_holds_all(BroadcastScenario& scene) {
+    scene.add_skipper();
+    for (std::uint64_t k = 0; k < 6 * scene.segment_messages(); ++k) {
+        scene.send_prepared(1);
+        scene.witness_reads_all();
+    }
+    scene.skipper_reads(scene.segment_messages() - kFew);
+    scene.dismiss_sender();
+}
+
+// Two segments of messages for one that is there: a few are left in each.
+void fill_two_segments(RawMailbox& in) {
+    const kit::Ending ending = kit::fork_and_run([&] {
+        RawMailbox out = open(in.file(), ::stoa::Role::sends);
+        for (std::uint64_t k = 0; k < in.plan().pool.slot_count + kFew; ++k) {
+            STOA_CHECK(out.try_send(message(kChilds + k)));
+        }
+    });
+    STOA_CHECK(ending.ok());
+    for (std::uint64_t k = kFew; k < in.plan().pool.slot_count; ++k) {
+        STOA_CHECK(in.try_receive().has_value());
+    }
+}
+
+void die_with_two_segments(BroadcastScenario& scene) {
+    die(scene.file(), ::stoa::Role::receives, [](RawMailbox& in) {
+        fill_two_segments(in);
+        (void)std::raise(SIGKILL);
+    });
+}
+
+void victim_comes_and_looks(const sys::Fd& file) {
+    const RawMailbox box = open(file, ::stoa::Role::sends);
+    (void)box.attachment().look_around();
+}
+
+void add_unbounded(Scenarios& list) {
+    const std::string base = "broadcast_unbounded.";
+    BroadcastCase one{.options = growing(7), .role = ::stoa::Role::sends};
+    one.prepare = skipper_holds_all;
+    one.name = base + "send";
+    one.operation = victim_tries_two;
+    add(list, one);
+    one.operation = nullptr;
+    one.name = base + "subscribe";
+    one.opens = victim_subscribes;
+    add(list, one);
+    one.options = growing(12);
+    one.prepare = die_with_two_segments;
+    one.name = base + "sweep";
+    one.opens = victim_comes_and_looks;
+    add(list, one);
+
+    one = {.options = growing(12), .begins = fill_two_segments};
+    one.name = base + "receive";
+    one.operation = victim_receives_three;
+    add(list, one);
+    one.name = base + "leave";
+    one.operation = victim_leaves;
+    add(list, one);
+    one.latest = true;
+    one.name = base + "receive_latest";
+    one.operation = victim_receives_three;
+    add(list, one);
+}
+
 }  // namespace
 
 void add_broadcast_scenarios(Scenarios& list) {
@@ -182,6 +289,7 @@ void add_broadcast_scenarios(Scenarios& list) {
         add_senders(list, kind);
         add_subscribers(list, kind);
     }
+    add_unbounded(list);
 }
 
 }  // namespace stoa::crash

@@ -460,7 +460,8 @@ std::string StageScenario::hear_victim(Deed deed, std::uint64_t number, ::stoa::
     const std::string text = "message " + std::to_string(number);
     const bool dead = now.victim_dead;
     switch (deed) {
-        case Deed::none: break;
+        case Deed::none:
+        case Deed::failed: break;
         case Deed::wrong: return "the victim got something wrong";
         case Deed::sent:
             if (!dead) drops() ? ledger_.may(number) : ledger_.must(number);

@@ -38,6 +38,7 @@ enum class Deed : std::uint8_t {
     not_met,  // a rendezvous met nobody
     regrets,  // is about to take back what it sent, if it can
     wrong,    // something that must not be
+    failed,   // a send said so
 };
 
 // Who calls it is the process of that role.
