@@ -1,6 +1,6 @@
 // Membership: which participant this process is in the region where an address lies.
 //
-// Start here: here(address), for whatever lies in shared memory and acts for its caller; Membership,
+// Start here: here(address), for what lies in shared memory and acts for its caller; Membership,
 //             which a region's handle holds while it is mapped.
 // Threads:    safe; here() remembers the last answer of its thread.
 // Processes:  each has its own list; nothing of it is shared.
@@ -41,7 +41,7 @@ struct Here {
     Holder me = kHolderPrivate;                  // 0: a forked child, which is nobody here
     const Participants* participants = nullptr;  // null: memory of this process alone
 
-    // Whether a holder is proven to be gone: dead, or it left the region and holds nothing any more.
+    // Whether a holder is proven to be gone: dead, or it left the region and holds nothing there.
     [[nodiscard]] bool is_gone(Holder holder) const noexcept;
 };
 

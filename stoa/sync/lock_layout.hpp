@@ -1,6 +1,7 @@
-// Memory image of a lock, format v1. docs/formats/lock.md holds these tables; a test compares.
+// Memory image of a lock, format v1. docs/formats/lock.md holds these tables; a test compares. It
+// is part of other objects and has no magic word of its own.
 //
-// MutexLayout; all zero is a free one
+// MutexLayout, all zero: free
 //   offset bytes field      writer        rule
 //        0     8 word       anyone (CAS)  LockWord
 //        8     8 seen       who waits     since when the holder of that time is known to hold it:

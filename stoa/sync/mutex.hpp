@@ -1,9 +1,9 @@
 // Mutex: one at a time, among threads and processes, and never held by the dead.
 //
-// Start here: hold() and unlock(); lock() and std::unique_lock where an exception may tell of a death.
+// Start here: hold() and unlock(); lock() and std::unique_lock where an exception tells of a death.
 // Threads:    safe; who locked it unlocks it. It is not recursive.
-// Processes:  lies in a region, or in memory of one process; all zero is a free one. Who acts is told
-//             by its address (stoa/life/membership.hpp).
+// Processes:  lies in a region, or in memory of one process; all zero is a free one. Its address
+//             tells who acts (stoa/life/membership.hpp).
 // Death:      of the holder, or when it leaves the region: found within 100 ms by whoever waits.
 //             Exactly one gets it, is told owner_died, mends the data, and says repaired(). Given
 //             back without that it is poisoned: every later lock says so. A waiter that dies leaves
@@ -14,10 +14,10 @@
 // Source:     mutex2 of Drepper 2011, "Futexes are tricky", with a word that names its holder;
 //             owner_died and poisoned as EOWNERDEAD and ENOTRECOVERABLE of POSIX.1-2017.
 //
-// Order: the holder is in the word before it has any effect, by the CAS that takes the lock; so is the
-// heir, by the CAS that replaces a holder who is gone. A sleeper sets `waiters` by CAS in the word
-// that it then sleeps on; who unlocks takes word and bit out by one exchange, then wakes one. Who was
-// woken takes the lock with the bit set, for there may be others.
+// Order: the holder is in the word before it has any effect, by the CAS that takes the lock; so is
+// the heir, by the CAS that replaces a holder who is gone. A sleeper sets `waiters` by CAS in the word
+// that it then sleeps on; who unlocks takes word and bit out by one CAS, then wakes one. Who was woken
+// takes the lock with the bit set, for there may be others.
 #pragma once
 
 #include <chrono>
