@@ -15,9 +15,9 @@
 //             owner_died and poisoned as EOWNERDEAD and ENOTRECOVERABLE of POSIX.1-2017.
 //
 // Order: the holder is in the word before it has any effect, by the CAS that takes the lock; so is
-// the heir, by the CAS that replaces a holder who is gone. A sleeper sets `waiters` by CAS in the word
-// that it then sleeps on; who unlocks takes word and bit out by one CAS, then wakes one. Who was woken
-// takes the lock with the bit set, for there may be others.
+// the heir, by the CAS that replaces a holder who is gone. A sleeper sets `waiters` by CAS in the
+// word that it then sleeps on; who unlocks takes word and bit out by one CAS, then wakes one. Who
+// was woken takes the lock with the bit set, for there may be others.
 #pragma once
 
 #include <chrono>
