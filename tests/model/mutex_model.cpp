@@ -173,60 +173,14 @@ void MutexModel::step_look(MutexState& state, Locker& my) const {
 
 void MutexModel::step(MutexState& state, int who, const char*& fault) const {
     Locker& my = state.lockers[at(who)];
-    const auto me = static_cast<std::uint8_t>(who + 1);
-    const MutexWordState mine{.holder = me, .incarnation = my.incarnation};
-    const bool keeps_waiters = my.slept && !broken(MutexMutant::woken_forgets_others);
     switch (my.pc) {
         case MutexPc::idle: my.pc = MutexPc::fast; break;
-        case MutexPc::fast:
-            if (state.word == MutexWordState{}) {
-                state.word = mine;
-                got(state, my, false, fault);
-            } else {
-                my.pc = MutexPc::look;
-            }
-            break;
         case MutexPc::look: step_look(state, my); break;
+        case MutexPc::fast:
         case MutexPc::take:
-            if (state.word == my.seen) {
-                state.word = mine;
-                state.word.waiters = keeps_waiters;
-                got(state, my, false, fault);
-            } else {
-                my.pc = MutexPc::look;
-            }
-            break;
-        case MutexPc::inherit:
-            if (state.word == my.seen || broken(MutexMutant::inherits_by_store)) {
-                const bool told =
-                    !broken(MutexMutant::heir_not_told) &&
-                    !(broken(MutexMutant::heirs_heir_not_told) && my.seen.inconsistent);
-                state.word = mine;
-                state.word.waiters = my.seen.waiters || keeps_waiters;
-                state.word.inconsistent = told;
-                got(state, my, told, fault);
-            } else {
-                my.pc = MutexPc::look;
-            }
-            break;
+        case MutexPc::inherit: step_take(state, who, fault); break;
         case MutexPc::mark:
-            if (state.word == my.seen) {
-                state.word.waiters = true;
-                my.seen.waiters = true;
-                my.pc = MutexPc::sleep;
-            } else {
-                my.pc = MutexPc::look;
-            }
-            break;
-        case MutexPc::sleep: {  // the kernel compares the low half: all but the incarnation
-            MutexWordState now = state.word;
-            now.incarnation = my.seen.incarnation;
-            const bool sleeps = now == my.seen || broken(MutexMutant::sleeps_unseen);
-            my.slept = true;
-            my.pc = sleeps ? MutexPc::asleep : MutexPc::look;
-            my.seen = {};
-            break;
-        }
+        case MutexPc::sleep: step_wait(state, my); break;
         case MutexPc::changing:
             state.torn = false;
             my.pc = MutexPc::whole;
@@ -236,38 +190,78 @@ void MutexModel::step(MutexState& state, int who, const char*& fault) const {
             my.pc = MutexPc::give;
             break;
         case MutexPc::give:
-            if (state.word == mine ||
-                (broken(MutexMutant::unlock_ignores_waiters) && !state.word.inconsistent)) {
-                state.word = {};
-                returns(my);
-            } else {
-                my.pc = MutexPc::give_look;
-            }
-            break;
         case MutexPc::give_look:
-            my.seen = state.word;
-            my.pc = MutexPc::give_slowly;
-            if (my.seen.holder != me || my.seen.incarnation != my.incarnation) {
-                fault = "it is taken from one that lives";
-            }
-            break;
-        case MutexPc::give_slowly:
-            if (state.word == my.seen) {
-                my.poisons = my.seen.inconsistent && !broken(MutexMutant::unmended_not_poisoned);
-                state.word = {.poisoned = my.poisons};
-                if (my.seen.waiters) {
-                    my.pc = MutexPc::wake;
-                    my.seen = {};
-                } else {
-                    returns(my);
-                }
-            } else {
-                my.pc = MutexPc::give_look;
-            }
-            break;
+        case MutexPc::give_slowly: step_give(state, who, fault); break;
         case MutexPc::asleep:
         case MutexPc::wake: break;
     }
+}
+
+void MutexModel::step_take(MutexState& state, int who, const char*& fault) const {
+    Locker& my = state.lockers[at(who)];
+    const MutexWordState seen = my.seen;
+    const MutexPc how = my.pc;
+    const bool stores = how == MutexPc::inherit && broken(MutexMutant::inherits_by_store);
+    if (state.word != seen && !stores) {
+        my.pc = MutexPc::look;
+        return;
+    }
+    const bool others_sleep = my.slept && !broken(MutexMutant::woken_forgets_others);
+    state.word = {.holder = static_cast<std::uint8_t>(who + 1), .incarnation = my.incarnation};
+    state.word.waiters = how != MutexPc::fast && (seen.waiters || others_sleep);
+    const bool told = how == MutexPc::inherit && !broken(MutexMutant::heir_not_told) &&
+                      !(broken(MutexMutant::heirs_heir_not_told) && seen.inconsistent);
+    state.word.inconsistent = told;
+    got(state, my, told, fault);
+}
+
+void MutexModel::step_wait(MutexState& state, Locker& my) const {
+    if (my.pc == MutexPc::mark) {
+        my.pc = state.word == my.seen ? MutexPc::sleep : MutexPc::look;
+        if (my.pc == MutexPc::look) return;
+        state.word.waiters = true;
+        my.seen.waiters = true;
+        return;
+    }
+    MutexWordState now = state.word;  // the kernel compares the low half: all but the incarnation
+    now.incarnation = my.seen.incarnation;
+    const bool sleeps = now == my.seen || broken(MutexMutant::sleeps_unseen);
+    my.slept = true;
+    my.pc = sleeps ? MutexPc::asleep : MutexPc::look;
+    my.seen = {};
+}
+
+void MutexModel::step_give(MutexState& state, int who, const char*& fault) const {
+    Locker& my = state.lockers[at(who)];
+    const auto me = static_cast<std::uint8_t>(who + 1);
+    const MutexWordState mine{.holder = me, .incarnation = my.incarnation};
+    if (my.pc == MutexPc::give) {
+        const bool ignores =
+            broken(MutexMutant::unlock_ignores_waiters) && !state.word.inconsistent;
+        if (state.word != mine && !ignores) {
+            my.pc = MutexPc::give_look;
+            return;
+        }
+        state.word = {};
+        returns(my);
+        return;
+    }
+    if (my.pc == MutexPc::give_look) {
+        my.seen = state.word;
+        my.pc = MutexPc::give_slowly;
+        const bool is_mine = my.seen.holder == me && my.seen.incarnation == my.incarnation;
+        if (!is_mine) fault = "it is taken from one that lives";
+        return;
+    }
+    if (state.word != my.seen) {
+        my.pc = MutexPc::give_look;
+        return;
+    }
+    my.poisons = my.seen.inconsistent && !broken(MutexMutant::unmended_not_poisoned);
+    state.word = {.poisoned = my.poisons};
+    if (!my.seen.waiters) return returns(my);
+    my.pc = MutexPc::wake;
+    my.seen = {};
 }
 
 Ending MutexModel::ending(const MutexState& state) const {

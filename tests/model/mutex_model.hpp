@@ -1,9 +1,9 @@
-// The mutex as a model for the explorer, as stoa/sync/mutex.cpp does it: one word with its holder, the
-// bits waiters, inconsistent and poisoned; who sleeps, who wakes, who inherits from the dead.
+// The mutex as a model for the explorer, as stoa/sync/mutex.cpp does it: one word with its holder,
+// the bits waiters, inconsistent and poisoned; who sleeps, who wakes, who inherits from the dead.
 //
 // Sleeps are endless while nobody died or stopped with a wake in its hands, so no slice can hide a
-// wake that was lost. A place that a dead one had may be taken by another process: the word names an
-// incarnation too.
+// wake that was lost. A place that a dead one had may be taken by another process: the word names
+// an incarnation too.
 #pragma once
 
 #include <array>
@@ -139,6 +139,9 @@ private:
     [[nodiscard]] static bool wakes_may_be_lost(const MutexState& state);
     void step(MutexState& state, int who, const char*& fault) const;
     void step_look(MutexState& state, Locker& my) const;
+    void step_take(MutexState& state, int who, const char*& fault) const;
+    void step_wait(MutexState& state, Locker& my) const;
+    void step_give(MutexState& state, int who, const char*& fault) const;
     void got(MutexState& state, Locker& my, bool told, const char*& fault) const;
     void returns(Locker& my) const;
     void wake_moves(const MutexState& state, int who, Moves<MutexState>& out) const;
