@@ -71,6 +71,9 @@ constexpr std::array kTexts{
     Text{Errc::quota_reached, "quota_reached",
          "it holds as many bytes as its quota; receive something, or create it with a larger "
          "--quota"},
+    Text{Errc::poisoned, "poisoned",
+         "a holder of the lock died, and the next one gave it back without mending what it guards; "
+         "make that anew"},
 };
 
 const Text* find(Errc code) noexcept {

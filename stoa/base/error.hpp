@@ -54,6 +54,7 @@ enum class Errc : std::uint8_t {
     owner_gone,      // the process or handle that the object belonged to ended
     closed,          // closed for sending: what is there may still be received
     quota_reached,   // an unbounded mailbox holds as many bytes as it may
+    poisoned,        // who held the lock died, and nobody mended what it guards
 };
 
 // What the caller does next. Callers branch on this; logs print the Errc.
@@ -79,6 +80,7 @@ enum class Remedy : std::uint8_t {
         case Errc::peer_died:
         case Errc::gone:
         case Errc::owner_gone:
+        case Errc::poisoned:
         case Errc::closed:
         case Errc::end_of_stream:
         case Errc::forked: return Remedy::reopen;

@@ -22,6 +22,7 @@ void wipe() noexcept {
     own.generation.store(0, kRelaxed);
     own.barrier_registered.store(0, kRelaxed);
     own.self_known.store(0, kRelaxed);
+    own.memberships.store(0, kRelaxed);
 }
 
 // Runs before main and before other initialisers. The pages are mapped anew because only anonymous

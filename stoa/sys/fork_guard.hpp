@@ -30,6 +30,7 @@ struct alignas(kWipedBytes) WipedOnFork {
     Atomic<std::uint32_t> self_known;          // process.cpp: 1 when the words below are set
     Atomic<std::uint64_t> self_words[5];       // process.cpp: an Identity
     Atomic<std::uint64_t> self_proof;          // process.cpp: how deaths are proven here
+    Atomic<std::uint64_t> memberships;         // life/membership.cpp: grows with each change
 };
 static_assert(sizeof(WipedOnFork) == kWipedBytes);
 extern constinit WipedOnFork g_wiped_on_fork;

@@ -6,6 +6,7 @@ int main(int argc, char** argv) {
     stoa::crash::Suite suite;
     stoa::crash::add_lane_scenarios(suite.scenarios);
     stoa::crash::add_log_scenarios(suite.scenarios);
+    stoa::crash::add_lock_scenarios(suite.scenarios);
     stoa::crash::add_pool_scenarios(suite.scenarios);
     stoa::crash::add_mailbox_scenarios(suite.scenarios);
     stoa::crash::add_policy_scenarios(suite.scenarios);
@@ -19,7 +20,7 @@ int main(int argc, char** argv) {
     suite.covered = {
         "stoa::Lane",           "stoa::Log",        "stoa::PoolRing::",   "stoa::PoolGeometry::",
         "stoa::Participants::", "stoa::Region::",   "stoa::Attachment::", "stoa::OwnedName::",
-        "stoa::Routes::",       "stoa::Segments::", "stoa::Queue::"};
+        "stoa::Routes::",       "stoa::Segments::", "stoa::Queue::",      "stoa::Mutex::"};
     suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_",
                                   "stoa::crash::victim_"};
     return stoa::crash::crash_main(argc, argv, suite);

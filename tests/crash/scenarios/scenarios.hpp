@@ -11,6 +11,7 @@ namespace stoa::crash {
 using Scenarios = std::vector<std::unique_ptr<Scenario>>;
 
 void add_lane_scenarios(Scenarios& list);
+void add_lock_scenarios(Scenarios& list);
 void add_log_scenarios(Scenarios& list);
 void add_pool_scenarios(Scenarios& list);
 void add_mailbox_scenarios(Scenarios& list);

@@ -1,0 +1,232 @@
+// Locks: every operation of who takes, holds and gives back, with the dead and the stopped in it.
+//
+// What a mutex guards are two numbers that are equal whenever nobody holds it. The judge reads from
+// the word who holds it, so it knows whether the next one must be told of a death.
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+#include <optional>
+
+#include "stoa/base/check.hpp"
+#include "stoa/sync/bell.hpp"
+#include "stoa/sync/mutex.hpp"
+#include "tests/crash/scenarios/scenarios.hpp"
+#include "tests/kit/process.hpp"
+#include "tests/kit/temp.hpp"
+
+namespace stoa::crash {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t kPlaces = 16;
+constexpr std::uint64_t kTableBytes = 4096;
+constexpr std::uint64_t kDone = 1;
+
+struct Guarded {
+    MutexLayout* layout() { return reinterpret_cast<MutexLayout*>(&lock); }
+
+    Mutex lock;
+    std::uint64_t a;
+    std::uint64_t b;
+};
+
+class LockScenario;
+
+struct LockCase {
+    const char* name;
+    std::function<void(LockScenario&)> operation;
+    std::function<void(LockScenario&)> prepare{};
+    bool sleeps = false;
+    bool may_poison = false;
+};
+
+class LockScenario final : public Scenario {
+public:
+    explicit LockScenario(LockCase details) : case_{std::move(details)} {}
+
+    std::string name() const override { return case_.name; }
+    std::vector<std::span<std::byte>> shared() override { return {memory_.bytes()}; }
+    bool sleeps() const override { return case_.sleeps; }
+    // Where one that lives holds it there is nothing to recover.
+    bool recovers() const override { return !case_.sleeps; }
+    void prepare() override {
+        Participants::create(table(), kPlaces, kPlaces).value();
+        join();
+        if (case_.prepare) case_.prepare(*this);
+    }
+    void victim_begin() override { join(); }
+    void victim() override {
+        case_.operation(*this);
+        outcome(crash::Role::victim).code = kDone;
+    }
+    void recover_begin(const Case& /*now*/) override { join(); }
+    void recover(const Case& /*now*/) override { static_cast<void>(hold_and_change(false)); }
+    std::string interfere(const Case& now) override;
+    // A stopped heir keeps it.
+    std::string interfere_recovery(const Case& now) override { return interfere(now); }
+    std::string verify(const Case& now) override;
+    // The one that was there before everybody holds it, and gives it back.
+    void wake() override {
+        membership_.reset();
+        membership_.emplace(memory_.bytes(), *table_, first_);
+        if (guarded().lock.holder() == here(&guarded()).me) guarded().lock.unlock();
+    }
+
+    Guarded& guarded() { return *reinterpret_cast<Guarded*>(memory_.bytes().data() + kTableBytes); }
+    // False: poisoned. `mends`: what a death left.
+    bool hold_and_change(bool mends);
+    void hold_first() { guarded().lock.hold().value(); }
+    void leave_a_dead_holder() {
+        const kit::Ending ending = kit::fork_and_run([this] {
+            join();
+            guarded().lock.hold().value();
+            ++guarded().a;
+            ::kill(::getpid(), SIGKILL);
+        });
+        STOA_CHECK(ending.signal == SIGKILL);
+    }
+    void join() {
+        membership_.reset();
+        table_.emplace(Participants::attach(table()).value());
+        const auto reserve = [](void*, std::uint64_t, std::uint64_t) { return Result<void>{}; };
+        const std::uint32_t index = table_->join(stoa::Role::none, reserve, nullptr).value();
+        if (first_ == kPlaces) first_ = index;
+        membership_.emplace(memory_.bytes(), *table_, index);
+    }
+
+private:
+    std::span<std::byte> table() { return memory_.bytes().first(kTableBytes); }
+
+    LockCase case_;
+    kit::TempRegion memory_{kTableBytes + 4096};
+    std::optional<Participants> table_;
+    std::optional<Membership> membership_;
+    std::uint32_t first_ = kPlaces;  // the engine's own place
+};
+
+bool LockScenario::hold_and_change(bool mends) {
+    Guarded& it = guarded();
+    const Result<Held> held = it.lock.hold();
+    if (!held) return false;
+    if (*held == Held::owner_died) {
+        it.b = it.a;
+        if (!mends) it.lock.repaired();
+    }
+    if (mends) it.lock.repaired();
+    ++it.a;
+    ++it.b;
+    it.lock.unlock();
+    return true;
+}
+
+// While the victim stands still.
+std::string LockScenario::interfere(const Case& /*now*/) {
+    g_wait_slice = 1ms;
+    join();
+    Guarded& it = guarded();
+    const Holder before = it.lock.holder();
+    const Result<Held> held = it.lock.hold(Deadline::after(5ms));
+    if (it.lock.is_poisoned()) return case_.may_poison ? "" : "it is poisoned, and nobody died";
+    if (!held) {
+        if (held.error().code != Errc::timed_out) return describe(held.error());
+        return before == 0 ? "it is free, and nobody gets it" : "";
+    }
+    if (*held == Held::owner_died) {
+        if (!here(&it).is_gone(before)) return "a stopped holder is taken for a dead one";
+        it.b = it.a;
+        it.lock.repaired();
+    }
+    if (it.a != it.b) return "two hold it at once";
+    it.lock.unlock();
+    return {};
+}
+
+std::string LockScenario::verify(const Case& now) {
+    g_wait_slice = 1ms;
+    join();
+    Guarded& it = guarded();
+    const std::uint64_t word = it.layout()->word.load();
+    const Holder holder = LockWord::holder(word);
+    const bool poisoned = (word & LockWord::kPoisoned) != 0;
+    if (poisoned) return case_.may_poison ? "" : "it is poisoned";
+    const bool first_holds = holder != 0 && holder_index(holder) == first_;
+    if (first_holds) {  // the victim was killed while it waited
+        wake();
+        join();
+    }
+    const bool must_be_told =
+        !first_holds && (holder != 0 || (word & LockWord::kInconsistent) != 0);
+    if (!must_be_told && !first_holds && it.a != it.b) return "it is free, and what it guards torn";
+    const Result<Held> held = it.lock.hold(Deadline::after(2s));
+    if (!held) return "nobody gets it: " + describe(held.error());
+    if ((*held == Held::owner_died) != must_be_told) {
+        return must_be_told ? "the heir is not told"
+                            : "the heir of a living one is told of a death";
+    }
+    if (!now.victim_dead && !now.recoverer_dead && must_be_told && !case_.prepare) {
+        return "nobody died, and it is held";
+    }
+    it.b = it.a;
+    it.lock.repaired();
+    it.lock.unlock();
+    for (int k = 0; k < 2; ++k) {
+        const Result<Held> again = it.lock.hold(Deadline::after(2s));
+        if (!again || *again != Held::clean) return "it is not whole again";
+        it.lock.unlock();
+    }
+    if ((it.layout()->word.load() & ~LockWord::kWaiters) != 0)
+        return "something is left in the word";
+    return {};
+}
+
+void changes(LockScenario& stage) {
+    static_cast<void>(stage.hold_and_change(false));
+}
+void changes_in_time(LockScenario& stage) {
+    Guarded& it = stage.guarded();
+    const Result<Held> held = it.lock.hold(Deadline::after(2ms));
+    if (!held) return;
+    if (*held == Held::owner_died) {
+        it.b = it.a;
+        it.lock.repaired();
+    }
+    it.lock.unlock();
+}
+void gives_back_with_waiters(LockScenario& stage) {
+    Guarded& it = stage.guarded();
+    it.lock.hold().value();
+    it.layout()->word.fetch_or(LockWord::kWaiters);
+    it.lock.unlock();
+}
+void gives_back_unmended(LockScenario& stage) {
+    Guarded& it = stage.guarded();
+    const Result<Held> held = it.lock.hold();
+    if (held) it.lock.unlock();
+}
+
+}  // namespace
+
+void add_lock_scenarios(Scenarios& list) {
+    const auto first = [](LockScenario& stage) { stage.hold_first(); };
+    const auto dead = [](LockScenario& stage) { stage.leave_a_dead_holder(); };
+    const auto slice = [](LockScenario& stage) {
+        g_wait_slice = 1ms;
+        stage.leave_a_dead_holder();
+    };
+    const LockCase cases[] = {
+        {.name = "mutex.hold", .operation = changes},
+        {.name = "mutex.inherit", .operation = changes, .prepare = slice},
+        {.name = "mutex.inherit_in_time", .operation = changes_in_time, .prepare = dead},
+        {.name = "mutex.hold_asleep", .operation = changes, .prepare = first, .sleeps = true},
+        {.name = "mutex.unlock_and_wake", .operation = gives_back_with_waiters},
+        {.name = "mutex.poison",
+         .operation = gives_back_unmended,
+         .prepare = slice,
+         .may_poison = true},
+    };
+    for (const LockCase& one : cases) list.push_back(std::make_unique<LockScenario>(one));
+}
+
+}  // namespace stoa::crash
