@@ -48,6 +48,8 @@ TEST_F(OwnedCommand, SaysThatItStaysAndEndsInOrderWithASignal) {
 TEST_F(OwnedCommand, IsShownByInfoAndList) {
     kit::Command command = create({"--json"});
     EXPECT_EQ(json::parse(command.out())["owner"], "process");
+    EXPECT_EQ(json::parse(command.out())["mode"], "0600");
+    EXPECT_EQ(info("m")["mode"], "0600");
     const json facts = info("m");
     EXPECT_EQ(facts["owner"], "process");
     EXPECT_EQ(facts["owner_pid"], command.child().pid());
