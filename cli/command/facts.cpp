@@ -231,7 +231,7 @@ Json json_of(const Participant& seen) {
             {"received", seen.received}};
 }
 
-Json json_of(const MailboxFacts& facts) {
+Json json_of_kind(const MailboxFacts& facts) {
     const MailboxPlan& plan = facts.plan;
     Json json{{"name", facts.name},
               {"sharing", name_of(plan.sharing)},
@@ -243,23 +243,28 @@ Json json_of(const MailboxFacts& facts) {
               {"owner", name_of(facts.owner)},
               {"mode", fmt::format("{:04o}", facts.mode)},
               {"created", created_text(plan.created_ns)},
-              {"depth", facts.depth},
-              {"bytes", facts.queued_bytes},
-              {"sent", facts.sent},
-              {"received", facts.received},
-              {"redelivered", facts.redelivered},
-              {"leased", facts.leased},
-              {"loaned", facts.loaned},
-              {"dead_letters", facts.dead_letters},
-              {"dropped_oldest", facts.dropped_oldest},
-              {"dropped_newest", facts.dropped_newest},
-              {"expired", facts.expired},
-              {"withdrawn", facts.withdrawn},
-              {"segments", facts.segments},
-              {"closed", facts.closed},
               {"carried_by", lanes_carry(plan) ? "lanes" : "pool"},
               {"reserve", reserve_json(plan, facts.memory_bytes)}};
     add_policies(json, plan);
+    return json;
+}
+
+Json json_of(const MailboxFacts& facts) {
+    Json json = json_of_kind(facts);
+    json.update({{"depth", facts.depth},
+                 {"bytes", facts.queued_bytes},
+                 {"sent", facts.sent},
+                 {"received", facts.received},
+                 {"redelivered", facts.redelivered},
+                 {"leased", facts.leased},
+                 {"loaned", facts.loaned},
+                 {"dead_letters", facts.dead_letters},
+                 {"dropped_oldest", facts.dropped_oldest},
+                 {"dropped_newest", facts.dropped_newest},
+                 {"expired", facts.expired},
+                 {"withdrawn", facts.withdrawn},
+                 {"segments", facts.segments},
+                 {"closed", facts.closed}});
     if (facts.owner == Owner::process) {
         json["owner_pid"] = facts.creator.pid;
         json["owner_process"] = printable(sys::process_name(facts.creator.pid));

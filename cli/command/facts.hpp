@@ -21,6 +21,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string_view name_of(sys::Life life) noexcept;
 
 [[nodiscard]] Json json_of(const MailboxFacts& facts);
+// Of it what was chosen when it was created.
+[[nodiscard]] Json json_of_kind(const MailboxFacts& facts);
 [[nodiscard]] Json json_of(const Participant& seen);
 // What was reserved: classes of a pool ring, or lanes.
 [[nodiscard]] Json reserve_json(const MailboxPlan& plan, std::uint64_t memory_bytes);

@@ -37,17 +37,13 @@ Exit tell(const Options& options, const RawMailbox& made) {
     const Result<sys::FileInfo> file = sys::info(made.file());
     if (!file) return complain("mailbox create " + options.name, file.error());
     if (options.json) {
-        Json json{{"name", options.name},
-                  {"sharing", name_of(plan.sharing)},
-                  {"acknowledged", plan.acknowledged},
-                  {"capacity", capacity_json(plan)},
-                  {"max_bytes", plan.max_bytes},
-                  {"loan_quota", plan.loan_quota},
-                  {"owner", name_of(options.mailbox.owner)},
-                  {"mode", fmt::format("{:04o}", file->mode)},
-                  {"reserve", reserve_json(plan, memory_bytes)}};
-        add_policies(json, plan);
-        return print_json(json);
+        MailboxFacts facts;
+        facts.name = options.name;
+        facts.plan = plan;
+        facts.owner = options.mailbox.owner;
+        facts.mode = file->mode;
+        facts.memory_bytes = memory_bytes;
+        return print_json(json_of_kind(facts));
     }
     return print(
         fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}{}{}", options.name,
@@ -120,7 +116,9 @@ Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes) {
                         (text == "0" || text.front() != '0');
     const unsigned long messages = digits ? std::stoul(text) : 0;
     if (messages < 1 || messages > 1U << 20U) {
-        throw CLI::ValidationError("--capacity", text + " is not 1 to 1048576, zero or unbounded");
+        throw CLI::ValidationError("--capacity",
+                                   text + " is not 1 to 1048576, zero or unbounded" +
+                                       (text == "0" ? ": none is the word zero" : ""));
     }
     return bounded(static_cast<std::uint32_t>(messages));
 }
@@ -163,9 +161,11 @@ void add_delivery_options(CLI::App& verb, const std::shared_ptr<Options>& option
     verb.add_option("--priorities", mailbox.priorities,
                     "How many priorities there are, 1 to 32; the highest goes first [1]")
         ->check(whole_number(1, 32));
-    add_seconds(verb, "--ageing", options->ageing,
-                "A waiting message gains a priority each time so long has passed");
-    add_seconds(verb, "--ttl", options->time_to_live, "Messages expire after that [never]");
+    add_seconds(
+        verb, "--ageing", options->ageing,
+        "A waiting message gains a priority each time so long has passed; 0: never [never]");
+    add_seconds(verb, "--ttl", options->time_to_live,
+                "Messages expire after that; 0: never [never]");
     verb.add_flag("--keep-expired", mailbox.keep_expired, "Expired messages become dead letters");
     verb.add_flag("--receipts", mailbox.receipts,
                   "Receipts and times to live also for sharings that lanes would carry");

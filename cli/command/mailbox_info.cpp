@@ -25,7 +25,7 @@ std::string participants_text(const std::vector<Participant>& participants) {
 
 std::string owner_text(const MailboxFacts& facts) {
     if (facts.owner == Owner::system) return "owner      system: it stays until it is removed\n";
-    return fmt::format("owner      process {} ({}): it ends with that\n", facts.creator.pid,
+    return fmt::format("owner      process {} ({}): it ends with its owner\n", facts.creator.pid,
                        printable(sys::process_name(facts.creator.pid)));
 }
 

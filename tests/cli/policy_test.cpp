@@ -25,6 +25,12 @@ TEST_F(PolicyCommand, AReceiptTellsWhoTookTheMessage) {
     const std::string told = done({"send", "m", "x", "--receipt"});
     EXPECT_TRUE(told.starts_with("send m: message 1: taken by stoa (pid ")) << told;
     EXPECT_EQ(receiver.wait().out, "x\n");
+    kit::Command again = start({"recv", "m"});
+    const auto answer = nlohmann::json::parse(done({"send", "m", "y", "--receipt", "--json"}));
+    EXPECT_EQ(answer["outcome"], "taken");
+    EXPECT_EQ(answer["number"], 1);
+    EXPECT_EQ(answer["receiver"]["name"], "stoa");
+    EXPECT_EQ(again.wait().out, "y\n");
     const Finished nobody = stoa({"send", "m", "x", "--receipt", "--timeout", "0.01"});
     EXPECT_EQ(nobody.status, 3);
     EXPECT_NE(nobody.out.find("withdrawn"), std::string::npos) << nobody.out;
