@@ -3,6 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "cli/output.hpp"
 #include "cli/say.hpp"
 #include "cli/units.hpp"
@@ -220,12 +222,29 @@ std::string policies_text(const MailboxPlan& plan) {
     return text;
 }
 
+bool is_stopped(const Participant& seen) {
+    if (seen.life != sys::Life::alive) return false;
+    std::ifstream file{fmt::format("/proc/{}/stat", seen.identity.pid)};
+    std::string text;
+    std::getline(file, text);
+    const std::size_t name_end = text.rfind(") ");  // the state follows
+    if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
+    return text[name_end + 2] == 'T' || text[name_end + 2] == 't';
+}
+
+std::optional<std::uint64_t> waiting_for(const MailboxFacts& facts, const Participant& seen) {
+    const bool receives = seen.role == Role::receives || seen.role == Role::both;
+    if (!receives || seen.seat >= facts.waiting.size()) return std::nullopt;
+    return facts.waiting[seen.seat];
+}
+
 Json json_of(const Participant& seen) {
     return {{"index", seen.index},
             {"pid", seen.identity.pid},
             {"process", printable(name_of(seen))},
             {"role", name_of(seen.role)},
             {"life", name_of(seen.life)},
+            {"stopped", is_stopped(seen)},
             {"waits_for", name_of(seen.waits)},
             {"sent", seen.sent},
             {"received", seen.received}};
@@ -271,7 +290,8 @@ Json json_of(const MailboxFacts& facts) {
     }
     json["participants"] = Json::array();
     for (const Participant& seen : facts.participants) {
-        json["participants"].push_back(json_of(seen));
+        Json& shown = json["participants"].emplace_back(json_of(seen));
+        if (const auto waiting = waiting_for(facts, seen)) shown["waiting"] = *waiting;
     }
     return json;
 }

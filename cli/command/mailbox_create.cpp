@@ -179,7 +179,7 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
                     "receiver has the message) or unbounded [1024]")
         ->type_name("N");
     options->quota = add_bytes(verb, "--quota", options->quota_bytes,
-                               "The memory of an unbounded mailbox [1GiB]");
+                               "All the memory that an unbounded mailbox may take [1GiB]");
     verb.add_option_function<std::string>(
             "--overflow",
             [options](const std::string& text) {
@@ -189,7 +189,7 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
         ->type_name("WHAT");
     add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message, at most 1GiB [64KiB]");
     add_bytes(verb, "--reserve", mailbox.reserve_bytes,
-              "Memory for payloads, as far as capacity and size can use it [1MiB]");
+              "Payload memory, as far as capacity and size can use it [1MiB]");
     add_delivery_options(verb, options);
     verb.add_option_function<std::string>(
             "--mode",

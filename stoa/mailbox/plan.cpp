@@ -180,7 +180,7 @@ Result<void> check_words(const MailboxPlan& plan) {
         return refuse("dead_letter_after (only what is to be acked comes back)");
     }
     if (plan.ageing_ns > 0 && plan.priorities == 1) {
-        return refuse("ageing (among one priority: add priorities)");
+        return refuse("ageing (there is one priority only: add priorities)");
     }
     if (plan.keep_expired && plan.pool_count == 0) {
         return refuse("keep_expired (nothing expires here: add receipts or a time_to_live)");

@@ -139,7 +139,7 @@ TEST_F(DomainVerb, RefusesWhatIsNotBuiltYetAndSaysWhy) {
                     "there is no group");
     expect_sentence(stoa({"domain", "create", path() + "/deeper"}), 1,
                     "is missing; make that first");
-    expect_sentence(stoa({"domain", "info", path()}), 4, "nothing has this name");
+    expect_sentence(stoa({"domain", "info", path()}), 4, "not_found");
 }
 
 TEST_F(DomainVerb, SaysWhoHasTheRightThatIsMissing) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <csignal>
 
 #include "tests/cli/stoa_test.hpp"
 
@@ -122,6 +123,26 @@ TEST_F(PolicyCommand, EverySubscriberOfABroadcastGetsAll) {
     done({"send", "m", "a", "b", "--close"});
     EXPECT_EQ(one.wait().out, "a\nb\n");
     EXPECT_EQ(two.wait().out, "a\nb\n");
+}
+
+TEST_F(PolicyCommand, InfoTellsWhatWaitsForEachReceiverAndWhoIsStopped) {
+    for (const Words& more : {Words{"broadcast"}, Words{"broadcast", "--ack"}, Words{"round_robin"},
+                              Words{"least_loaded"}}) {
+        Words words{"mailbox", "create", "w", "--sharing"};
+        words.insert(words.end(), more.begin(), more.end());
+        done(words);
+        kit::Command receiver = start({"recv", "w", "--count", "3"});
+        await_participants("w", 1);
+        receiver.child().send_signal(SIGSTOP);
+        EXPECT_TRUE(
+            kit::wait_until([] { return info("w")["participants"][0]["stopped"] == true; }));
+        done({"send", "w", "1", "2", "3"});
+        EXPECT_EQ(info("w")["participants"][0]["waiting"], 3) << more.front();
+        EXPECT_NE(done({"mailbox", "info", "w"}).find(" stopped "), std::string::npos);
+        receiver.child().send_signal(SIGCONT);
+        EXPECT_EQ(receiver.wait().out, "1\n2\n3\n");
+        done({"mailbox", "rm", "w"});
+    }
 }
 
 TEST_F(PolicyCommand, WatchPrintsALinePerLook) {
