@@ -139,6 +139,8 @@ TEST_F(PolicyCommand, InfoTellsWhatWaitsForEachReceiverAndWhoIsStopped) {
         done({"send", "w", "1", "2", "3"});
         EXPECT_EQ(info("w")["participants"][0]["waiting"], 3) << more.front();
         EXPECT_NE(done({"mailbox", "info", "w"}).find(" stopped "), std::string::npos);
+        const std::string look = done({"mailbox", "watch", "w", "--every", "0.01", "--count", "1"});
+        EXPECT_NE(look.find("stopped: stoa ("), std::string::npos) << look;
         receiver.child().send_signal(SIGCONT);
         EXPECT_EQ(receiver.wait().out, "1\n2\n3\n");
         done({"mailbox", "rm", "w"});
