@@ -35,7 +35,12 @@ Exit tell(const CLI::App& app, const CLI::ParseError& error) {
     std::ostringstream wrong;
     const std::vector<std::string> words = app.remaining(true);
     if (error.get_name() == "RequiredError" && !words.empty()) {
-        complain("there is no verb '" + words.front() + "'; see stoa --help");
+        std::string verb = "stoa";
+        for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+            at = at->get_subcommands().front();
+            verb += " " + at->get_name();
+        }
+        complain("there is no verb '" + words.front() + "'; see `" + verb + " --help`");
         return Exit::usage;
     }
     if (app.exit(error, help, wrong) == 0) return print(help.str());
@@ -74,6 +79,10 @@ Exit run(int count, char** values) {
         if (dashes && !chosen.takes_verbatim) throw CLI::ExtrasError("stoa", {"--"});
     } catch (const CLI::ParseError& error) {
         return tell(app, error);
+    }
+    if (!domain.empty() && chosen.names_its_folder) {
+        complain("--domain says nothing here, where the folder is the argument; leave one out");
+        return Exit::usage;
     }
     if (!domain.empty()) ::setenv("STOA_DOMAIN", domain.c_str(), 1);
     return chosen.run();

@@ -20,6 +20,12 @@ Exit complain(std::string_view what, const Error& error) {
     std::string text{what};
     text += ": ";
     text += describe(error);
+    // Behind a step that gives the reason, their advice says nothing more.
+    const bool general = error.code == Errc::bad_argument || error.code == Errc::not_supported;
+    const std::string_view advised = advice(error.code);
+    if (general && error.os_errno == 0 && std::string_view{error.step}.contains(' ')) {
+        text.resize(text.size() - advised.size() - 2);
+    }
     complain(text);
     return exit_for(error.code);
 }

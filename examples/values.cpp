@@ -1,4 +1,4 @@
-// Values that own memory: strings, containers and structs of them travel without further ado.
+// Values that own memory: strings, containers and structs of them travel as they are.
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -210,6 +210,11 @@ int run_bench(const Options& options, const Subjects& subjects, std::ostream& ou
     }
     const Machine machine = this_machine();
     Plan plan = plan_of(options, subjects, machine);
+    if (plan.groups.empty()) {
+        notes << "nothing of this is measured: no workload has such sizes with such subjects; "
+                 "`stoa bench --quick --json` tells which there are\n";
+        return 2;
+    }
     note_left_out(options, subjects, notes);
     if (options.first && geteuid() != 0) notes << "--first: only root may run before others\n";
     if (machine.cpus.size() == 1) notes << "one cpu: nothing that spins is measured\n";

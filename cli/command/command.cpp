@@ -39,6 +39,9 @@ CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
         const bool plain = error == std::errc{} && after == end && !text.empty() &&
                            (text.front() != '0' || text.size() == 1);
         if (plain && value >= least && value <= most) return {};
+        if (most == UINT64_MAX) {
+            return fmt::format("{} is not a whole number of at least {}", text, least);
+        }
         return fmt::format("{} is not a whole number from {} to {}", text, least, most);
     };
     return CLI::Validator{check, ""};

@@ -29,6 +29,8 @@ struct Chosen {
     // apart). A verb that wants them says so.
     std::vector<std::string> verbatim;
     bool takes_verbatim = false;
+    // Its argument is the folder: --domain would be a second one.
+    bool names_its_folder = false;
 };
 
 // Options with units. Their values are checked while the arguments are parsed.

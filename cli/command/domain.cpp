@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <grp.h>
 
+#include <cerrno>
 #include <charconv>
 
 #include "cli/command/command.hpp"
@@ -59,6 +60,23 @@ Exit tell(const Domain& domain, std::string_view verb, bool json) {
     return print(text);
 }
 
+Exit refuse_to_create(const std::string& what, const std::string& path, const Error& error) {
+    if (error.code == Errc::exists) {
+        complain(fmt::format(
+            "{}: exists: something has this path; `stoa domain info {}` shows whether it "
+            "is a folder for names, else choose another path",
+            what, printable(path)));
+        return exit_for(error.code);
+    }
+    if (error.code == Errc::unsafe_folder && error.os_errno == ENOENT) {
+        complain(what +
+                 ": unsafe_folder: the folder in which it should be is missing; make that first "
+                 "(mkdir)");
+        return exit_for(error.code);
+    }
+    return complain(what, error);
+}
+
 Exit create(const Options& options) {
     const std::string what = "domain create " + options.path;
     if (!can_print()) return Exit::failed;
@@ -72,13 +90,19 @@ Exit create(const Options& options) {
         }
     }
     const Result<Domain> made = Domain::create(options.path, group);
-    if (!made) return complain(what, made.error());
+    if (!made) return refuse_to_create(what, options.path, made.error());
     return tell(*made, "created", options.json);
 }
 
 Exit info(const Options& options) {
     const Result<Domain> domain = Domain::find(options.path);
     const std::string what = options.path.empty() ? "domain info" : "domain info " + options.path;
+    if (!domain && domain.error().code == Errc::not_found) {
+        complain(
+            fmt::format("{}: not_found: there is no such folder; `stoa domain create {}` makes it",
+                        what, options.path.empty() ? "PATH" : printable(options.path)));
+        return Exit::no_such_name;
+    }
     if (!domain) return complain(what, domain.error());
     return tell(*domain, "domain", options.json);
 }
@@ -96,7 +120,10 @@ void add_create(CLI::App& domain, Chosen& chosen) {
     add_separate_rights(*verb, options->rights);
     verb->add_flag("--json", options->json, "Print JSON");
     example(*verb, "stoa domain create /dev/shm/vision --group video");
-    verb->callback([&chosen, options] { chosen.run = [options] { return create(*options); }; });
+    verb->callback([&chosen, options] {
+        chosen.names_its_folder = true;
+        chosen.run = [options] { return create(*options); };
+    });
 }
 
 void add_info(CLI::App& domain, Chosen& chosen) {
@@ -106,7 +133,10 @@ void add_info(CLI::App& domain, Chosen& chosen) {
         ->type_name("");
     verb->add_flag("--json", options->json, "Print JSON");
     example(*verb, "stoa domain info --json");
-    verb->callback([&chosen, options] { chosen.run = [options] { return info(*options); }; });
+    verb->callback([&chosen, options] {
+        chosen.names_its_folder = !options->path.empty();
+        chosen.run = [options] { return info(*options); };
+    });
 }
 
 }  // namespace

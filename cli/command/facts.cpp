@@ -3,6 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "cli/output.hpp"
 #include "cli/say.hpp"
 #include "cli/units.hpp"
@@ -211,18 +213,35 @@ std::string policies_text(const MailboxPlan& plan) {
     return text;
 }
 
+bool is_stopped(const Participant& seen) {
+    if (seen.life != sys::Life::alive) return false;
+    std::ifstream file{fmt::format("/proc/{}/stat", seen.identity.pid)};
+    std::string text;
+    std::getline(file, text);
+    const std::size_t name_end = text.rfind(") ");  // the state follows
+    if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
+    return text[name_end + 2] == 'T' || text[name_end + 2] == 't';
+}
+
+std::optional<std::uint64_t> waiting_for(const MailboxFacts& facts, const Participant& seen) {
+    const bool receives = seen.role == Role::receives || seen.role == Role::both;
+    if (!receives || seen.seat >= facts.waiting.size()) return std::nullopt;
+    return facts.waiting[seen.seat];
+}
+
 Json json_of(const Participant& seen) {
     return {{"index", seen.index},
             {"pid", seen.identity.pid},
             {"process", printable(name_of(seen))},
             {"role", name_of(seen.role)},
             {"life", name_of(seen.life)},
+            {"stopped", is_stopped(seen)},
             {"waits_for", name_of(seen.waits)},
             {"sent", seen.sent},
             {"received", seen.received}};
 }
 
-Json json_of(const MailboxFacts& facts) {
+Json json_of_kind(const MailboxFacts& facts) {
     const MailboxPlan& plan = facts.plan;
     Json json{{"name", facts.name},
               {"sharing", name_of(plan.sharing)},
@@ -234,30 +253,36 @@ Json json_of(const MailboxFacts& facts) {
               {"owner", name_of(facts.owner)},
               {"mode", fmt::format("{:04o}", facts.mode)},
               {"created", created_text(plan.created_ns)},
-              {"depth", facts.depth},
-              {"bytes", facts.queued_bytes},
-              {"sent", facts.sent},
-              {"received", facts.received},
-              {"redelivered", facts.redelivered},
-              {"leased", facts.leased},
-              {"loaned", facts.loaned},
-              {"dead_letters", facts.dead_letters},
-              {"dropped_oldest", facts.dropped_oldest},
-              {"dropped_newest", facts.dropped_newest},
-              {"expired", facts.expired},
-              {"withdrawn", facts.withdrawn},
-              {"segments", facts.segments},
-              {"closed", facts.closed},
               {"carried_by", lanes_carry(plan) ? "lanes" : "pool"},
               {"reserve", reserve_json(plan, facts.memory_bytes)}};
     add_policies(json, plan);
+    return json;
+}
+
+Json json_of(const MailboxFacts& facts) {
+    Json json = json_of_kind(facts);
+    json.update({{"depth", facts.depth},
+                 {"bytes", facts.queued_bytes},
+                 {"sent", facts.sent},
+                 {"received", facts.received},
+                 {"redelivered", facts.redelivered},
+                 {"leased", facts.leased},
+                 {"loaned", facts.loaned},
+                 {"dead_letters", facts.dead_letters},
+                 {"dropped_oldest", facts.dropped_oldest},
+                 {"dropped_newest", facts.dropped_newest},
+                 {"expired", facts.expired},
+                 {"withdrawn", facts.withdrawn},
+                 {"segments", facts.segments},
+                 {"closed", facts.closed}});
     if (facts.owner == Owner::process) {
         json["owner_pid"] = facts.creator.pid;
         json["owner_process"] = printable(sys::process_name(facts.creator.pid));
     }
     json["participants"] = Json::array();
     for (const Participant& seen : facts.participants) {
-        json["participants"].push_back(json_of(seen));
+        Json& shown = json["participants"].emplace_back(json_of(seen));
+        if (const auto waiting = waiting_for(facts, seen)) shown["waiting"] = *waiting;
     }
     return json;
 }

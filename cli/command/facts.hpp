@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "cli/exit.hpp"
@@ -20,7 +21,14 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string_view name_of(sys::Life life) noexcept;
 
 [[nodiscard]] Json json_of(const MailboxFacts& facts);
+// Of it what was chosen when it was created.
+[[nodiscard]] Json json_of_kind(const MailboxFacts& facts);
 [[nodiscard]] Json json_of(const Participant& seen);
+// Whether it lives, but somebody stopped it (SIGSTOP, Ctrl-Z, a debugger).
+[[nodiscard]] bool is_stopped(const Participant& seen);
+// What waits for it alone; nullopt: it has no queue of its own, or that is not counted.
+[[nodiscard]] std::optional<std::uint64_t> waiting_for(const MailboxFacts& facts,
+                                                       const Participant& seen);
 // What was reserved: classes of a pool ring, or lanes.
 [[nodiscard]] Json reserve_json(const MailboxPlan& plan, std::uint64_t memory_bytes);
 [[nodiscard]] std::string reserve_text(const MailboxPlan& plan, std::uint64_t memory_bytes);

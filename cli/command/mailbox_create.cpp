@@ -38,17 +38,13 @@ Exit tell(const Options& options, const RawMailbox& made) {
     const Result<sys::FileInfo> file = sys::info(made.file());
     if (!file) return complain("mailbox create " + options.name, file.error());
     if (options.json) {
-        Json json{{"name", options.name},
-                  {"sharing", name_of(plan.sharing)},
-                  {"acknowledged", plan.acknowledged},
-                  {"capacity", capacity_json(plan)},
-                  {"max_bytes", plan.max_bytes},
-                  {"loan_quota", plan.loan_quota},
-                  {"owner", name_of(options.mailbox.owner)},
-                  {"mode", fmt::format("{:04o}", file->mode)},
-                  {"reserve", reserve_json(plan, memory_bytes)}};
-        add_policies(json, plan);
-        return print_json(json);
+        MailboxFacts facts;
+        facts.name = options.name;
+        facts.plan = plan;
+        facts.owner = options.mailbox.owner;
+        facts.mode = file->mode;
+        facts.memory_bytes = memory_bytes;
+        return print_json(json_of_kind(facts));
     }
     return print(
         fmt::format("created    {}\nsharing    {}{}\ncapacity   {}\n{}{}{}", options.name,
@@ -121,7 +117,9 @@ Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes) {
                         (text == "0" || text.front() != '0');
     const unsigned long messages = digits ? std::stoul(text) : 0;
     if (messages < 1 || messages > 1U << 20U) {
-        throw CLI::ValidationError("--capacity", text + " is not 1 to 1048576, zero or unbounded");
+        throw CLI::ValidationError("--capacity",
+                                   text + " is not 1 to 1048576, zero or unbounded" +
+                                       (text == "0" ? ": none is the word zero" : ""));
     }
     return bounded(static_cast<std::uint32_t>(messages));
 }
@@ -164,9 +162,11 @@ void add_delivery_options(CLI::App& verb, const std::shared_ptr<Options>& option
     verb.add_option("--priorities", mailbox.priorities,
                     "How many priorities there are, 1 to 32; the highest goes first [1]")
         ->check(whole_number(1, 32));
-    add_seconds(verb, "--ageing", options->ageing,
-                "A waiting message gains a priority each time so long has passed");
-    add_seconds(verb, "--ttl", options->time_to_live, "Messages expire after that [never]");
+    add_seconds(
+        verb, "--ageing", options->ageing,
+        "A waiting message gains a priority each time so long has passed; 0: never [never]");
+    add_seconds(verb, "--ttl", options->time_to_live,
+                "Messages expire after that; 0: never [never]");
     verb.add_flag("--keep-expired", mailbox.keep_expired, "Expired messages become dead letters");
     verb.add_flag("--receipts", mailbox.receipts,
                   "Receipts and times to live also for sharings that lanes would carry; broadcast: "
@@ -181,7 +181,7 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
                     "receiver has the message) or unbounded [1024]")
         ->type_name("N");
     options->quota = add_bytes(verb, "--quota", options->quota_bytes,
-                               "The memory of an unbounded mailbox [1GiB]");
+                               "All the memory that an unbounded mailbox may take [1GiB]");
     verb.add_option_function<std::string>(
             "--overflow",
             [options](const std::string& text) {
@@ -191,7 +191,7 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
         ->type_name("WHAT");
     add_bytes(verb, "--max-bytes", options->max_bytes, "The largest message, at most 1GiB [64KiB]");
     add_bytes(verb, "--reserve", mailbox.reserve_bytes,
-              "Memory for payloads, as far as capacity and size can use it [1MiB]");
+              "Payload memory, as far as capacity and size can use it [1MiB]");
     add_delivery_options(verb, options);
     verb.add_option_function<std::string>(
             "--mode",

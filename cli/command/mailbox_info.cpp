@@ -11,21 +11,26 @@
 namespace stoa::cli {
 namespace {
 
-std::string participants_text(const std::vector<Participant>& participants) {
-    if (participants.empty()) return "nobody has it open\n";
-    std::string text = fmt::format("\n{:>8} {:<15} {:<9} {:<8} {:<9} {:>12} {:>12}\n", "PID",
-                                   "PROCESS", "ROLE", "LIFE", "WAITS FOR", "SENT", "RECEIVED");
-    for (const Participant& seen : participants) {
-        text += fmt::format("{:>8} {:<15} {:<9} {:<8} {:<9} {:>12} {:>12}\n", seen.identity.pid,
-                            printable(name_of(seen)), name_of(seen.role), name_of(seen.life),
-                            name_of(seen.waits), seen.sent, seen.received);
+std::string participants_text(const MailboxFacts& facts) {
+    if (facts.participants.empty()) return "nobody has it open\n";
+    const bool queues = !facts.waiting.empty();  // WAITING: what waits for that one
+    std::string text =
+        fmt::format("\n{:>8} {:<15} {:<9} {:<8} {:<9} {:>12} {:>12}{}\n", "PID", "PROCESS", "ROLE",
+                    "LIFE", "WAITS FOR", "SENT", "RECEIVED", queues ? "      WAITING" : "");
+    for (const Participant& seen : facts.participants) {
+        const std::optional<std::uint64_t> waiting = waiting_for(facts, seen);
+        text +=
+            fmt::format("{:>8} {:<15} {:<9} {:<8} {:<9} {:>12} {:>12}{}\n", seen.identity.pid,
+                        printable(name_of(seen)), name_of(seen.role),
+                        is_stopped(seen) ? "stopped" : name_of(seen.life), name_of(seen.waits),
+                        seen.sent, seen.received, waiting ? fmt::format(" {:>12}", *waiting) : "");
     }
     return text;
 }
 
 std::string owner_text(const MailboxFacts& facts) {
     if (facts.owner == Owner::system) return "owner      system: it stays until it is removed\n";
-    return fmt::format("owner      process {} ({}): it ends with that\n", facts.creator.pid,
+    return fmt::format("owner      process {} ({}): it ends with its owner\n", facts.creator.pid,
                        printable(sys::process_name(facts.creator.pid)));
 }
 
@@ -55,7 +60,7 @@ std::string text_of(const MailboxFacts& facts) {
     count("expired", facts.expired);
     count("withdrawn", facts.withdrawn);
     count("dead letters", facts.dead_letters);
-    return text + participants_text(facts.participants);
+    return text + participants_text(facts);
 }
 
 // NAME.dead is no mailbox, and yet has a name: `recv` and `peek` take from it what NAME keeps.

@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "cli/command/command.hpp"
 #include "cli/command/facts.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
 #include "cli/units.hpp"
+#include "stoa/shm/domain.hpp"
 
 namespace stoa::cli {
 namespace {
@@ -46,35 +48,61 @@ std::string capacity_word(const MailboxPlan& plan) {
 std::string text_of(const std::vector<Row>& rows) {
     std::size_t width = 4;
     for (const Row& row : rows) width = std::max(width, row.name.size());
-    std::string text =
-        fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {:<3} {}\n", "NAME", width,
-                    "DEPTH", "CAPACITY", "BYTES", "MEMORY", "OPEN", "SHARING", "ACK", "OWNER");
+    std::string text = fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {:<3} {:<7} {}\n",
+                                   "NAME", width, "DEPTH", "CAPACITY", "BYTES", "MEMORY", "OPEN",
+                                   "SHARING", "ACK", "OWNER", "STATE");
     for (const Row& row : rows) {
-        if (!row.facts) {
-            text += fmt::format("{:<{}} {}\n", row.name, width, describe(row.facts.error()));
-            continue;
-        }
+        if (!row.facts) continue;
         const MailboxFacts& facts = *row.facts;
-        text += fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {:<3} {}\n", row.name,
-                            width, facts.depth, capacity_word(facts.plan),
+        text += fmt::format("{:<{}} {:>8} {:>8} {:>10} {:>10} {:>6} {:<15} {:<3} {:<7} {}\n",
+                            row.name, width, facts.depth, capacity_word(facts.plan),
                             human_bytes(facts.queued_bytes), human_bytes(facts.memory_bytes),
                             facts.participants.size(), name_of(facts.plan.sharing),
-                            facts.plan.acknowledged ? "yes" : "no", name_of(facts.owner));
+                            facts.plan.acknowledged ? "yes" : "no", name_of(facts.owner),
+                            facts.closed ? "closed" : "open");
     }
     return text;
 }
 
+// A folder that somebody named and that is not there is no empty one.
+bool folder_is_missing() {
+    const char* const named = std::getenv("STOA_DOMAIN");
+    if (named == nullptr || *named == '\0') return false;
+    const Result<Domain> domain = Domain::find();
+    if (domain || domain.error().code != Errc::not_found) return false;
+    complain(fmt::format("mailbox ls: there is no folder {}; the first mailbox made in it makes it",
+                         printable(named)));
+    return true;
+}
+
+Exit print_rows(const std::vector<Row>& rows, bool json) {
+    if (json) {
+        Json array = Json::array();
+        for (const Row& row : rows) {
+            array.push_back(row.facts
+                                ? json_of(*row.facts)
+                                : Json{{"name", row.name}, {"error", describe(row.facts.error())}});
+        }
+        return print_json(array);
+    }
+    const bool any =
+        std::ranges::any_of(rows, [](const Row& row) { return row.facts.has_value(); });
+    if (any) return print(text_of(rows));
+    return print(rows.empty() ? "no mailboxes\n" : "");
+}
+
 Exit list(bool json) {
+    if (folder_is_missing()) return Exit::no_such_name;
     const Result<std::vector<Row>> rows = all_rows();
     if (!rows) return complain("mailbox ls", rows.error());
-    if (!json) return print(rows->empty() ? "no mailboxes\n" : text_of(*rows));
-    Json array = Json::array();
+    if (const Exit printed = print_rows(*rows, json); printed != Exit::done) return printed;
+    Exit ended = Exit::done;
     for (const Row& row : *rows) {
-        array.push_back(row.facts
-                            ? json_of(*row.facts)
-                            : Json{{"name", row.name}, {"error", describe(row.facts.error())}});
+        if (row.facts) continue;
+        complain("mailbox ls: " + row.name, row.facts.error());
+        ended = Exit::failed;
     }
-    return print_json(array);
+    return ended;
 }
 
 }  // namespace

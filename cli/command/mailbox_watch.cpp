@@ -63,7 +63,12 @@ private:
             text += fmt::format("{}{} ({}) for {}", text.empty() ? "" : ", ",
                                 printable(name_of(seen)), seen.identity.pid, name_of(seen.waits));
         }
-        return text.empty() ? "nobody" : text;
+        if (text.empty()) text = "nobody";
+        for (const Participant& seen : now.participants) {
+            if (!is_stopped(seen)) continue;
+            text += fmt::format("  stopped: {} ({})", printable(name_of(seen)), seen.identity.pid);
+        }
+        return text;
     }
     static std::string as_text(const MailboxFacts& now, double sent, double received,
                                double oldest) {

@@ -181,6 +181,14 @@ Exit receive(const Options& options) {
                                         .stand_by = options.stand_by,
                                         .latest = options.latest,
                                         .from_oldest = options.from_oldest});
+    if (!mailbox && mailbox.error().code == Errc::in_use &&
+        std::string_view{mailbox.error().step}.contains("stand by")) {
+        complain(
+            fmt::format("recv {}: {}: in_use: `recv {} --stand-by` waits until that is gone, "
+                        "then receives",
+                        options.name, mailbox.error().step, options.name));
+        return exit_for(Errc::in_use);
+    }
     if (!mailbox) return complain("recv " + options.name, mailbox.error());
     return Receiving{options, std::move(*mailbox)}.run();
 }
@@ -193,7 +201,7 @@ void add_recv(CLI::App& app, Chosen& chosen) {
     add_flow_options(*verb, *options, "The longest wait for the next message",
                      "Take what is there; nothing there: exit status 3, with --follow 0");
     verb->add_option("--count", options->count, "How many messages [1; with --follow no end]")
-        ->check(whole_number(1, std::uint64_t{1} << 62U));
+        ->check(whole_number(1, UINT64_MAX));
     verb->add_flag(
         "--follow", options->follow,
         "Go on until Ctrl-C or --count; --timeout or --no-wait with nothing there: exit status 0");
@@ -204,9 +212,11 @@ void add_recv(CLI::App& app, Chosen& chosen) {
     verb->add_flag("--from-oldest", options->from_oldest,
                    "broadcast: begin with the oldest message that is kept, not from now");
     verb->add_flag(
-        "--json", options->json,
-        "A JSON object for each message: also how often it was delivered before, who gave it "
-        "back and why, how many were missed; what is no UTF-8 is replaced");
+            "--json", options->json,
+            "A JSON object for each message, on a line (with --null before a zero byte): also how "
+            "often it was delivered before, who gave it back and why, how many were missed; what "
+            "is no UTF-8 is replaced")
+        ->excludes(verb->get_option("--length-prefixed"));
     example(*verb, "stoa recv logs --follow | grep error");
     verb->callback([&chosen, options] { chosen.run = [options] { return receive(*options); }; });
 }

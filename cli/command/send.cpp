@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "cli/command/facts.hpp"
 #include "cli/command/flow.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
@@ -18,6 +19,7 @@ struct Options : FlowOptions {
     std::optional<std::uint64_t> key;
     std::optional<std::chrono::nanoseconds> time_to_live;
     bool receipt = false;
+    bool json = false;
     bool close = false;
 
     [[nodiscard]] SendOptions how() const {
@@ -43,6 +45,29 @@ std::string text_of(const Answer& answer) {
         case Outcome::pending: break;
     }
     return "taken, and not acked yet";
+}
+
+std::string_view name_of(Outcome outcome) noexcept {
+    switch (outcome) {
+        case Outcome::none: return "none";
+        case Outcome::pending: return "pending";
+        case Outcome::taken: return "taken";
+        case Outcome::acked: return "acked";
+        case Outcome::expired: return "expired";
+        case Outcome::withdrawn: return "withdrawn";
+        case Outcome::receiver_died: return "receiver_died";
+        case Outcome::mailbox_destroyed: return "mailbox_destroyed";
+        case Outcome::dropped: return "dropped";
+        case Outcome::dead_letter: return "dead_letter";
+    }
+    return "unknown";
+}
+
+// A line for each message, as recv --json has.
+std::string json_of(const Answer& answer, std::uint64_t number) {
+    Json json{{"number", number}, {"outcome", name_of(answer.outcome)}};
+    if (answer.pid != 0) json["receiver"] = {{"pid", answer.pid}, {"name", answer.name}};
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 class Sending {
@@ -131,7 +156,9 @@ private:
             answer = receipt->withdraw();
             if (!answer) return complain(what(), answer.error());
         }
-        const Exit printed = print(fmt::format("{}: {}\n", what(), text_of(*answer)));
+        const Exit printed =
+            print(options_.json ? json_of(*answer, number_)
+                                : fmt::format("{}: {}\n", what(), text_of(*answer)));
         if (printed != Exit::done) return printed;
         if (stop_requested()) return Exit::stopped;
         const bool arrived = answer->outcome == Outcome::taken || answer->outcome == Outcome::acked;
@@ -246,11 +273,15 @@ void add_send(CLI::App& app, Chosen& chosen) {
                      "Do not wait while the mailbox is full (exit status 3)");
     verb->add_option("--priority", options->priority, "0 is the lowest; the highest goes first [0]")
         ->check(whole_number(0, 31));
-    add_seconds(*verb, "--ttl", options->time_to_live, "Expires if nobody took it by then");
+    add_seconds(*verb, "--ttl", options->time_to_live,
+                "Expires if nobody took it by then; 0: as the mailbox has it [0]");
     verb->add_option("--key", options->key, "key_affine: equal keys go to one receiver [0]")
         ->check(whole_number(0, UINT64_MAX));
-    verb->add_flag("--receipt", options->receipt,
-                   "Wait until each message is taken (--ack: acked) and print by whom");
+    CLI::Option* receipt =
+        verb->add_flag("--receipt", options->receipt,
+                       "Wait until each message is taken (--ack: acked) and print by whom");
+    verb->add_flag("--json", options->json, "Print a receipt as a JSON object, on a line")
+        ->needs(receipt);
     verb->add_flag("--close", options->close,
                    "Close the mailbox behind the last message: its receivers end when it is empty");
     verb->allow_extras();

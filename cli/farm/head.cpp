@@ -242,6 +242,11 @@ std::optional<Exit> watch(Shared& shared, Crew& crew, const DeathWatch& deaths) 
     }
 }
 
+Exit cannot_report(const Options& options) {
+    complain(fmt::format("farm: the report cannot be written to {}", options.report));
+    return Exit::failed;
+}
+
 Exit write_report(Shared& shared, const Crew& crew, double seconds) {
     const Figures& figures = shared.figures;
     const nlohmann::json facts{{"tasks", figures.tasks_done.load(kRelaxed)},
@@ -260,8 +265,14 @@ Exit write_report(Shared& shared, const Crew& crew, double seconds) {
     file << facts.dump() << '\n';
     file.close();
     if (file) return Exit::done;
-    complain(fmt::format("farm: the report cannot be written to {}", shared.options.report));
-    return Exit::failed;
+    return cannot_report(shared.options);
+}
+
+// Before any work is done. What the file holds stays until there is something to report.
+Exit try_report(const Options& options) {
+    if (options.report.empty()) return Exit::done;
+    const std::ofstream file{options.report, std::ios::app};
+    return file ? Exit::done : cannot_report(options);
 }
 
 Exit finish(Shared& shared, const Crew& crew, Exit exit) {
@@ -288,6 +299,7 @@ Exit run(const Options& options) {
                         options.command.front()));
         return Exit::usage;
     }
+    if (const Exit tried = try_report(options); tried != Exit::done) return tried;
     catch_stop_signals();
     const Plan plan = plan_of(options);
     const Result<std::shared_ptr<Shared>> prepared = prepare(options, plan);

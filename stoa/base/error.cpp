@@ -21,8 +21,7 @@ constexpr std::array kTexts{
          "no slot or no memory is free; receive something, wait, or create it with a larger "
          "capacity or reserve"},
     Text{Errc::too_many_loans, "too_many_loans",
-         "as many are held as there may be, as the text before it says; give back a message, "
-         "loan or receipt"},
+         "as many are held as there may be; give back a message, loan or receipt"},
     Text{Errc::no_free_place, "no_free_place",
          "every participant place is taken; close a handle or create it with more places"},
     Text{Errc::out_of_space, "out_of_space",
@@ -46,9 +45,9 @@ constexpr std::array kTexts{
     Text{Errc::bad_name, "bad_name",
          "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and begins with no dot or dash"},
     Text{Errc::bad_argument, "bad_argument",
-         "it is out of range or not possible here, as the text before it says; change the call"},
+         "it is out of range or not possible here; change the call"},
     Text{Errc::too_big, "too_big",
-         "the message is larger than max_bytes; create the mailbox with a larger --max-bytes"},
+         "the message is larger than max_bytes; create the mailbox with a larger max_bytes"},
     Text{Errc::wrong_type, "wrong_type", "it holds another type; open it with the type it holds"},
     Text{Errc::wrong_size, "wrong_size",
          "the sizes differ; send and receive values of the size that it holds"},
@@ -59,10 +58,9 @@ constexpr std::array kTexts{
     Text{Errc::wrong_version, "wrong_version",
          "another version of stoa made it; use that version, or remove it and create it again"},
     Text{Errc::corrupt, "corrupt",
-         "the message is no value of the type, or the shared memory is damaged, as the text before "
-         "it says; remove a damaged mailbox with `stoa mailbox rm`"},
-    Text{Errc::not_supported, "not_supported",
-         "it cannot be done here, as the text before it says; do it another way"},
+         "the message is no value of the type, or the shared memory is damaged; remove a damaged "
+         "mailbox with `stoa mailbox rm`"},
+    Text{Errc::not_supported, "not_supported", "it cannot be done here; do it another way"},
     Text{Errc::os, "os", "the operating system refused; see the errno"},
     Text{Errc::owner_gone, "owner_gone",
          "its owner closed it or died, and it ended with it; open again when it is created again"},
@@ -70,7 +68,7 @@ constexpr std::array kTexts{
          "it was closed for sending; what is in it can be received; create a new one to send"},
     Text{Errc::quota_reached, "quota_reached",
          "it holds as many bytes as its quota; receive something, or create it with a larger "
-         "--quota"},
+         "quota"},
     Text{Errc::poisoned, "poisoned",
          "a holder of the lock died, and the next one gave it back without mending what it guards; "
          "make that anew"},

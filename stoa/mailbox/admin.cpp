@@ -76,6 +76,7 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
         facts.sent += counts.sent;
         facts.received += counts.received;
         add_counts(counts, facts);
+        if (i < facts.waiting.size()) facts.waiting[i] = counts.depth;
     }
     return {};
 }
@@ -90,6 +91,9 @@ Result<void> add_lanes(const Region& region, const MailboxLayout& layout, Mailbo
                 facts.plan.lanes_offset + i * facts.plan.lane_stride, facts.plan.lane_stride));
             if (!log) return std::unexpected(log.error());
             facts.depth += log->waiting;
+            for (std::size_t s = 0; s < facts.waiting.size(); ++s) {
+                facts.waiting[s] += log->behind[s];
+            }
             continue;
         }
         const std::span<std::byte> lane = region.content().subspan(
@@ -98,6 +102,8 @@ Result<void> add_lanes(const Region& region, const MailboxLayout& layout, Mailbo
         if (!counts) return std::unexpected(counts.error());
         facts.depth += counts->depth;
         facts.queued_bytes += counts->payload_bytes;
+        const std::uint32_t to = leads_to(door->station.load(kRelaxed)) - 1;  // 0: nobody
+        if (to < facts.waiting.size()) facts.waiting[to] += counts->depth;
     }
     return {};
 }
@@ -109,6 +115,8 @@ Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
     Result<MailboxPlan> plan = MailboxPlan::read(region.content());
     if (!plan) return std::unexpected(plan.error());
     facts.plan = std::move(*plan);
+    const bool queue_each = facts.plan.routed() || facts.plan.sharing == Sharing::broadcast;
+    if (queue_each && !facts.plan.grows()) facts.waiting.resize(kMaxStations);
     if (const Result<sys::FileInfo> info = sys::info(region.file())) {
         facts.mode = info->mode;
         facts.memory_bytes = info->allocated_bytes;

@@ -45,6 +45,9 @@ struct MailboxFacts {
     std::uint32_t segments = 0;  // of an unbounded mailbox, in use
     std::uint32_t lanes_open = 0;
     std::vector<Participant> participants;
+    // Where each receiver has a queue of its own, what waits in it, by Participant::seat; else
+    // empty. Not of an unbounded mailbox.
+    std::vector<std::uint64_t> waiting;
 
     [[nodiscard]] std::uint32_t count(sys::Life life) const noexcept;
 };

@@ -1,7 +1,9 @@
 #include "stoa/mailbox/plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 
 #include "stoa/base/size.hpp"
@@ -57,6 +59,8 @@ std::uint64_t segment_reserve(const MailboxPlan& plan) noexcept {
     return std::min(plan.reserve_bytes, share);
 }
 
+constexpr const char* kQuotaTooSmall = "quota (too small for one message of max_bytes)";
+
 std::uint32_t slots_of_ring(const MailboxPlan& plan) noexcept {
     switch (plan.capacity.kind) {
         case Capacity::Kind::zero: return kRendezvousSlots;
@@ -94,7 +98,7 @@ Result<void> plan_pools(MailboxPlan& plan) {
     if (unbounded) {
         const std::uint64_t count = plan.capacity.quota_bytes / plan.segment_bytes();
         if (count < plan.pool_count - (plan.routed() ? kMaxStations - 1 : 0)) {
-            return fail(Errc::bad_argument, "quota (too small for one message of max_bytes)");
+            return fail(Errc::bad_argument, kQuotaTooSmall);
         }
         if (count > kMaxSegments) {
             return fail(Errc::bad_argument, "quota (more than 32768 segments: raise reserve)");
@@ -184,7 +188,7 @@ Result<void> check_words(const MailboxPlan& plan) {
                                 static_cast<unsigned long long>(segment_reserve(plan))));
     }
     if (plan.ageing_ns > 0 && plan.priorities == 1) {
-        return refuse("ageing (among one priority: add priorities)");
+        return refuse("ageing (there is one priority only: add priorities)");
     }
     if (plan.keep_expired && plan.pool_count == 0) {
         return refuse("keep_expired (nothing expires here: add receipts or a time_to_live)");
@@ -214,6 +218,21 @@ Result<void> derive(MailboxPlan& plan) {
     }
     plan.station_count = plan.routed() ? kMaxStations : plan.sharing == Sharing::pair ? 2 : 1;
     return carried_by_lanes(plan) ? plan_lanes(plan) : plan_pools(plan);
+}
+
+// The same with a number: the least power of two that is enough. A text of this thread.
+Error quota_too_small(MailboxPlan plan) {
+    thread_local std::array<char, 128> text;
+    for (plan.capacity.quota_bytes = kPage; plan.capacity.quota_bytes <= kMaxQuotaBytes;
+         plan.capacity.quota_bytes *= 2) {
+        if (!derive(plan)) continue;
+        (void)std::snprintf(text.data(), text.size(),
+                            "quota (too small for one message of max_bytes; %llu MiB are enough)",
+                            static_cast<unsigned long long>(
+                                std::max<std::uint64_t>(plan.capacity.quota_bytes >> 20U, 1)));
+        return {.code = Errc::bad_argument, .step = text.data()};
+    }
+    return {.code = Errc::bad_argument, .step = kQuotaTooSmall};
 }
 
 }  // namespace
@@ -257,7 +276,10 @@ Result<MailboxPlan> MailboxPlan::make(const MailboxOptions& options, const TypeI
     if (plan.type_alignment > kMaxPayloadAlign) {
         return fail(Errc::bad_argument, "alignment of the type (at most 64)");
     }
-    if (Result<void> derived = derive(plan); !derived) return std::unexpected(derived.error());
+    if (Result<void> derived = derive(plan); !derived) {
+        const Error& error = derived.error();
+        return std::unexpected(error.step == kQuotaTooSmall ? quota_too_small(plan) : error);
+    }
     if (Result<void> said = check_words(plan); !said) return std::unexpected(said.error());
     return plan;
 }

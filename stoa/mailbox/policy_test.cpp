@@ -54,7 +54,7 @@ TEST_F(MailboxPolicy, WordsThatWouldSayNothingAreRefused) {
         {{.one_way = true}, "one_way (only a pair has two ways)"},
         {{.by_turns = true}, "by_turns (turns are a kind of single_receiver)"},
         {{.dead_letter_after = 1}, "dead_letter_after (only what is to be acked comes back)"},
-        {{.ageing = 1s}, "ageing (among one priority: add priorities)"},
+        {{.ageing = 1s}, "ageing (there is one priority only: add priorities)"},
         {{.sharing = Sharing::pair, .keep_expired = true},
          "keep_expired (nothing expires here: add receipts or a time_to_live)"},
     };

@@ -128,8 +128,9 @@ Result<LogCounts> count_log(std::span<std::byte> memory) noexcept {
         if (mode == LogMode::idle || cursor.seat.load(kSeqCst) == 0) continue;
         ++(mode == LogMode::reliable ? counts.reliable : counts.latest);
         counts.missed += cursor.missed.load(kRelaxed);
+        counts.behind[i] = cursor.taken.load(kAcquire) + 1;  // its place, until the end is known
         if (mode != LogMode::reliable) continue;
-        slowest = std::min(slowest, cursor.taken.load(kAcquire));
+        slowest = std::min(slowest, counts.behind[i] - 1);
     }
     std::uint64_t position = layout->writer.recent.load(kAcquire);
     for (std::uint64_t steps = 0; steps < geometry.ring_bytes / kLogHeadBytes; ++steps) {
@@ -150,6 +151,9 @@ Result<LogCounts> count_log(std::span<std::byte> memory) noexcept {
         position += stride;
     }
     counts.waiting = counts.sent - std::min(slowest, counts.sent);
+    for (std::uint64_t& behind : counts.behind) {
+        if (behind != 0) behind = counts.sent - std::min(behind - 1, counts.sent);
+    }
     return counts;
 }
 

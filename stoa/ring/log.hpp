@@ -17,6 +17,8 @@
 // of the bound.
 #pragma once
 
+#include <array>
+
 #include "stoa/ring/log_layout.hpp"
 #include "stoa/ring/log_reader.hpp"
 #include "stoa/ring/log_writer.hpp"
@@ -72,6 +74,8 @@ struct LogCounts {
     std::uint64_t missed = 0;    // by those who are subscribed
     std::uint32_t reliable = 0;  // subscribers
     std::uint32_t latest = 0;
+    // For each subscriber, by its cursor: what it has not received (nor skipped) yet.
+    std::array<std::uint64_t, kLogMaxSubscribers> behind{};
 };
 
 // What a log holds, seen from outside while all go on; writes nothing. Each number is right for

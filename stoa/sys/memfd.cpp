@@ -30,7 +30,10 @@ std::unexpected<Error> cannot_look_into(int os_errno) noexcept {
 Result<Fd> make_memory(const char* label) noexcept {
     const int number = ::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (number < 0) return fail_errno("memfd_create");
-    return Fd{number};
+    Fd memory{number};
+    // It is made 0777, and would be shown as that.
+    if (::fchmod(number, S_IRUSR | S_IWUSR) != 0) return fail_errno("fchmod");
+    return memory;
 }
 
 Result<void> seal_size(const Fd& memory) noexcept {

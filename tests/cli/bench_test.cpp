@@ -15,6 +15,13 @@ TEST_F(BenchVerbTest, AnUnknownWorkloadIsWrongUsage) {
     EXPECT_NE(end.err.find("flying"), std::string::npos);
 }
 
+TEST_F(BenchVerbTest, WhatIsNotMeasuredIsWrongUsage) {
+    const Finished end = stoa({"bench", "round_trip", "--bytes", "0"});
+    EXPECT_EQ(end.status, 2);
+    EXPECT_EQ(end.out, "");
+    EXPECT_NE(end.err.find("nothing of this is measured"), std::string::npos) << end.err;
+}
+
 TEST_F(BenchVerbTest, PrintsOneArrayOfJson) {
     const Finished end =
         stoa({"bench", "round_trip", "--bytes", "8", "--subjects", "pipe", "--quick", "--json"});

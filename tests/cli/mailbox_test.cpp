@@ -50,6 +50,53 @@ TEST_F(MailboxVerbTest, EverySharingIsCreatedShownAndRemoved) {
     }
 }
 
+TEST_F(MailboxVerbTest, InfoShowsAllThatCreateShows) {
+    for (const char* sharing : {"any", "single_receiver", "broadcast"}) {
+        const json made = json::parse(
+            done({"mailbox", "create", "m", "--sharing", sharing, "--ttl", "0", "--json"}));
+        const json seen = info("m");
+        for (const auto& [key, value] : made.items()) {
+            EXPECT_TRUE(key == "reserve" || seen[key] == value) << key;
+        }
+        EXPECT_TRUE(made.contains("type") && made.contains("created"));
+        done({"mailbox", "rm", "m"});
+    }
+}
+
+TEST_F(MailboxVerbTest, ListShowsWhatIsClosed) {
+    for (const char* name : {"a", "b"}) done({"mailbox", "create", name});
+    done({"mailbox", "close", "b"});
+    const std::string text = done({"mailbox", "ls"});
+    EXPECT_TRUE(text.ends_with(" closed\n")) << text;
+    EXPECT_NE(text.find(" open\nb "), std::string::npos) << text;
+}
+
+TEST_F(MailboxVerbTest, TheSecondReceiverIsToldHowToStandBy) {
+    done({"mailbox", "create", "m", "--sharing", "single_receiver"});
+    kit::Command first = start({"recv", "m"});
+    EXPECT_TRUE(kit::wait_until([] { return info("m")["participants"].size() == 1; }));
+    expect_sentence(stoa({"recv", "m"}), 1, "`recv m --stand-by` waits");
+    done({"send", "m", "x"});
+    EXPECT_EQ(first.wait().out, "x\n");
+}
+
+TEST_F(MailboxVerbTest, PeekAndRedriveTellInJson) {
+    done({"mailbox", "create", "m", "--ack", "--dead-letter-after", "1"});
+    done({"send", "m", "one", "two"});
+    EXPECT_EQ(done({"mailbox", "peek", "m", "--count", "2", "--json"}),
+              "{\"message\":\"one\",\"bytes\":3}\n{\"message\":\"two\",\"bytes\":3}\n");
+    EXPECT_EQ(shell("exec 2>/dev/null; $STOA recv m >/dev/full").status, 1);
+    EXPECT_EQ(json::parse(done({"mailbox", "redrive", "m", "--json"}))["redriven"], 1);
+}
+
+TEST_F(MailboxVerbTest, FoldersThatCannotBeMadeOrFoundAreSaid) {
+    const std::string folder = domain_.path();
+    expect_sentence(stoa({"domain", "create", folder}), 1, "stoa domain info " + folder);
+    expect_sentence(stoa({"domain", "create", folder + "/no/such"}), 1, "is missing; make that");
+    expect_sentence(stoa({"domain", "info", folder + "/none"}), 4,
+                    "`stoa domain create " + folder + "/none` makes it");
+}
+
 TEST_F(MailboxVerbTest, ListShowsAllInOrder) {
     EXPECT_EQ(done({"mailbox", "ls"}), "no mailboxes\n");
     EXPECT_EQ(json::parse(done({"mailbox", "ls", "--json"})), json::array());

@@ -48,6 +48,8 @@ TEST_F(OwnedCommand, SaysThatItStaysAndEndsInOrderWithASignal) {
 TEST_F(OwnedCommand, IsShownByInfoAndList) {
     kit::Command command = create({"--json"});
     EXPECT_EQ(json::parse(command.out())["owner"], "process");
+    EXPECT_EQ(json::parse(command.out())["mode"], "0600");
+    EXPECT_EQ(info("m")["mode"], "0600");
     const json facts = info("m");
     EXPECT_EQ(facts["owner"], "process");
     EXPECT_EQ(facts["owner_pid"], command.child().pid());
@@ -56,10 +58,10 @@ TEST_F(OwnedCommand, IsShownByInfoAndList) {
     EXPECT_NE(done({"mailbox", "info", "m"}).find("owner      process " + pid), std::string::npos);
     const std::string list = done({"mailbox", "ls"});
     EXPECT_NE(list.find("OWNER"), std::string::npos);
-    EXPECT_NE(list.find(" process\n"), std::string::npos) << list;
+    EXPECT_NE(list.find(" process open\n"), std::string::npos) << list;
     done({"mailbox", "create", "other"});
     EXPECT_EQ(info("other")["owner"], "system");
-    EXPECT_NE(done({"mailbox", "ls"}).find(" system\n"), std::string::npos);
+    EXPECT_NE(done({"mailbox", "ls"}).find(" system  open\n"), std::string::npos);
     EXPECT_EQ(done({"gc"}), "nothing to do\n");
 }
 
@@ -135,8 +137,9 @@ TEST_F(DomainVerb, RefusesWhatIsNotBuiltYetAndSaysWhy) {
     EXPECT_TRUE(domain_.entries().empty());
     expect_sentence(stoa({"domain", "create", path(), "--group", "no such group"}), 2,
                     "there is no group");
-    expect_sentence(stoa({"domain", "create", path() + "/deeper"}), 1, "a folder that exists");
-    expect_sentence(stoa({"domain", "info", path()}), 4, "nothing has this name");
+    expect_sentence(stoa({"domain", "create", path() + "/deeper"}), 1,
+                    "is missing; make that first");
+    expect_sentence(stoa({"domain", "info", path()}), 4, "not_found");
 }
 
 TEST_F(DomainVerb, SaysWhoHasTheRightThatIsMissing) {

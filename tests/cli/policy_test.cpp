@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <csignal>
 
 #include "tests/cli/stoa_test.hpp"
 
@@ -25,6 +26,12 @@ TEST_F(PolicyCommand, AReceiptTellsWhoTookTheMessage) {
     const std::string told = done({"send", "m", "x", "--receipt"});
     EXPECT_TRUE(told.starts_with("send m: message 1: taken by stoa (pid ")) << told;
     EXPECT_EQ(receiver.wait().out, "x\n");
+    kit::Command again = start({"recv", "m"});
+    const auto answer = nlohmann::json::parse(done({"send", "m", "y", "--receipt", "--json"}));
+    EXPECT_EQ(answer["outcome"], "taken");
+    EXPECT_EQ(answer["number"], 1);
+    EXPECT_EQ(answer["receiver"]["name"], "stoa");
+    EXPECT_EQ(again.wait().out, "y\n");
     const Finished nobody = stoa({"send", "m", "x", "--receipt", "--timeout", "0.01"});
     EXPECT_EQ(nobody.status, 3);
     EXPECT_NE(nobody.out.find("withdrawn"), std::string::npos) << nobody.out;
@@ -154,6 +161,28 @@ TEST_F(PolicyCommand, EverySubscriberOfABroadcastGetsAll) {
     done({"send", "m", "a", "b", "--close"});
     EXPECT_EQ(one.wait().out, "a\nb\n");
     EXPECT_EQ(two.wait().out, "a\nb\n");
+}
+
+TEST_F(PolicyCommand, InfoTellsWhatWaitsForEachReceiverAndWhoIsStopped) {
+    for (const Words& more : {Words{"broadcast"}, Words{"broadcast", "--ack"}, Words{"round_robin"},
+                              Words{"least_loaded"}}) {
+        Words words{"mailbox", "create", "w", "--sharing"};
+        words.insert(words.end(), more.begin(), more.end());
+        done(words);
+        kit::Command receiver = start({"recv", "w", "--count", "3"});
+        await_participants("w", 1);
+        receiver.child().send_signal(SIGSTOP);
+        EXPECT_TRUE(
+            kit::wait_until([] { return info("w")["participants"][0]["stopped"] == true; }));
+        done({"send", "w", "1", "2", "3"});
+        EXPECT_EQ(info("w")["participants"][0]["waiting"], 3) << more.front();
+        EXPECT_NE(done({"mailbox", "info", "w"}).find(" stopped "), std::string::npos);
+        const std::string look = done({"mailbox", "watch", "w", "--every", "0.01", "--count", "1"});
+        EXPECT_NE(look.find("stopped: stoa ("), std::string::npos) << look;
+        receiver.child().send_signal(SIGCONT);
+        EXPECT_EQ(receiver.wait().out, "1\n2\n3\n");
+        done({"mailbox", "rm", "w"});
+    }
 }
 
 TEST_F(PolicyCommand, WatchPrintsALinePerLook) {

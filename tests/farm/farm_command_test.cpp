@@ -16,6 +16,15 @@ TEST_F(FarmTest, AMissingCommandIsSaidAtOnce) {
     expect_sentence(farm({"--block", "5", "--lines", "5", "--", "cat"}), 2, "--block");
 }
 
+TEST_F(FarmTest, AReportThatCannotBeWrittenIsSaidBeforeAnyWorkIsDone) {
+    const kit::Finished end =
+        farm({"--report", path("no/report"), "--", "sh", "-c", "cat; echo >>$0", path("log")},
+             {.input = "1\n"});
+    expect_sentence(end, 1, "report cannot be written");
+    EXPECT_EQ(end.out, "");
+    EXPECT_EQ(lines_in("log"), 0U);
+}
+
 TEST_F(FarmTest, ACommandThatFailsIsRetriedAndReportedAndTheOthersGoOn) {
     const std::string script =
         "read x; echo $x >>$0; echo output of $x; case $x in bad) exit 3;; esac";
