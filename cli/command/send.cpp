@@ -47,25 +47,9 @@ std::string text_of(const Answer& answer) {
     return "taken, and not acked yet";
 }
 
-std::string_view name_of(Outcome outcome) noexcept {
-    switch (outcome) {
-        case Outcome::none: return "none";
-        case Outcome::pending: return "pending";
-        case Outcome::taken: return "taken";
-        case Outcome::acked: return "acked";
-        case Outcome::expired: return "expired";
-        case Outcome::withdrawn: return "withdrawn";
-        case Outcome::receiver_died: return "receiver_died";
-        case Outcome::mailbox_destroyed: return "mailbox_destroyed";
-        case Outcome::dropped: return "dropped";
-        case Outcome::dead_letter: return "dead_letter";
-    }
-    return "unknown";
-}
-
 // A line for each message, as recv --json has.
 std::string json_of(const Answer& answer, std::uint64_t number) {
-    Json json{{"number", number}, {"outcome", name_of(answer.outcome)}};
+    Json json{{"number", number}, {"outcome", name(answer.outcome)}};
     if (answer.pid != 0) json["receiver"] = {{"pid", answer.pid}, {"name", answer.name}};
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
