@@ -4,8 +4,6 @@
 // MutexLayout, all zero: free
 //   offset bytes field      writer        rule
 //        0     8 word       anyone (CAS)  LockWord
-//        8     8 seen       who waits     since when the holder of that time is known to hold it:
-//                                         steady ns; for display
 //
 // LockWord
 //      bit    0 waiters                   somebody sleeps on the low half
@@ -37,10 +35,9 @@ struct LockWord {
 
 struct MutexLayout {
     Atomic<std::uint64_t> word;
-    Atomic<std::uint64_t> seen;
 };
-static_assert(offsetof(MutexLayout, word) == 0 && offsetof(MutexLayout, seen) == 8);
-static_assert(sizeof(MutexLayout) == 16 && std::is_standard_layout_v<MutexLayout>);
+static_assert(offsetof(MutexLayout, word) == 0);
+static_assert(sizeof(MutexLayout) == 8 && std::is_standard_layout_v<MutexLayout>);
 static_assert(std::is_trivially_destructible_v<MutexLayout>);
 
 }  // namespace stoa

@@ -6,7 +6,6 @@
 #include "stoa/base/check.hpp"
 #include "stoa/base/crash_point.hpp"
 #include "stoa/sync/bell.hpp"
-#include "stoa/sys/coarse_clock.hpp"
 #include "stoa/sys/futex.hpp"
 
 namespace stoa {

@@ -10,7 +10,7 @@
 //             nothing behind, one that was just woken costs the others 100 ms.
 // Blocking:   hold, lock and the timed forms. unlock never.
 // Lifetime:   the memory must stay mapped.
-// Units:      16 bytes.
+// Units:      8 bytes.
 // Source:     mutex2 of Drepper 2011, "Futexes are tricky", with a word that names its holder;
 //             owner_died and poisoned as EOWNERDEAD and ENOTRECOVERABLE of POSIX.1-2017.
 //
