@@ -3,7 +3,9 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -26,7 +28,8 @@ struct Entries {
 };
 Entries& entries() noexcept {
     static Entries* const instance = [] {
-        auto* const made = new Entries;
+        alignas(Entries) static std::byte memory[sizeof(Entries)];
+        auto* const made = new (memory) Entries;
         // A child forked while another thread changes the list would find it locked for ever.
         STOA_CHECK(::pthread_atfork([] { entries().lock.lock(); }, [] { entries().lock.unlock(); },
                                     [] { entries().lock.unlock(); }) == 0);

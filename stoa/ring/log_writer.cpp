@@ -110,11 +110,23 @@ void LogWriter::move_floor(const Want& want) noexcept {
     const auto must_go = [&](const Mark& mark) {
         return mark.position < from_position || mark.sequence < from_sequence;
     };
+    Mark gone = floor_;
     while (mark_count_ > 0 && must_go(mark_at(0))) {
+        gone = mark_at(0);
         ++first_mark_;
         --mark_count_;
     }
-    const Mark floor = mark_count_ > 0 ? mark_at(0) : Mark{tail_, sequence_};
+    Mark floor = mark_count_ > 0 ? mark_at(0) : Mark{tail_, sequence_};
+    // A batch has no marks inside: then from record to record, so that it does not go as a whole.
+    while (floor.sequence - gone.sequence > mark_messages_ && must_go(gone)) {
+        const std::uint64_t word = head_at(gone.position)->ready.load(kRelaxed);
+        const std::uint64_t stride =
+            log_stride_of(word, gone.position & mask_, ring_bytes, max_record_bytes_);
+        if (stride == 0 || stride > floor.position - gone.position) break;
+        gone.position += stride;
+        if (LaneWord::kind(word) == LaneKind::record) ++gone.sequence;
+        if (!must_go(gone)) floor = gone;
+    }
     if (floor.position <= floor_.position) return;
     floor_ = floor;
     STOA_CRASH_POINT("log.floor.before");
