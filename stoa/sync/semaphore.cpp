@@ -85,8 +85,8 @@ Result<void> SignalSemaphore::wait(Deadline deadline) noexcept {
     if (take()) return {};
     if (deadline.is_immediate()) return fail(Errc::empty, "wait");
     bool slept = false;
-    const Waited waited =
-        wait_on_bell(bell_, deadline, Waiting::adaptive, slept, [&] { return take(); }, goes_on);
+    const Waited waited = wait_on_bell(
+        layout_.bell, deadline, Waiting::adaptive, slept, [&] { return take(); }, goes_on);
     if (waited == Waited::timed_out) return fail(Errc::timed_out, "wait");
     if (slept && posted() > 0) ring_bell(layout_.bell);  // there is more than we took
     return {};

@@ -6,8 +6,8 @@
 // Processes:  lie in a region, or in memory of one process. All zero: a Semaphore of which every
 //             permit is free, a SignalSemaphore with nothing posted.
 // Death:      of a holder: each of its permits goes to exactly one other, found within 100 ms by
-//             whoever waits. Who left the region holds nothing any more. A post has no holder: it is
-//             taken or not. A waiter that dies just after it was woken costs the others 100 ms.
+//             whoever waits. Who left the region holds nothing any more. A post has no holder: it
+//             is taken or not. A waiter that dies just after it was woken costs the others 100 ms.
 // Blocking:   acquire, wait and the timed forms. release and post never.
 // Lifetime:   the memory must stay mapped.
 // Units:      permits; a Semaphore has 8 bytes for each.
