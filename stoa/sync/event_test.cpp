@@ -3,6 +3,7 @@
 #include <thread>
 #include <vector>
 
+#include "stoa/sync/bell.hpp"
 #include "stoa/sync/sync_test_kit.hpp"
 #include "tests/kit/wait_until.hpp"
 
