@@ -17,10 +17,19 @@ int main(int argc, char** argv) {
     stoa::crash::add_broadcast_scenarios(suite.scenarios);
     stoa::crash::add_name_scenarios(suite.scenarios);
     stoa::crash::add_owned_scenarios(suite.scenarios);
-    suite.covered = {
-        "stoa::Lane",           "stoa::Log",        "stoa::PoolRing::",   "stoa::PoolGeometry::",
-        "stoa::Participants::", "stoa::Region::",   "stoa::Attachment::", "stoa::OwnedName::",
-        "stoa::Routes::",       "stoa::Segments::", "stoa::Queue::",      "stoa::Mutex::"};
+    suite.covered = {"stoa::Lane",
+                     "stoa::Log",
+                     "stoa::PoolRing::",
+                     "stoa::PoolGeometry::",
+                     "stoa::Participants::",
+                     "stoa::Region::",
+                     "stoa::Attachment::",
+                     "stoa::OwnedName::",
+                     "stoa::Routes::",
+                     "stoa::Segments::",
+                     "stoa::Queue::",
+                     "stoa::Mutex::",
+                     "stoa::detail::Permits::"};
     suite.covered_when_entered = {"stoa::crash::(anonymous namespace)::victim_",
                                   "stoa::crash::victim_"};
     return stoa::crash::crash_main(argc, argv, suite);

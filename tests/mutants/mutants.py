@@ -620,4 +620,28 @@ MUTANTS = (
         "",
         "crash_run", crash("broadcast_logs.leave"),
     ),
+    Mutant(
+        "mutex_sleepers_forgotten",
+        "who slept takes a mutex with the bit set, for there may be others",
+        "stoa/sync/mutex.cpp",
+        "seen, at.me | slept, kAcquire",
+        "seen, at.me, kAcquire",
+        "mutex_test", ("stoa/sync/mutex_test", "--gtest_filter=*InfiniteSlices*"),
+    ),
+    Mutant(
+        "mutex_unmended_not_poisoned",
+        "what an heir gives back unmended is poisoned",
+        "stoa/sync/mutex.cpp",
+        "mine | LockWord::kInconsistent",
+        "mine",
+        "mutex_test", ("stoa/sync/mutex_test", "--gtest_filter=*Poison*"),
+    ),
+    Mutant(
+        "permits_of_others_taken",
+        "a permit is taken from the dead alone",
+        "stoa/sync/semaphore.cpp",
+        "if (holder != 0 && !at.is_gone(holder)) continue;",
+        "",
+        "semaphore_test", ("stoa/sync/semaphore_test",),
+    ),
 )

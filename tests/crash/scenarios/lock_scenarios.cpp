@@ -2,26 +2,19 @@
 //
 // What a mutex guards are two numbers that are equal whenever nobody holds it. The judge reads from
 // the word who holds it, so it knows whether the next one must be told of a death.
-#include <unistd.h>
-
-#include <csignal>
 #include <functional>
-#include <optional>
 
-#include "stoa/base/check.hpp"
 #include "stoa/sync/bell.hpp"
 #include "stoa/sync/mutex.hpp"
+#include "stoa/sync/semaphore.hpp"
+#include "tests/crash/scenarios/lock_stage.hpp"
 #include "tests/crash/scenarios/scenarios.hpp"
-#include "tests/kit/process.hpp"
-#include "tests/kit/temp.hpp"
 
 namespace stoa::crash {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kPlaces = 16;
-constexpr std::uint64_t kTableBytes = 4096;
 constexpr std::uint64_t kDone = 1;
 
 struct Guarded {
@@ -42,26 +35,22 @@ struct LockCase {
     bool may_poison = false;
 };
 
-class LockScenario final : public Scenario {
+class LockScenario final : public LockStage<Guarded> {
 public:
     explicit LockScenario(LockCase details) : case_{std::move(details)} {}
 
     std::string name() const override { return case_.name; }
-    std::vector<std::span<std::byte>> shared() override { return {memory_.bytes()}; }
     bool sleeps() const override { return case_.sleeps; }
     // Where one that lives holds it there is nothing to recover.
     bool recovers() const override { return !case_.sleeps; }
     void prepare() override {
-        Participants::create(table(), kPlaces, kPlaces).value();
-        join();
+        begin();
         if (case_.prepare) case_.prepare(*this);
     }
-    void victim_begin() override { join(); }
     void victim() override {
         case_.operation(*this);
         outcome(crash::Role::victim).code = kDone;
     }
-    void recover_begin(const Case& /*now*/) override { join(); }
     void recover(const Case& /*now*/) override { static_cast<void>(hold_and_change(false)); }
     std::string interfere(const Case& now) override;
     // A stopped heir keeps it.
@@ -69,41 +58,23 @@ public:
     std::string verify(const Case& now) override;
     // The one that was there before everybody holds it, and gives it back.
     void wake() override {
-        membership_.reset();
-        membership_.emplace(memory_.bytes(), *table_, first_);
+        act_as_first();
         if (guarded().lock.holder() == here(&guarded()).me) guarded().lock.unlock();
     }
 
-    Guarded& guarded() { return *reinterpret_cast<Guarded*>(memory_.bytes().data() + kTableBytes); }
+    Guarded& guarded() { return object(); }
     // False: poisoned. `mends`: what a death left.
     bool hold_and_change(bool mends);
     void hold_first() { guarded().lock.hold().value(); }
     void leave_a_dead_holder() {
-        const kit::Ending ending = kit::fork_and_run([this] {
-            join();
+        leave_a_dead_one([this] {
             guarded().lock.hold().value();
             ++guarded().a;
-            ::kill(::getpid(), SIGKILL);
         });
-        STOA_CHECK(ending.signal == SIGKILL);
-    }
-    void join() {
-        membership_.reset();
-        table_.emplace(Participants::attach(table()).value());
-        const auto reserve = [](void*, std::uint64_t, std::uint64_t) { return Result<void>{}; };
-        const std::uint32_t index = table_->join(stoa::Role::none, reserve, nullptr).value();
-        if (first_ == kPlaces) first_ = index;
-        membership_.emplace(memory_.bytes(), *table_, index);
     }
 
 private:
-    std::span<std::byte> table() { return memory_.bytes().first(kTableBytes); }
-
     LockCase case_;
-    kit::TempRegion memory_{kTableBytes + 4096};
-    std::optional<Participants> table_;
-    std::optional<Membership> membership_;
-    std::uint32_t first_ = kPlaces;  // the engine's own place
 };
 
 bool LockScenario::hold_and_change(bool mends) {
@@ -151,7 +122,7 @@ std::string LockScenario::verify(const Case& now) {
     const Holder holder = LockWord::holder(word);
     const bool poisoned = (word & LockWord::kPoisoned) != 0;
     if (poisoned) return case_.may_poison ? "" : "it is poisoned";
-    const bool first_holds = holder != 0 && holder_index(holder) == first_;
+    const bool first_holds = holder != 0 && holder_index(holder) == first();
     if (first_holds) {  // the victim was killed while it waited
         wake();
         join();
@@ -206,6 +177,116 @@ void gives_back_unmended(LockScenario& stage) {
     if (held) it.lock.unlock();
 }
 
+// --- permits and posts --------------------------------------------------------------------------
+
+constexpr std::uint32_t kPermits = 2;
+
+struct Permits {
+    Semaphore<kPermits> permits;
+    SignalSemaphore posts;
+};
+
+class PermitScenario;
+
+struct PermitCase {
+    const char* name;
+    std::function<void(PermitScenario&)> operation;
+    std::function<void(PermitScenario&)> prepare{};
+    bool sleeps = false;
+};
+
+// Nobody holds more than there are, and in the end all are free again.
+class PermitScenario final : public LockStage<Permits> {
+public:
+    explicit PermitScenario(PermitCase details) : case_{std::move(details)} {}
+
+    std::string name() const override { return case_.name; }
+    bool sleeps() const override { return case_.sleeps; }
+    bool recovers() const override { return !case_.sleeps; }
+    void prepare() override {
+        begin();
+        if (case_.prepare) case_.prepare(*this);
+    }
+    void victim() override {
+        case_.operation(*this);
+        outcome(crash::Role::victim).code = kDone;
+    }
+    void recover(const Case& /*now*/) override {
+        if (object().permits.acquire()) static_cast<void>(object().permits.release());
+    }
+    std::string interfere(const Case& /*now*/) override { return use(false); }
+    std::string interfere_recovery(const Case& /*now*/) override { return use(false); }
+    std::string verify(const Case& now) override {
+        if (case_.sleeps) wake();
+        std::string text = use(true);
+        if (!text.empty()) return text;
+        const std::uint32_t posted = object().posts.posted();
+        const bool returned = outcome(crash::Role::victim).code == kDone;
+        if (returned && !now.victim_dead && posted != expected_) return "a post is lost";
+        return posted <= expected_ + 1 ? "" : "a post was made twice";
+    }
+    // The one that was there before everybody gives all back.
+    void wake() override {
+        act_as_first();
+        while (object().permits.release()) {
+        }
+    }
+    void hold_all() {
+        for (std::uint32_t i = 0; i < kPermits; ++i) object().permits.acquire().value();
+    }
+    void expect_posts(std::uint32_t posts) { expected_ = posts; }
+
+private:
+    // `all`: nobody else holds one any more.
+    std::string use(bool all) {
+        g_wait_slice = 1ms;
+        join();
+        std::uint32_t got = 0;
+        const Deadline patience = all ? Deadline::after(2s) : Deadline::after(5ms);
+        while (got < kPermits && object().permits.acquire(patience)) ++got;
+        if (all && got < kPermits) return "a permit is lost";
+        if (got == kPermits && object().permits.try_acquire())
+            return "there is one permit too many";
+        for (; got > 0; --got) {
+            if (!object().permits.release()) return "a permit of ours is not ours";
+        }
+        return all && object().permits.free() != kPermits ? "a permit is held by nobody" : "";
+    }
+
+    PermitCase case_;
+    std::uint32_t expected_ = 0;
+};
+
+void acquires_and_releases(PermitScenario& stage) {
+    if (stage.object().permits.acquire()) static_cast<void>(stage.object().permits.release());
+}
+
+void add_permit_scenarios(Scenarios& list) {
+    const auto all_dead = [](PermitScenario& stage) {
+        g_wait_slice = 1ms;
+        stage.leave_a_dead_one([&] { stage.hold_all(); });
+    };
+    const PermitCase cases[] = {
+        {.name = "semaphore.acquire", .operation = acquires_and_releases},
+        {.name = "semaphore.inherit", .operation = acquires_and_releases, .prepare = all_dead},
+        {.name = "semaphore.acquire_asleep",
+         .operation = acquires_and_releases,
+         .prepare = [](PermitScenario& stage) { stage.hold_all(); },
+         .sleeps = true},
+        {.name = "semaphore.post",
+         .operation = [](PermitScenario& stage) { stage.object().posts.post(); },
+         .prepare = [](PermitScenario& stage) { stage.expect_posts(1); }},
+        {.name = "semaphore.wait",
+         .operation = [](PermitScenario& stage) { static_cast<void>(stage.object().posts.wait()); },
+         .prepare =
+             [](PermitScenario& stage) {
+                 stage.object().posts.post(2);
+                 stage.expect_posts(1);
+             }},
+    };
+    for (const PermitCase& one : cases) list.push_back(std::make_unique<PermitScenario>(one));
+}
+
 }  // namespace
 
 void add_lock_scenarios(Scenarios& list) {
@@ -227,6 +308,7 @@ void add_lock_scenarios(Scenarios& list) {
          .may_poison = true},
     };
     for (const LockCase& one : cases) list.push_back(std::make_unique<LockScenario>(one));
+    add_permit_scenarios(list);
 }
 
 }  // namespace stoa::crash
