@@ -149,6 +149,30 @@ TEST(Log, ABatchAppearsAtOnceAndADiscardedOneNever) {
     EXPECT_EQ(writer.sequence(), reader.sequence());
 }
 
+// Who skips keeps what the bound allows, whether it came in a batch or one by one.
+TEST(Log, TheFloorDoesNotPassOverABatchAsAWhole) {
+    TestLog log{bounded(9)};
+    LogWriter writer = log.writer();
+    LogReader taker = log.join(0, LogMode::reliable);
+    LogReader skipper = log.join(1, LogMode::latest);
+    const std::vector<std::uint64_t> numbers(9, 7);
+    for (int round = 0; round < 20; ++round) {
+        LogBatch batch{writer};
+        ASSERT_EQ(batch.append_all<8>(numbers.data(), 9), 9U);
+        batch.publish();
+        for (int i = 0; i < 9; ++i) ASSERT_NE(take(taker), "(empty)");
+        std::span<std::byte> loan;  // makes room for one more, and does not send it
+        ASSERT_EQ(writer.try_reserve(8, loan), LogSend::ok);
+        writer.abandon();
+        std::array<std::byte, 8> to{};
+        LogCopy copy;
+        while (skipper.try_copy(to, copy) == LogTake::ok) {
+        }
+        EXPECT_EQ(writer.sequence(), skipper.sequence()) << round;
+    }
+    EXPECT_LE(skipper.missed(), 20U * 3);
+}
+
 TEST(Log, ABatchStopsWhereTheLogIsFull) {
     TestLog log{bounded(10)};
     LogWriter writer = log.writer();
