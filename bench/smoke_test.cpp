@@ -49,7 +49,8 @@ INSTANTIATE_TEST_SUITE_P(Bench, Smoke,
                          testing::Values(Workload::round_trip, Workload::one_way,
                                          Workload::many_to_many, Workload::broadcast,
                                          Workload::waiting, Workload::loan, Workload::policies,
-                                         Workload::answered, Workload::mailboxes),
+                                         Workload::answered, Workload::mailboxes, Workload::heap,
+                                         Workload::newest, Workload::attach, Workload::locks),
                          [](const auto& of) { return std::string{name(of.param)}; });
 
 // The limits that goals name must be there under that name, or a goal would silently never count.

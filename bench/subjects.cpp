@@ -10,8 +10,14 @@ Subjects all_subjects() {
     Subjects subjects;
     add_limits(subjects);
     add_kernel_rivals(subjects);
+    add_lock_rivals(subjects);
     add_packaged_rivals(subjects);
+    add_condition_rivals(subjects);
     add_stoa(subjects);
+    add_stoa_conditions(subjects);
+    add_stoa_locks(subjects);
+    add_stoa_waiting(subjects);
+    add_stoa_links(subjects);
     return subjects;
 }
 

@@ -15,7 +15,8 @@ namespace {
 
 using AddVerb = void (*)(CLI::App& app, Chosen& chosen);
 constexpr AddVerb kVerbs[] = {
-    add_mailbox, add_send, add_recv, add_farm, add_domain_verbs, add_gc,
+    add_mailbox, add_send,   add_recv,  add_tell, add_listen,       add_chat,
+    add_ps,      add_region, add_locks, add_farm, add_domain_verbs, add_gc,
 #if STOA_HAS_BENCH
     add_bench,
 #endif
@@ -61,7 +62,7 @@ void add_domain(CLI::App& app, std::string& domain) {
 
 Exit run(int count, char** values) {
     Chosen chosen;
-    CLI::App app{"Mailboxes in shared memory that survive killed processes", "stoa"};
+    CLI::App app{"Mailboxes and regions in shared memory that survive killed processes", "stoa"};
     app.set_version_flag("--version", "stoa " STOA_VERSION);
     app.require_subcommand(1);
     app.formatter(help_format());

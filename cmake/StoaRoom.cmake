@@ -8,6 +8,13 @@ set(STOA_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshad
     # g++ 12 -O2 and up: wrong about operator+ of std::string (GCC bug 105651)
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 
+# tests/kit has an operator new: clang's static ThreadSanitizer bears none but its own.
+if(STOA_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-resource-dir
+        OUTPUT_VARIABLE clang OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    set(STOA_SANITIZE_LINKS -shared-libsan "-Wl,-rpath,${clang}/lib/linux")
+endif()
+
 function(stoa_compile_options target)
     target_compile_features(${target} PUBLIC cxx_std_23)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
@@ -19,6 +26,7 @@ function(stoa_compile_options target)
         target_compile_options(${target} PUBLIC -fsanitize=${STOA_SANITIZE}
             -fno-omit-frame-pointer -fno-sanitize-recover=all)
         target_link_options(${target} PUBLIC -fsanitize=${STOA_SANITIZE})
+        target_link_options(${target} PUBLIC ${STOA_SANITIZE_LINKS})
     endif()
 endfunction()
 
@@ -38,6 +46,31 @@ function(stoa_room name)
     install(TARGETS ${target} EXPORT stoaTargets FILE_SET HEADERS)
 endfunction()
 
+# How a test is compiled. The sanitizers' trees compile the tests themselves without optimisation:
+# that takes half as long; the rooms are compiled as always. tests/kit/precompiled.hpp is
+# precompiled once per tree; who compiles with options of its own sets DISABLE_PRECOMPILE_HEADERS.
+function(stoa_test_options target)
+    stoa_compile_options(${target})
+    if(STOA_SANITIZE)
+        target_compile_options(${target} PRIVATE -O0)
+    endif()
+    target_link_libraries(${target} PRIVATE GTest::gtest)
+    if(target STREQUAL stoa_precompiled)
+        return()
+    endif()
+    if(NOT TARGET stoa_precompiled)
+        add_library(stoa_precompiled OBJECT "${PROJECT_SOURCE_DIR}/tests/kit/precompiled.cpp")
+        stoa_test_options(stoa_precompiled)
+        target_precompile_headers(stoa_precompiled PRIVATE
+            "${PROJECT_SOURCE_DIR}/tests/kit/precompiled.hpp")
+        target_include_directories(stoa_precompiled PRIVATE "${PROJECT_SOURCE_DIR}")
+        # As programs are, else it would not fit them.
+        set_target_properties(stoa_precompiled PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+        target_compile_options(stoa_precompiled PRIVATE -fPIE)
+    endif()
+    target_precompile_headers(${target} REUSE_FROM stoa_precompiled)
+endfunction()
+
 # stoa_test(name SOURCES x_test.cpp USES stoa_ring stoa_kit [ARGS ...] [TIMEOUT s] [LABELS l ...])
 # makes and registers one test program; GoogleTest gives main(). With STOA_FULL it may run for
 # hours.
@@ -52,8 +85,8 @@ function(stoa_test name)
         set(test_TIMEOUT 120)
     endif()
     add_executable(${name} ${test_SOURCES})
-    stoa_compile_options(${name})
-    target_link_libraries(${name} PRIVATE ${test_USES} GTest::gtest GTest::gtest_main)
+    stoa_test_options(${name})
+    target_link_libraries(${name} PRIVATE ${test_USES} GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name} ${test_ARGS})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${test_TIMEOUT} LABELS "${test_LABELS}")
 endfunction()

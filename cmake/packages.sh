@@ -1,7 +1,7 @@
 # Sourced by ./check and ./quickstart: what they need from Debian, and how it gets installed.
 build_packages=(g++ cmake ninja-build libcli11-dev libfmt-dev nlohmann-json3-dev)
-check_packages=("${build_packages[@]}" git libgtest-dev python3 pkg-config strace binutils
-    clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev)
+check_packages=("${build_packages[@]}" git libgtest-dev libboost-dev python3 pkg-config strace
+    libasio-dev libglib2.0-dev binutils clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev)
 
 # need_packages PACKAGE ...: installs those that are missing, as root or through sudo. When that
 # cannot be done it says in one line what is missing, and fails.

@@ -13,6 +13,10 @@ std::string_view name(Workload workload) noexcept {
         case Workload::policies: return "policies";
         case Workload::answered: return "answered";
         case Workload::mailboxes: return "mailboxes";
+        case Workload::heap: return "heap";
+        case Workload::newest: return "newest";
+        case Workload::attach: return "attach";
+        case Workload::locks: return "locks";
     }
     return "?";
 }
@@ -26,6 +30,9 @@ std::string_view name(Mode mode) noexcept {
         case Mode::batch: return "batch";
         case Mode::four_pairs: return "four_pairs";
         case Mode::beside_busy: return "beside_busy";
+        case Mode::reads: return "reads";
+        case Mode::writes: return "writes";
+        case Mode::reads_beside: return "reads_beside";
         case Mode::one_core: return "one_core";
     }
     return "?";

@@ -27,17 +27,24 @@ enum class Workload : std::uint8_t {
     policies,   // what a policy costs on the pool ring, two processes
     answered,   // each send waits until the other side has the message
     mailboxes,  // many small named ones are created, and opened by another process
+    heap,       // blocks of mixed sizes are allocated and freed
+    newest,     // the newest value of one writer
+    attach,     // to a region that is there
+    locks,      // locked and unlocked over and over
 };
 
 enum class Mode : std::uint8_t {
-    spin,         // a waiter never sleeps
-    adaptive,     // a waiter spins a little, then sleeps: what a user gets who chooses nothing
-    park,         // a waiter sleeps at once
-    single,       // every message is published by itself
-    batch,        // messages are published kBatch at a time
-    four_pairs,   // adaptive, four pairs on two cpus
-    beside_busy,  // adaptive, one pair on two cpus that also run a busy loop each
-    one_core,     // adaptive, both processes on one cpu
+    spin,          // a waiter never sleeps
+    adaptive,      // a waiter spins a little, then sleeps: what a user gets who chooses nothing
+    park,          // a waiter sleeps at once
+    single,        // every message is published by itself; a lock of one process alone
+    batch,         // messages are published kBatch at a time
+    four_pairs,    // adaptive, four pairs on two cpus
+    beside_busy,   // adaptive, one pair on two cpus that also run a busy loop each
+    reads,         // of a value that nobody writes
+    writes,        // that nobody reads
+    reads_beside,  // while another process writes one each microsecond
+    one_core,      // adaptive, both processes on one cpu
 };
 
 enum class Waiting : std::uint8_t { spin, adaptive, park };

@@ -117,8 +117,11 @@ double median_of(const Cell& cell, Metric metric) {
 }
 
 std::vector<Metric> metrics_of(const Case& c) {
-    if (c.is_flow()) return {Metric::rate};
-    const bool crowd = c.pairs() > 1 || c.workload == Workload::mailboxes;
+    if (c.is_flow() || c.workload == Workload::newest || c.workload == Workload::locks) {
+        return {Metric::rate};
+    }
+    const bool crowd =
+        c.pairs() > 1 || c.workload == Workload::mailboxes || c.workload == Workload::heap;
     if (crowd || c.mode == Mode::beside_busy || c.mode == Mode::one_core) {
         return {Metric::rate, Metric::p50, Metric::p99, Metric::p999, Metric::max};
     }

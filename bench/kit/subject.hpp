@@ -109,7 +109,10 @@ template <class S>
 [[nodiscard]] bool takes_part(const Case& c) {
     constexpr bool kBroadcasts = requires { S::kBroadcasts; };
     constexpr bool kPolicy = requires { S::kPolicy; };
-    if (c.workload == Workload::mailboxes || kPolicy != c.shows_policy()) return false;
+    if (c.workload == Workload::heap || c.workload == Workload::newest) return false;
+    if (c.workload == Workload::attach) return false;
+    if (c.workload == Workload::mailboxes || c.workload == Workload::locks) return false;
+    if (kPolicy != c.shows_policy()) return false;
     return kBroadcasts == (c.workload == Workload::broadcast) && S::supports(c);
 }
 

@@ -59,6 +59,22 @@ const std::vector<Question>& questions() {
          "how many small named mailboxes a second are created, and opened by another process?",
          "messages; reserves of megabytes, which the kernel clears page by page",
          "bound by the kernel: a file, its pages, its name, two mappings (the limit `files`)"},
+        {Workload::heap,
+         "how many blocks of mixed sizes a second are allocated and freed, alone, by two at once?",
+         "growing; blocks that another process frees",
+         "alone, two locked instructions and a search of a few words; two meet on few lines"},
+        {Workload::newest,
+         "how often a second is the newest value of one writer read, and written?",
+         "waiting for it; several readers; a writer that writes without a pause",
+         "in a cache, two loads and the copy; beside a writer, the lines that it moved"},
+        {Workload::attach,
+         "how long does it take to attach to a region, to read a value in it and to detach?",
+         "creating one; the first touch of its other pages",
+         "the system calls of a mapping, and a page fault"},
+        {Workload::locks,
+         "how many times a second is a lock locked and unlocked, by one process, by two at once?",
+         "what a lock guards; more processes than two; waits that sleep long",
+         "alone, two locked instructions; a reader's word on a line of its own moves no line"},
     };
     return list;
 }
@@ -88,6 +104,12 @@ std::vector<std::vector<Case>> groups_of(Workload workload) {
         case Workload::policies: return grid(workload, {64}, {Mode::spin, Mode::single});
         case Workload::answered:
         case Workload::mailboxes: return grid(workload, {64}, {Mode::single});
+        case Workload::heap: return grid(workload, {64}, {Mode::single, Mode::adaptive});
+        case Workload::newest:
+            return grid(workload, {8, 64, kKiB, 64 * kKiB},
+                        {Mode::reads, Mode::writes, Mode::reads_beside});
+        case Workload::attach: return grid(workload, {8}, {Mode::single});
+        case Workload::locks: return grid(workload, {8}, {Mode::single, Mode::adaptive});
     }
     return {};
 }

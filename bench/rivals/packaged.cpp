@@ -18,9 +18,11 @@ void add_packaged_rivals(Subjects& subjects) {
 #ifdef STOA_RIVAL_BOOST
     add_boost_spsc(subjects);
     add_boost_mq(subjects);
+    add_boost_segment(subjects);
 #else
     leave_out(subjects, "boost_spsc", "libboost-dev");
     leave_out(subjects, "boost_mq", "libboost-dev");
+    leave_out(subjects, "boost_segment", "libboost-dev");
 #endif
 #ifdef STOA_RIVAL_ATOMIC_QUEUE
     add_atomic_queue(subjects);

@@ -9,6 +9,7 @@ namespace stoa::bench {
 
 void add_boost_spsc(Subjects& subjects);
 void add_boost_mq(Subjects& subjects);
+void add_boost_segment(Subjects& subjects);
 void add_atomic_queue(Subjects& subjects);
 void add_zeromq(Subjects& subjects);
 void add_nng(Subjects& subjects);

@@ -6,6 +6,8 @@
 namespace stoa::bench {
 
 void add_kernel_rivals(Subjects& subjects);
+void add_condition_rivals(Subjects& subjects);
+void add_lock_rivals(Subjects& subjects);
 
 // Each packaged one is a file that is compiled when its package is there; one that is not is named
 // in Subjects::left_out.

@@ -146,7 +146,11 @@ void add_stoa(Subjects& subjects) {
         either(sized_subject_of<AnyValues, 8, 64>("stoa_any", Kind::stoa), stoa_any_to_and_fro()));
     list.push_back(sized_subject_of<RoundRobinValues, 8, 64>("stoa_round_robin", Kind::stoa));
     list.push_back(sized_subject_of<BroadcastValues, 8, 64>("stoa_broadcast", Kind::stoa));
+    list.push_back(stoa_heap());
+    list.push_back(stoa_attach());
+    list.push_back(stoa_buffers());
     add_stoa_policies(subjects);
+    add_stoa_latest(subjects);
 }
 
 }  // namespace stoa::bench

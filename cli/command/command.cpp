@@ -55,4 +55,16 @@ void example(CLI::App& verb, const std::string& text) {
     verb.footer("Example:\n  " + text);
 }
 
+std::uint32_t parse_mode(const std::string& text) {
+    const bool octal = !text.empty() && text.size() <= 4 &&
+                       text.find_first_not_of("01234567") == std::string::npos;
+    const unsigned long mode = octal ? std::stoul(text, nullptr, 8) : 0;
+    if (!octal || mode > 0777 || (mode & 0600) != 0600) {
+        throw CLI::ValidationError("--mode", text +
+                                                 " is not an octal mode such as 0600 or 0660 "
+                                                 "that lets its owner read and write");
+    }
+    return static_cast<std::uint32_t>(mode);
+}
+
 }  // namespace stoa::cli

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "cli/exit.hpp"
+#include "stoa/mailbox/options.hpp"
 
 namespace stoa::cli {
 
@@ -41,15 +42,22 @@ CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
 // A whole number in decimal digits; the parser alone would read 010 as eight.
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 CLI::Option* add_name(CLI::App& verb, std::string& name);  // the mailbox, required
+// zero, unbounded, or how many messages; throws CLI::ValidationError.
+Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes);
+// Permissions in octal; throws CLI::ValidationError.
+std::uint32_t parse_mode(const std::string& text);
 void example(CLI::App& verb, const std::string& text);
 // A verb whose description begins with its name and arguments, as in "send NAME [MESSAGE ...]: ",
 // has these as its usage.
 std::shared_ptr<CLI::FormatterBase> help_format();
 
 void add_bench(CLI::App& app, Chosen& chosen);
+void add_chat(CLI::App& app, Chosen& chosen);
 void add_domain_verbs(CLI::App& app, Chosen& chosen);
 void add_farm(CLI::App& app, Chosen& chosen);
 void add_gc(CLI::App& app, Chosen& chosen);
+void add_listen(CLI::App& app, Chosen& chosen);
+void add_locks(CLI::App& app, Chosen& chosen);
 void add_mailbox(CLI::App& app, Chosen& chosen);
 void add_mailbox_close(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_create(CLI::App& mailbox, Chosen& chosen);
@@ -59,7 +67,15 @@ void add_mailbox_peek(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_redrive(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_rm(CLI::App& mailbox, Chosen& chosen);
 void add_mailbox_watch(CLI::App& mailbox, Chosen& chosen);
+void add_ps(CLI::App& app, Chosen& chosen);
 void add_recv(CLI::App& app, Chosen& chosen);
+void add_region(CLI::App& app, Chosen& chosen);
+void add_region_create(CLI::App& region, Chosen& chosen);
+void add_region_dump(CLI::App& region, Chosen& chosen);
+void add_region_info(CLI::App& region, Chosen& chosen);
+void add_region_ls(CLI::App& region, Chosen& chosen);
+void add_region_rm(CLI::App& region, Chosen& chosen);
 void add_send(CLI::App& app, Chosen& chosen);
+void add_tell(CLI::App& app, Chosen& chosen);
 
 }  // namespace stoa::cli

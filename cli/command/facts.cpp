@@ -58,6 +58,7 @@ std::string_view name_of(WaitsFor what) noexcept {
         case WaitsFor::room: return "room";
         case WaitsFor::receipt: return "receipt";
         case WaitsFor::turn: return "turn";
+        case WaitsFor::lock: return "lock";
     }
     return "unknown";
 }
@@ -214,8 +215,12 @@ std::string policies_text(const MailboxPlan& plan) {
 }
 
 bool is_stopped(const Participant& seen) {
-    if (seen.life != sys::Life::alive) return false;
-    std::ifstream file{fmt::format("/proc/{}/stat", seen.identity.pid)};
+    return is_stopped(seen.identity, seen.life);
+}
+
+bool is_stopped(const sys::Identity& process, sys::Life life) {
+    if (life != sys::Life::alive) return false;
+    std::ifstream file{fmt::format("/proc/{}/stat", process.pid)};
     std::string text;
     std::getline(file, text);
     const std::size_t name_end = text.rfind(") ");  // the state follows

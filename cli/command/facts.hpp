@@ -26,6 +26,7 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json json_of(const Participant& seen);
 // Whether it lives, but somebody stopped it (SIGSTOP, Ctrl-Z, a debugger).
 [[nodiscard]] bool is_stopped(const Participant& seen);
+[[nodiscard]] bool is_stopped(const sys::Identity& process, sys::Life life);
 // What waits for it alone; nullopt: it has no queue of its own, or that is not counted.
 [[nodiscard]] std::optional<std::uint64_t> waiting_for(const MailboxFacts& facts,
                                                        const Participant& seen);

@@ -1,5 +1,12 @@
 #include "cli/command/flow.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <span>
+
+#include "cli/say.hpp"
+
 namespace stoa::cli {
 
 void add_flow_options(CLI::App& verb, FlowOptions& options, const std::string& timeout_help,
@@ -12,6 +19,21 @@ void add_flow_options(CLI::App& verb, FlowOptions& options, const std::string& t
         ->excludes(null);
     CLI::Option* timeout = add_seconds(verb, "--timeout", options.timeout, timeout_help);
     verb.add_flag("--no-wait", options.no_wait, no_wait_help)->excludes(timeout);
+}
+
+Exit read_more(FrameReader& reader, const std::string& what) {
+    if (stop_requested()) return Exit::stopped;
+    const std::span<std::byte> room = reader.room();
+    const ssize_t count = ::read(STDIN_FILENO, room.data(), room.size());
+    if (count > 0) {
+        reader.filled(static_cast<std::size_t>(count));
+    } else if (count == 0) {
+        reader.finish();
+    } else if (errno != EINTR) {
+        return complain(what + ": standard input",
+                        {.code = Errc::os, .os_errno = errno, .step = "read"});
+    }
+    return Exit::done;
 }
 
 }  // namespace stoa::cli

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/command/command.hpp"
+#include "cli/exit.hpp"
 #include "cli/framing.hpp"
 #include "cli/stop.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
@@ -32,6 +33,10 @@ struct FlowOptions {
 
 void add_flow_options(CLI::App& verb, FlowOptions& options, const std::string& timeout_help,
                       const std::string& no_wait_help);
+
+// Feeds what standard input has now, or its end. Not done: stopped, or an error that was told, of
+// the verb as `what` calls it.
+Exit read_more(FrameReader& reader, const std::string& what);
 
 // Repeats attempt(Deadline) in slices of 100 ms until it does not time out, the deadline passes or
 // go_on() says no (then the error is timed_out as well). In between the dead are recovered.

@@ -6,6 +6,7 @@
 #include "cli/output.hpp"
 #include "cli/say.hpp"
 #include "cli/units.hpp"
+#include "stoa/link/admin.hpp"
 
 namespace stoa::cli {
 namespace {
@@ -52,17 +53,30 @@ Json json_of(const Collected& one) {
     return json;
 }
 
+Json json_of(const std::vector<Collected>& all) {
+    Json array = Json::array();
+    for (const Collected& one : all) array.push_back(json_of(one));
+    return array;
+}
+
 Exit gc(const Options& options) {
-    const Result<std::vector<Collected>> all = collect_garbage(options.dry_run);
-    if (!all) return complain("gc", all.error());
+    const Result<std::vector<Collected>> mailboxes = collect_garbage(options.dry_run);
+    if (!mailboxes) return complain("gc", mailboxes.error());
+    const Result<std::vector<Collected>> regions = collect_region_garbage(options.dry_run);
+    if (!regions) return complain("gc", regions.error());
+    const Result<std::vector<Collected>> links = collect_link_garbage(options.dry_run);
+    if (!links) return complain("gc", links.error());
     if (options.json) {
-        Json array = Json::array();
-        for (const Collected& one : *all) array.push_back(json_of(one));
-        return print_json(Json{{"dry_run", options.dry_run}, {"mailboxes", array}});
+        return print_json(Json{{"dry_run", options.dry_run},
+                               {"mailboxes", json_of(*mailboxes)},
+                               {"regions", json_of(*regions)},
+                               {"links", json_of(*links)}});
     }
     std::string text;
-    for (const Collected& one : *all) {
-        text += fmt::format("{}: {}\n", one.name, text_of(one, options.dry_run));
+    for (const auto* all : {&*mailboxes, &*regions, &*links}) {
+        for (const Collected& one : *all) {
+            text += fmt::format("{}: {}\n", one.name, text_of(one, options.dry_run));
+        }
     }
     return print(text.empty() ? "nothing to do\n" : text);
 }
@@ -72,7 +86,9 @@ Exit gc(const Options& options) {
 void add_gc(CLI::App& app, Chosen& chosen) {
     const auto options = std::make_shared<Options>();
     CLI::App* verb = app.add_subcommand(
-        "gc", "Clean up after dead processes in all mailboxes; what lives is never touched");
+        "gc",
+        "Clean up after dead processes in all mailboxes, regions, names and links; what lives is "
+        "never touched");
     verb->add_flag("--dry-run", options->dry_run, "Change nothing, only tell");
     verb->add_flag("--json", options->json, "Print JSON");
     example(*verb, "stoa gc --dry-run");

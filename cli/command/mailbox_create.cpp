@@ -76,18 +76,6 @@ Exit create(const Options& options) {
     return ends && told == Exit::done ? stay(options, *made) : told;
 }
 
-std::uint32_t parse_mode(const std::string& text) {
-    const bool octal = !text.empty() && text.size() <= 4 &&
-                       text.find_first_not_of("01234567") == std::string::npos;
-    const unsigned long mode = octal ? std::stoul(text, nullptr, 8) : 0;
-    if (!octal || mode > 0777 || (mode & 0600) != 0600) {
-        throw CLI::ValidationError("--mode", text +
-                                                 " is not an octal mode such as 0600 or 0660 "
-                                                 "that lets its owner read and write");
-    }
-    return static_cast<std::uint32_t>(mode);
-}
-
 constexpr Sharing kSharings[] = {
     Sharing::any,          Sharing::single_receiver, Sharing::pair,     Sharing::round_robin,
     Sharing::least_loaded, Sharing::key_affine,      Sharing::broadcast};
@@ -107,21 +95,6 @@ Word parse_word(const std::string& option, const std::string& text, const Word (
                              name_of(all[i]));
     }
     throw CLI::ValidationError(option, text + " is not " + known);
-}
-
-Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes) {
-    if (text == "zero") return zero();
-    if (text == "unbounded") return unbounded(quota_bytes);
-    const bool digits = !text.empty() && text.size() <= 7 &&
-                        text.find_first_not_of("0123456789") == std::string::npos &&
-                        (text == "0" || text.front() != '0');
-    const unsigned long messages = digits ? std::stoul(text) : 0;
-    if (messages < 1 || messages > 1U << 20U) {
-        throw CLI::ValidationError("--capacity",
-                                   text + " is not 1 to 1048576, zero or unbounded" +
-                                       (text == "0" ? ": none is the word zero" : ""));
-    }
-    return bounded(static_cast<std::uint32_t>(messages));
 }
 
 Owner parse_owner(const std::string& text) {
@@ -209,6 +182,21 @@ void add_options(CLI::App& verb, const std::shared_ptr<Options>& options) {
 }
 
 }  // namespace
+
+Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes) {
+    if (text == "zero") return zero();
+    if (text == "unbounded") return unbounded(quota_bytes);
+    const bool digits = !text.empty() && text.size() <= 7 &&
+                        text.find_first_not_of("0123456789") == std::string::npos &&
+                        (text == "0" || text.front() != '0');
+    const unsigned long messages = digits ? std::stoul(text) : 0;
+    if (messages < 1 || messages > 1U << 20U) {
+        throw CLI::ValidationError("--capacity",
+                                   text + " is not 1 to 1048576, zero or unbounded" +
+                                       (text == "0" ? ": none is the word zero" : ""));
+    }
+    return bounded(static_cast<std::uint32_t>(messages));
+}
 
 void add_mailbox_create(CLI::App& mailbox, Chosen& chosen) {
     const auto options = std::make_shared<Options>();

@@ -1,8 +1,5 @@
 // stoa send NAME [MESSAGE ...]
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 #include "cli/command/facts.hpp"
 #include "cli/command/flow.hpp"
@@ -82,7 +79,7 @@ public:
             Exit ended = Exit::done;
             switch (frame) {
                 case Frame::message: ended = send(message); break;
-                case Frame::need_more: ended = read_more(reader); break;
+                case Frame::need_more: ended = read_more(reader, "send " + options_.name); break;
                 case Frame::end: return Exit::done;
                 case Frame::too_big: return too_big(reader.claimed_bytes());
                 case Frame::cut_off:
@@ -188,21 +185,6 @@ private:
             what(), bytes == 0 ? "more than " : "", bytes == 0 ? most : bytes, most,
             number_ > 1 ? " (what came before it is sent)" : ""));
         return Exit::failed;
-    }
-
-    Exit read_more(FrameReader& reader) {
-        if (stop_requested()) return Exit::stopped;
-        const std::span<std::byte> room = reader.room();
-        const ssize_t count = ::read(STDIN_FILENO, room.data(), room.size());
-        if (count > 0) {
-            reader.filled(static_cast<std::size_t>(count));
-        } else if (count == 0) {
-            reader.finish();
-        } else if (errno != EINTR) {
-            return complain("send " + options_.name + ": standard input",
-                            {.code = Errc::os, .os_errno = errno, .step = "read"});
-        }
-        return Exit::done;
     }
 
     const Options& options_;

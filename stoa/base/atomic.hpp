@@ -36,7 +36,7 @@ inline void full_fence() noexcept {
 #if defined(__x86_64__)
     asm volatile("lock; orl $0, (%%rsp)" ::: "memory", "cc");
 #else
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // allowed: banned: not on x86
 #endif
 }
 

@@ -11,4 +11,9 @@ void check_failed(const char* condition, const char* file, int line) noexcept {
     std::abort();
 }
 
+void refuse_mistake(const char* sentence) noexcept {
+    std::fprintf(stderr, "stoa: programmer mistake: %s\n", sentence);
+    std::abort();
+}
+
 }  // namespace stoa

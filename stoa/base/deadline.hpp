@@ -47,10 +47,17 @@ public:
         return left_ns < cap.count() ? std::chrono::nanoseconds{left_ns} : cap;
     }
 
+    // When it passes, on its clock; at least 0. Precondition: it is not never().
+    [[nodiscard]] constexpr std::chrono::nanoseconds since_boot() const noexcept {
+        return std::chrono::nanoseconds{std::max<std::int64_t>(at_ns_, 0)};
+    }
+
+    [[nodiscard]] constexpr Deadline sooner_of(Deadline other) const noexcept {
+        return other.at_ns_ < at_ns_ ? other : *this;
+    }
     // This one, or the one `wait` from now if that comes first.
     [[nodiscard]] Deadline sooner(std::chrono::nanoseconds wait) const noexcept {
-        const Deadline other = after(wait);
-        return other.at_ns_ < at_ns_ ? other : *this;
+        return sooner_of(after(wait));
     }
 
 private:

@@ -23,38 +23,42 @@ constexpr std::array kTexts{
     Text{Errc::too_many_loans, "too_many_loans",
          "as many are held as there may be; give back a message, loan or receipt"},
     Text{Errc::no_free_place, "no_free_place",
-         "every participant place is taken; close a handle or create it with more places"},
+         "every place is taken; close a handle, destroy something, or create it with more places"},
     Text{Errc::out_of_space, "out_of_space",
-         "the memory file system is full; free space in it or ask for a smaller reserve"},
+         "the memory is full: of the file system, or of the region, which its max_bytes bounds; "
+         "free some or create it with more"},
     Text{Errc::limit_reached, "limit_reached",
          "a limit of this process is reached; raise it (ulimit -n, ulimit -v) or close something"},
     Text{Errc::not_found, "not_found",
-         "nothing has this name; create it first, or look for it with `stoa mailbox ls`"},
+         "nothing has this name; create it first, or look for it with `stoa mailbox ls` or `stoa "
+         "region ls`"},
     Text{Errc::exists, "exists", "the name is taken; open it, or choose another name"},
     Text{Errc::in_use, "in_use",
-         "another process has this role; `stoa mailbox info` names it; wait until it closes"},
+         "another one has it; `stoa mailbox info` and `stoa locks` name it; wait until it lets go"},
     Text{Errc::peer_died, "peer_died", "the process on the other side died; open again"},
     Text{Errc::gone, "gone", "the object was destroyed; create or open it again"},
     Text{Errc::end_of_stream, "end_of_stream", "nothing more will come; close this handle"},
-    Text{Errc::forked, "forked", "the handle belongs to the parent; open your own after fork"},
-    Text{Errc::not_owner, "not_owner", "this message or loan is no longer yours; drop it"},
+    Text{Errc::forked, "forked",
+         "the handle is not this process's own; open your own after fork, and for writing to "
+         "change something"},
+    Text{Errc::not_owner, "not_owner",
+         "this message, loan, permit or role is not yours, or not any more; drop it"},
     Text{Errc::denied, "denied", "no permission; ask its owner for the right or run as its owner"},
     Text{Errc::unsafe_folder, "unsafe_folder",
          "the domain folder must be yours, with mode 0700, or made for a group of yours (`stoa "
          "domain create --group`), in a folder that exists; name another with STOA_DOMAIN"},
     Text{Errc::bad_name, "bad_name",
-         "a name has 1 to 200 of the characters A-Z a-z 0-9 . _ - and begins with no dot or dash"},
+         "the name breaks the rules; of mailboxes: 1 to 200 of A-Z a-z 0-9 . _ - and no dot or "
+         "dash first"},
     Text{Errc::bad_argument, "bad_argument",
          "it is out of range or not possible here; change the call"},
     Text{Errc::too_big, "too_big",
-         "the message is larger than max_bytes; create the mailbox with a larger max_bytes"},
+         "it is larger than max_bytes; ask for less, or create it with a larger max_bytes"},
     Text{Errc::wrong_type, "wrong_type", "it holds another type; open it with the type it holds"},
-    Text{Errc::wrong_size, "wrong_size",
-         "the sizes differ; send and receive values of the size that it holds"},
+    Text{Errc::wrong_size, "wrong_size", "the sizes differ; use the size that it has"},
     Text{Errc::bad_layout, "bad_layout",
-         "the file is not a stoa object or is damaged; remove it with `stoa mailbox rm`, or rm if "
-         "it "
-         "is no plain file"},
+         "this is no stoa object, or it is damaged; check the name; if it is yours and damaged: "
+         "`stoa mailbox rm`, `stoa region rm --force`"},
     Text{Errc::wrong_version, "wrong_version",
          "another version of stoa made it; use that version, or remove it and create it again"},
     Text{Errc::corrupt, "corrupt",
@@ -72,6 +76,11 @@ constexpr std::array kTexts{
     Text{Errc::poisoned, "poisoned",
          "a holder of the lock died, and the next one gave it back without mending what it guards; "
          "make that anew"},
+    Text{Errc::deadlock, "deadlock",
+         "the other one waits in a send to you; receive it first, then send again"},
+    Text{Errc::unanswered, "unanswered",
+         "who received the call let go of it without a reply; ask again, or ask another"},
+    Text{Errc::stopped, "stopped", "it was asked to stop; call again if it is wanted after all"},
 };
 
 const Text* find(Errc code) noexcept {

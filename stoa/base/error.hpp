@@ -55,6 +55,9 @@ enum class Errc : std::uint8_t {
     closed,          // closed for sending: what is there may still be received
     quota_reached,   // an unbounded mailbox holds as many bytes as it may
     poisoned,        // who held the lock died, and nobody mended what it guards
+    deadlock,        // two that wait in a send to each other: neither receives
+    unanswered,      // who received the call let go of it without a reply
+    stopped,         // its stop token, or whoever waits for it, asked it to stop
 };
 
 // What the caller does next. Callers branch on this; logs print the Errc.
@@ -72,6 +75,9 @@ enum class Remedy : std::uint8_t {
         case Errc::timed_out:
         case Errc::empty:
         case Errc::full:
+        case Errc::deadlock:
+        case Errc::unanswered:
+        case Errc::stopped:
         case Errc::quota_reached: return Remedy::try_later;
         case Errc::too_many_loans:
         case Errc::no_free_place:

@@ -8,7 +8,7 @@
 // Blocking:   never.
 // Lifetime:   decoded values own what they hold.
 // Units:      bytes.
-// Source:     aggregates are taken apart by stoa/channel/fields.hpp; own format:
+// Source:     aggregates are taken apart by stoa/base/fields.hpp; own format:
 //             docs/guide/values.md.
 //
 // Nothing has to be written for numbers, bool, enums with a fixed underlying type, std::string,

@@ -7,7 +7,7 @@
 // Blocking:   never.
 // Lifetime:   not applicable.
 // Units:      bytes of the encoded form.
-// Source:     stoa/channel/fields.hpp.
+// Source:     stoa/base/fields.hpp.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,7 @@
 #include <utility>
 #include <variant>
 
-#include "stoa/channel/fingerprint.hpp"
+#include "stoa/base/fingerprint.hpp"
 
 namespace stoa {
 

@@ -5,9 +5,12 @@
 
 #include "stoa/base/crash_point.hpp"
 #include "stoa/channel/sliced_wait.hpp"
+#include "stoa/sync/wait_board.hpp"
 
 namespace stoa {
 namespace {
+
+constexpr int kMostArms = 16;
 
 Error error_of(LaneSend status) noexcept {
     switch (status) {
@@ -31,12 +34,12 @@ void LaneOut::wake_slowly(const Atomic<std::uint32_t>* word) noexcept {
     quick_ = !loan_open_;
     Atomic<std::uint32_t>* const bell = bell_.of(bell_.context, bell_.lane);
     if (bell == nullptr) {
-        if (word != nullptr) sys::futex_wake(*word, 1);
+        if (word != nullptr) wake(*word, 1);
         return;
     }
     bell->fetch_add(1, kSeqCst);
     STOA_CRASH_POINT("lane_engine.wake.counted");
-    sys::futex_wake(*bell, 1);
+    wake(*bell, 1);
 }
 
 Result<void> LaneOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
@@ -60,7 +63,31 @@ void LaneOut::sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexce
             for_place ? sender_.delivery_sleep(bound_.delivered_seen()) : sender_.room_sleep();
         (void)sys::futex_wait(*where.word, where.expected, limit);
     }
+    // A wait set's mark stays: whoever answered to it has told the set.
+    armed_for_place_ = for_place;
+    if (!armed_) sender_.mark_awake();
+}
+
+void LaneOut::arm() noexcept {
+    armed_ = true;
+    armed_for_place_ = !has_place();
+    sender_.mark_asleep(armed_for_place_ ? LaneSender::Await::delivery : LaneSender::Await::room);
+    STOA_CRASH_POINT("lane_engine.out.armed");
+    reach_all_publishers();
+}
+
+void LaneOut::disarm() noexcept {
+    armed_ = false;
     sender_.mark_awake();
+}
+
+bool LaneOut::is_writable(std::uint64_t bytes) noexcept {
+    for (int turn = 0; turn < kMostArms; ++turn) {
+        if (has_room(bytes)) return true;
+        if (!armed_ || armed_for_place_ == !has_place()) return false;
+        arm();  // the other of the two is missing by now
+    }
+    return true;  // the receiver's words jump about: let the send find that
 }
 
 Result<void> LaneOut::send(Bytes message, Deadline deadline) {
@@ -116,6 +143,8 @@ Result<void> LaneIn::attach_lanes() {
         Result<LaneReceiver> lane = LaneReceiver::attach(memory, publisher_fence());
         if (!lane) return std::unexpected(lane.error());
         lanes_[i] = std::make_unique<LaneReceiver>(std::move(*lane));
+        // Not marked yet: our own watch is told, and the set looks again before it sleeps.
+        if (armed_) ring_watchers(memory.data());
         ended_[i] = source_.end(source_.context, i).is_over(lanes_[i]->position());
         wake_sender(*lanes_[i]);
     }
@@ -137,7 +166,7 @@ void LaneIn::open_short_ways() {
 }
 
 void LaneIn::wake_sender_slowly(LaneReceiver& lane, const Atomic<std::uint32_t>& word) noexcept {
-    if (sys::futex_wake(word, 1) > 0) lane.sleeper_woke();
+    if (wake(word, 1) > 0) lane.sleeper_woke();
 }
 
 bool LaneIn::any_ready() noexcept {
@@ -167,6 +196,17 @@ void LaneIn::mark_asleep() noexcept {
 void LaneIn::mark_awake() noexcept {
     for (const auto& lane : lanes_) {
         if (lane != nullptr) lane->mark_awake();
+    }
+}
+
+// A wait set's marks stay, but they are other ones by now: a sender that had looked at the last one
+// and finds this one rings for neither. What it sent was seen before we slept, yet we take one
+// message, and the set must know that there may be more.
+void LaneIn::wait_ends() noexcept {
+    if (armed_) {
+        ring_watchers(source_.memory(source_.context, known_.empty() ? 0 : known_.front()).data());
+    } else {
+        mark_awake();
     }
 }
 
@@ -202,7 +242,7 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
                 (void)sys::futex_wait(*place.word, place.expected, limit);
             }
         }
-        mark_awake();
+        wait_ends();
     };
     std::uint32_t pauses = pauses_for(waiting_, kLaneUnknownCpu, 0);
     // A reader that hangs on to the sender's line slows it down.
@@ -219,6 +259,40 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         return waited;
     }
     return closed() && !more() ? look_at_the_end() : Result<void>{};
+}
+
+bool LaneIn::is_readable(bool (*over)(void* context)) {
+    const bool is_new = rung();
+    if (is_new && !attach_lanes()) return true;
+    if (is_new && armed_) arm();  // a lane more
+    if (any_ready() || (source_.more != nullptr && source_.more(source_.context))) return true;
+    if (!around_.closed(around_.context)) return false;
+    const Result<void> ended = look_at_the_end();
+    if (ended || ended.error().code != Errc::end_of_stream) return true;
+    return over == nullptr || over(source_.context);
+}
+
+std::uint32_t LaneIn::spin_pauses() noexcept {
+    if (bell_ != nullptr) {
+        if (waiting_ != Waiting::park) static_cast<void>(back_off_from_all());
+        return pauses_for(waiting_, kLaneUnknownCpu, 0);
+    }
+    LaneReceiver& one = *lanes_.front();
+    if (waiting_ != Waiting::park) back_off(one.back_off_pauses());
+    one.set_cpu(sys::current_cpu());
+    return pauses_for(waiting_, one.sender_cpu(), one.last_bytes());
+}
+
+void LaneIn::arm() noexcept {
+    armed_ = true;
+    mark_asleep();
+    STOA_CRASH_POINT("lane_engine.in.armed");
+    reach_all_publishers();
+}
+
+void LaneIn::disarm() noexcept {
+    armed_ = false;
+    mark_awake();
 }
 
 // It is closed, so what was sent before is there, also in a lane that was opened since we looked.

@@ -86,6 +86,10 @@ public:
     }
     // Waits until a message of that size is worth another try.
     [[nodiscard]] Result<void> wait_for_room(std::uint64_t bytes, Deadline deadline);
+    // Whether it is now. Armed: what the receiver gives back from now on is told to the watch.
+    [[nodiscard]] bool is_writable(std::uint64_t bytes) noexcept;
+    void arm() noexcept;
+    void disarm() noexcept;
 
     [[nodiscard]] Result<std::span<std::byte>> reserve(std::uint64_t bytes, Deadline deadline);
     // Lends the room if it is there: the short way. False: take the long way, reserve().
@@ -152,6 +156,8 @@ private:
     bool loan_open_ = false;
     bool first_ = true;   // a receiver of many lanes may not know this one yet
     bool quick_ = false;  // neither of the two: the short ways are open
+    bool armed_ = false;  // the mark stays set, for a wait set
+    bool armed_for_place_ = false;
     LookAround around_;
 };
 
@@ -225,6 +231,15 @@ public:
     }
     // Waits until something is worth a try. Errors: empty, timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
+    [[nodiscard]] bool any_ready() noexcept;
+    // Whether take(immediately) has something to say: a message, the end or an error. `over`: what
+    // decides when all lanes of ours have ended; null: nothing more is to come.
+    [[nodiscard]] bool is_readable(bool (*over)(void* context) = nullptr);
+    // How long a wait spins before it sleeps.
+    [[nodiscard]] std::uint32_t spin_pauses() noexcept;
+    // What is sent from now on is told to the watch.
+    void arm() noexcept;
+    void disarm() noexcept;
     // All lanes have ended: sleeps until somebody rings, at most so long.
     void nap(std::chrono::nanoseconds wanted) noexcept {
         (void)sys::futex_wait(*bell_, bell_seen_, wanted);
@@ -273,12 +288,12 @@ private:
     [[nodiscard]] bool rung() const noexcept {
         return bell_ != nullptr && bell_->load(kRelaxed) != bell_seen_;
     }
-    [[nodiscard]] bool any_ready() noexcept;
     [[nodiscard]] Result<void> look_at_the_end();
     void drained(std::uint32_t lane, HandedOver& from);
     [[nodiscard]] bool back_off_from_all() noexcept;
     void mark_asleep() noexcept;
     void mark_awake() noexcept;
+    void wait_ends() noexcept;
 
     LaneSource source_;
     Atomic<std::uint32_t>* bell_;
@@ -294,6 +309,7 @@ private:
     std::uint32_t turn_ = 0;            // in known_
     std::uint32_t streak_ = 0;          // messages from that one in a row
     bool quick_ = false;                // there are several, and they are open
+    bool armed_ = false;                // the marks stay set, for a wait set
     LaneReceiver* only_ = nullptr;      // the one lane; null: there are several, or none
     std::uint32_t only_at_ = 0;
 };

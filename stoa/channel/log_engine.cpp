@@ -6,6 +6,8 @@
 namespace stoa {
 namespace {
 
+constexpr int kMostArms = 16;
+
 Error error_of(LogSend status) noexcept {
     switch (status) {
         case LogSend::full: return {.code = Errc::full, .step = "send"};
@@ -34,7 +36,6 @@ Error error_of(LogTake status) noexcept {
 void LogOut::wake_slowly() noexcept {
     if (first_) {  // also for those who do not sleep: the number says that there is a new log
         first_ = false;
-        quick_ = !loan_open_;
         ring_bell_for_all(*bell_);
         return;
     }
@@ -53,60 +54,45 @@ Result<void> LogOut::wait_for_room(std::uint64_t bytes, Deadline deadline) {
         if (!ready() && writer_.still_lacks()) {
             (void)sys::futex_wait(*place.word, place.expected, limit);
         }
-        writer_.mark_awake();
+        if (!armed_) writer_.mark_awake();
     };
     return wait_in_slices(deadline, waiting_, pauses_for(waiting_, kLaneUnknownCpu, bytes), around_,
                           WaitsFor::room, ready, sleep);
 }
 
-Result<void> LogOut::mend(LogSend status, std::uint64_t bytes, Deadline deadline) {
-    wake_subscribers();  // pads may have been published
-    if (status != LogSend::full) return std::unexpected(error_of(status));
-    return wait_for_room(bytes, deadline);
+void LogOut::arm() noexcept {
+    armed_ = true;
+    static_cast<void>(writer_.mark_asleep());
+    STOA_CRASH_POINT("log_engine.out.armed");
+    reach_all_publishers();
+}
+
+void LogOut::disarm() noexcept {
+    armed_ = false;
+    writer_.mark_awake();
+}
+
+bool LogOut::is_writable(std::uint64_t bytes) noexcept {
+    for (int turn = 0; turn < kMostArms; ++turn) {
+        if (writer_.has_room(bytes, alignment_)) return true;
+        if (!armed_ || writer_.still_lacks()) return false;
+        arm();  // something else is missing by now
+    }
+    return true;  // the cursors jump about: let the send find that
 }
 
 Result<void> LogOut::send(Bytes message, Deadline deadline) {
-    if (loan_open_) return fail(Errc::too_many_loans, "send");
     writer_.set_cpu(sys::current_cpu());
     for (;;) {
         const LogSend status = writer_.try_send(message, alignment_);
         if (status == LogSend::ok) [[likely]]
             break;
-        if (Result<void> mended = mend(status, message.size(), deadline); !mended) return mended;
+        wake_subscribers();  // pads may have been published
+        if (status != LogSend::full) return std::unexpected(error_of(status));
+        if (Result<void> waited = wait_for_room(message.size(), deadline); !waited) return waited;
     }
     wake_subscribers();
     return counts() ? Result<void>{} : fail(Errc::closed, "send");
-}
-
-Result<std::span<std::byte>> LogOut::reserve(std::uint64_t bytes, Deadline deadline) {
-    if (loan_open_) return fail(Errc::too_many_loans, "reserve");
-    std::span<std::byte> room;
-    for (;;) {
-        const LogSend status = writer_.try_reserve(bytes, room, alignment_);
-        if (status == LogSend::ok) [[likely]]
-            break;
-        if (Result<void> mended = mend(status, bytes, deadline); !mended) {
-            return std::unexpected(mended.error());
-        }
-    }
-    loan_open_ = true;
-    quick_ = false;
-    return room;
-}
-
-bool LogOut::commit(std::uint64_t bytes) noexcept {
-    tell_cpu();
-    writer_.commit(bytes);
-    loan_open_ = false;
-    quick_ = !first_;
-    wake_subscribers();
-    return counts();
-}
-
-void LogOut::abandon() noexcept {
-    writer_.abandon();
-    loan_open_ = false;
-    quick_ = !first_;
 }
 
 // --- LogIn ------------------------------------------------------------------------------------
@@ -189,6 +175,29 @@ void LogIn::sleep(std::chrono::nanoseconds wanted) noexcept {
     const std::uint32_t seen = bell_->fetch_or(1, kSeqCst) | 1U;
     const std::chrono::nanoseconds limit = sleep_limit(wanted);
     if (!any_ready() && (seen ^ bell_seen_) <= 1) (void)sys::futex_wait(*bell_, seen, limit);
+}
+
+bool LogIn::is_readable() {
+    if (rung() && !attach_logs()) return true;
+    // Closed: there is a message, or it is over.
+    return any_ready() || around_.closed(around_.context);
+}
+
+std::uint32_t LogIn::spin_pauses() noexcept {
+    if (only_ == nullptr) return pauses_for(waiting_, kLaneUnknownCpu, 0);
+    if (waiting_ != Waiting::park) back_off(only_->back_off_pauses());
+    return pauses_for(waiting_, only_->writer_cpu(), only_->last_bytes());
+}
+
+void LogIn::arm() noexcept {
+    for (const auto& log : logs_) {
+        if (log == nullptr) continue;
+        log->free_now();
+        wake_writer(*log);
+    }
+    const std::uint32_t before = arm_bell(*bell_);
+    if ((before ^ bell_seen_) <= 1) bell_seen_ = armed_bell(before);  // our own count: no new log
+    reach_all_publishers();
 }
 
 Result<void> LogIn::wait_for_message(Deadline deadline) {
@@ -274,7 +283,7 @@ Result<bool> drop_log_subscriber(std::span<std::byte> log, std::uint32_t index,
     Result<LogSeats> seats = LogSeats::open(log);
     if (!seats) return std::unexpected(seats.error());
     if (!seats->drop(index, dead)) return false;
-    sys::futex_wake(seats->writer_bell(), kWakeAll);
+    wake(seats->writer_bell(), kWakeAll);
     return true;
 }
 

@@ -42,14 +42,14 @@ public:
           around_{around} {}
 
     // Waits while the log is full.
-    // Errors: too_big, full (immediately), timed_out, too_many_loans (a loan is open), corrupt;
-    // closed: meanwhile, so that not everybody gets it
+    // Errors: too_big, full (immediately), timed_out, corrupt; closed: meanwhile, so that not
+    // everybody gets it
     [[nodiscard]] Result<void> send(Bytes message, Deadline deadline);
     // One value of a fixed size and an alignment of at most 16: the short way. False: take the long
     // way, send().
     template <std::size_t kBytes>
     [[nodiscard]] bool try_send_value(const void* value) noexcept {
-        if (!quick_) [[unlikely]]
+        if (first_) [[unlikely]]
             return false;
         tell_cpu();
         if (writer_.try_send<kBytes>(value) != LogSend::ok) [[unlikely]]
@@ -60,7 +60,7 @@ public:
     // Sends as many as there is room for now, published together; returns how many.
     template <std::size_t kBytes>
     [[nodiscard]] std::uint64_t try_send_values(const void* values, std::uint64_t count) noexcept {
-        if (!quick_) return 0;
+        if (first_) return 0;
         tell_cpu();
         LogBatch batch{writer_};
         const std::uint64_t sent = batch.append_all<kBytes>(values, count);
@@ -70,13 +70,10 @@ public:
     }
     // Waits until a message of that size is worth another try.
     [[nodiscard]] Result<void> wait_for_room(std::uint64_t bytes, Deadline deadline);
-
-    [[nodiscard]] Result<std::span<std::byte>> reserve(std::uint64_t bytes, Deadline deadline);
-    // False: it was closed meanwhile, and not everybody gets the message.
-    [[nodiscard]] bool commit(std::uint64_t bytes) noexcept;
-    void abandon() noexcept;
-
-    [[nodiscard]] const LogWriter& writer() const noexcept { return writer_; }
+    // As LaneOut.
+    [[nodiscard]] bool is_writable(std::uint64_t bytes) noexcept;
+    void arm() noexcept;
+    void disarm() noexcept;
 
 private:
     // After a publish: whether it came before the end of the stream.
@@ -94,17 +91,14 @@ private:
     void tell_cpu() noexcept {
         if (waiting_ != Waiting::spin) writer_.set_cpu(sys::current_cpu());
     }
-    // After `status`, which was not ok: whether to try again.
-    [[nodiscard]] Result<void> mend(LogSend status, std::uint64_t bytes, Deadline deadline);
 
     LogWriter writer_;
     std::uint64_t alignment_;
     Atomic<std::uint32_t>* bell_;
     StreamEnd end_;
     Waiting waiting_;
-    bool loan_open_ = false;
-    bool first_ = true;   // a subscriber may not know this log yet
-    bool quick_ = false;  // neither of the two: the short ways are open
+    bool first_ = true;   // a subscriber may not know this log yet: the short ways are closed
+    bool armed_ = false;  // the mark stays set, for a wait set
     LookAround around_;
 };
 
@@ -172,6 +166,12 @@ public:
     }
     // Waits until something is worth a try. Errors: empty, timed_out, what looking around says
     [[nodiscard]] Result<void> wait_for_message(Deadline deadline);
+    // Whether a receive that does not wait has something to say: a message, the end or an error.
+    [[nodiscard]] bool is_readable();
+    // How long a wait spins before it sleeps.
+    [[nodiscard]] std::uint32_t spin_pauses() noexcept;
+    // What is sent from now on is told to the watch.
+    void arm() noexcept;
     // Of a closed mailbox: whether nothing more comes. Errors: as attach_logs
     [[nodiscard]] Result<bool> is_over();
 
@@ -179,7 +179,7 @@ private:
     static void wake_writer(LogReader& log) noexcept {
         const Atomic<std::uint32_t>* word = log.sleeper_to_wake();
         if (word != nullptr) [[unlikely]]
-            sys::futex_wake(*word, 1);
+            wake(*word, 1);
     }
     // Whether somebody rang since the logs were attached: there may be a new one.
     [[nodiscard]] bool rung() const noexcept {

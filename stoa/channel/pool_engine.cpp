@@ -111,21 +111,22 @@ Result<PoolLoan> PoolEngine::reserve(std::uint64_t bytes, Deadline deadline) {
 Result<bool> PoolEngine::publish(const PoolLoan& loan, const PoolSend& how, Deadline deadline,
                                  Position& at) {
     PoolStatus status = try_publish(loan, how, at);
-    const auto published = [&] {
-        status = try_publish(loan, how, at);
-        if (status == PoolStatus::full && expire_overdue()) {
-            status = try_publish(loan, how, at);
-        }
-        return status != PoolStatus::full;
-    };
     while (status == PoolStatus::full && policy_.overflow != Overflow::block) {
-        if (published()) break;
-        const Result<bool> way = make_way(how.level);
-        if (!way || !*way) return way;
+        if (!expire_overdue()) {
+            const Result<bool> way = make_way(how.level);
+            if (!way || !*way) return way;
+        }
         status = try_publish(loan, how, at);
     }
     if (status == PoolStatus::full) {
         if (Result<void> looked = look_if_due(); !looked) return std::unexpected(looked.error());
+        const auto published = [&] {
+            status = try_publish(loan, how, at);
+            if (status == PoolStatus::full && expire_overdue()) {
+                status = try_publish(loan, how, at);
+            }
+            return status != PoolStatus::full;
+        };
         if (deadline.is_immediate()) {
             if (!published()) return fail(Errc::full, "send");
         } else {
@@ -143,8 +144,7 @@ Result<bool> PoolEngine::publish(const PoolLoan& loan, const PoolSend& how, Dead
 Result<void> PoolEngine::commit(PoolLoan& loan, std::uint32_t bytes, const SendOptions& options,
                                 Deadline deadline) {
     if (options.priority >= ring_.geometry().level_count) [[unlikely]]
-        return fail(Errc::bad_argument,
-                    step_text("priority (it has 0 to %u)", ring_.geometry().level_count - 1));
+        return no_such_priority(ring_.geometry().level_count);
     if (policy_.rendezvous) return meet(loan, bytes, options, deadline);
     bool noted = false;
     if (!plain_ || options.time_to_live.count() != 0) {
@@ -308,7 +308,7 @@ void PoolEngine::wake_all() noexcept {
     if (!ring_.has_extras()) return;
     for (std::uint32_t i = 0; i < ring_.geometry().receipt_count; ++i) {
         const Atomic<std::uint64_t>& word = ring_.receipt(i).outcome;
-        if (OutcomeWord::of(word.load(kSeqCst)).sleeping) sys::futex_wake(low_half(word), kWakeAll);
+        if (OutcomeWord::of(word.load(kSeqCst)).sleeping) wake(low_half(word), kWakeAll);
     }
 }
 

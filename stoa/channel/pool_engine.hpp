@@ -21,6 +21,7 @@
 #include "stoa/channel/wait_mark.hpp"
 #include "stoa/ring/pool.hpp"
 #include "stoa/sync/bell.hpp"
+#include "stoa/sync/pool_bells.hpp"
 #include "stoa/sys/coarse_clock.hpp"
 
 namespace stoa {
@@ -42,18 +43,11 @@ struct PoolHost {
     Result<void> (*open_extras)(void* context) = nullptr;  // reserves the memory of the extras
     std::uint32_t (*pid_of)(void* context, std::uint32_t endpoint) = nullptr;
     bool (*receiver_waits)(void* context) = nullptr;
-    std::uint32_t me = 0;  // its index
+    Result<void> (*hinders_meeting)(void* context) = nullptr;  // why a send waits in vain to be met
+    std::uint32_t me = 0;                                      // its index
     std::uint32_t pid = 0;
     std::string_view name{};
 };
-
-struct PoolBells {                                       // in shared memory
-    alignas(kCacheLine) Atomic<std::uint32_t> messages;  // receivers sleep here
-    Atomic<std::uint32_t> letters;  // who waits for dead letters, see PoolEngine
-    alignas(
-        kCacheLine) Atomic<std::uint32_t> space;  // senders sleep here: for a slot, or for memory
-};
-static_assert(sizeof(PoolBells) == 128);
 
 struct PoolPolicy {
     Overflow overflow = Overflow::block;
@@ -145,7 +139,7 @@ public:
     }
     // Whether a message is likely to find room: a hint, where a sender has a choice.
     [[nodiscard]] bool seems_full() noexcept {
-        const auto full = [&] { return ring_.depth() >= ring_.geometry().slot_count; };
+        const auto full = [&] { return is_full() || ring_.depth() >= ring_.geometry().slot_count; };
         return full() && !(expire_overdue() && !full());
     }
     // Where there is no room: lets go of what is overdue. True: something was.
@@ -167,6 +161,10 @@ public:
     // receiver also closed
     [[nodiscard]] Result<Answer> answer(const PoolTicket& ticket, Deadline deadline,
                                         bool meets = false);
+    // Whether the receipt has ended, as answer(immediately) would tell. Armed: its end is told to
+    // the watch.
+    [[nodiscard]] bool is_decided(const PoolTicket& ticket);
+    void arm(const PoolTicket& ticket) noexcept;
     // Takes back a message that nobody took; what became of it, in any case.
     [[nodiscard]] Result<Answer> withdraw(const PoolTicket& ticket);
     void free_receipt(const PoolTicket& ticket) noexcept { ring_.free_receipt(ticket.ref); }
@@ -215,6 +213,8 @@ private:
     void wake_receipt(const ReceiptRef& ref) noexcept;
     [[nodiscard]] Answer answer_of(const PoolTicket& ticket, const OutcomeWord& word) const;
     [[nodiscard]] OutcomeWord settle(const PoolTicket& ticket) noexcept;
+    // Says in the receipt's word that somebody waits for it; what stands there then. 0: it ended.
+    [[nodiscard]] std::uint64_t mark_receipt(const PoolTicket& ticket) noexcept;
     [[nodiscard]] bool sleep_on_receipt(const PoolTicket& ticket,
                                         std::chrono::nanoseconds longest) noexcept;
     // Whose receipt a message that this endpoint holds has. False: nobody asked.

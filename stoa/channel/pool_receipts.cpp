@@ -48,7 +48,7 @@ Result<bool> PoolEngine::fill_note(const PoolLoan& loan, const SendOptions& opti
 }
 
 void PoolEngine::wake_receipt(const ReceiptRef& ref) noexcept {
-    sys::futex_wake(low_half(ring_.receipt(ref.index).outcome), kWakeAll);
+    wake(low_half(ring_.receipt(ref.index).outcome), kWakeAll);
 }
 
 void PoolEngine::tell(const ReceiptRef& ref, Outcome outcome) noexcept {
@@ -169,8 +169,7 @@ Result<bool> PoolEngine::send_ticket(PoolLoan& loan, std::uint32_t bytes,
                                      const SendOptions& options, Deadline deadline,
                                      PoolTicket& ticket) {
     if (options.priority >= ring_.geometry().level_count) {
-        return fail(Errc::bad_argument,
-                    step_text("priority (it has 0 to %u)", ring_.geometry().level_count - 1));
+        return no_such_priority(ring_.geometry().level_count);
     }
     if (Result<void> opened = open_extras(); !opened) return std::unexpected(opened.error());
     if (!ring_.claim_receipt(me_, ticket.ref))
@@ -273,20 +272,38 @@ Answer PoolEngine::answer_of(const PoolTicket& ticket, const OutcomeWord& word) 
     return answer;
 }
 
-// False: it ended meanwhile.
-bool PoolEngine::sleep_on_receipt(const PoolTicket& ticket,
-                                  std::chrono::nanoseconds longest) noexcept {
+std::uint64_t PoolEngine::mark_receipt(const PoolTicket& ticket) noexcept {
     Atomic<std::uint64_t>& word = ring_.receipt(ticket.ref.index).outcome;
     std::uint64_t seen = word.load(kSeqCst);
     OutcomeWord asleep = OutcomeWord::of(seen);
-    if (asleep.outcome != Outcome::pending) return false;
+    if (asleep.outcome != Outcome::pending) return 0;
     asleep.sleeping = true;
     if (seen != asleep.word() && !word.compare_exchange_strong(seen, asleep.word(), kSeqCst)) {
-        return false;
+        return 0;
     }
-    static_cast<void>(
-        sys::futex_wait(low_half(word), static_cast<std::uint32_t>(asleep.word()), longest));
+    return asleep.word();
+}
+
+// False: it ended meanwhile.
+bool PoolEngine::sleep_on_receipt(const PoolTicket& ticket,
+                                  std::chrono::nanoseconds longest) noexcept {
+    const std::uint64_t asleep = mark_receipt(ticket);
+    if (asleep == 0) return false;
+    static_cast<void>(sys::futex_wait(low_half(ring_.receipt(ticket.ref.index).outcome),
+                                      static_cast<std::uint32_t>(asleep), longest));
     return true;
+}
+
+void PoolEngine::arm(const PoolTicket& ticket) noexcept {
+    constexpr int kTurns = 8;  // others set what is to be told beside it, a few times at most
+    for (int turn = 0; turn < kTurns && mark_receipt(ticket) == 0; ++turn) {
+    }
+    STOA_CRASH_POINT("pool_engine.receipt.armed");
+}
+
+bool PoolEngine::is_decided(const PoolTicket& ticket) {
+    const Result<Answer> answer = this->answer(ticket, Deadline::immediately());
+    return answer || answer.error().code != Errc::empty;
 }
 
 Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline, bool meets) {
@@ -298,7 +315,8 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline, b
     if (ended()) return result();
     const LookAround& around = host_.around;
     const WaitMark mark{around.waits, WaitsFor::receipt};
-    for (int i = 0; i < kAdaptiveSpins && waiting_ != Waiting::park; ++i) {
+    for (int i = 0; i < kAdaptiveSpins && waiting_ != Waiting::park && !deadline.is_immediate();
+         ++i) {
         cpu_pause();
         if (ended()) return result();
     }
@@ -313,6 +331,11 @@ Result<Answer> PoolEngine::answer(const PoolTicket& ticket, Deadline deadline, b
         const OutcomeWord now = settle(ticket);
         if (now.outcome != Outcome::pending) return answer_of(ticket, now);
         if (closed) return fail(Errc::closed, "send");
+        if (meets && host_.hinders_meeting != nullptr) {
+            if (Result<void> free = host_.hinders_meeting(around.context); !free) {
+                return std::unexpected(free.error());
+            }
+        }
         if (expires_ns != 0 && sys::steady_ns() >= expires_ns && take_back_expired(ticket)) {
             return result();
         }

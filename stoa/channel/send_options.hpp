@@ -12,6 +12,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
+
+#include "stoa/base/error.hpp"
 
 namespace stoa {
 
@@ -34,5 +37,10 @@ struct SendOptions {
     }
     [[nodiscard]] constexpr bool is_plain() const noexcept { return fits_lane() && key == 0; }
 };
+
+// Of a mailbox with so many priorities.
+[[nodiscard]] inline std::unexpected<Error> no_such_priority(std::uint32_t priorities) noexcept {
+    return fail(Errc::bad_argument, step_text("priority (it has 0 to %u)", priorities - 1));
+}
 
 }  // namespace stoa

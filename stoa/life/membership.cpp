@@ -2,12 +2,12 @@
 
 #include <pthread.h>
 
-#include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <new>
 #include <utility>
-#include <vector>
 
 #include "stoa/base/check.hpp"
 
@@ -15,7 +15,6 @@ namespace stoa {
 namespace {
 
 struct Entry {
-    std::uintptr_t from;
     std::uintptr_t to;
     Here here;
     std::uint64_t generation;  // of the process that mapped it
@@ -24,7 +23,7 @@ struct Entry {
 // Never destroyed: locks may be used by destructors of static objects.
 struct Entries {
     std::mutex lock;
-    std::vector<Entry> all;
+    std::map<std::uintptr_t, Entry> all;  // key: where it begins
 };
 Entries& entries() noexcept {
     static Entries* const instance = [] {
@@ -58,13 +57,20 @@ Here find_here(std::uintptr_t address) noexcept {
     const std::lock_guard guard{list.lock};
     if (sys::detail::g_wiped_on_fork.memberships.load(kRelaxed) == 0) something_changed();
     const std::uint64_t version = sys::detail::g_wiped_on_fork.memberships.load(kRelaxed);
-    const auto found = std::ranges::find_if(
-        list.all, [&](const Entry& entry) { return address - entry.from < entry.to - entry.from; });
-    if (found == list.all.end()) return {};
-    Here here = found->here;
-    if (found->generation != sys::own_generation()) here.me = 0;
-    t_last_here = {found->from, found->to, version, here};
-    return here;
+    // Memory of this process alone is remembered too: as far as the regions around it.
+    LastHere last{.from = 0, .to = ~std::uintptr_t{0}, .version = version};
+    const auto behind = list.all.upper_bound(address);
+    if (behind != list.all.end()) last.to = behind->first;
+    if (behind != list.all.begin()) {
+        const auto& [from, entry] = *std::prev(behind);
+        last.from = entry.to;
+        if (address < entry.to) {
+            last = {from, entry.to, version, entry.here};
+            if (entry.generation != sys::own_generation()) last.here.me = 0;
+        }
+    }
+    t_last_here = last;
+    return last.here;
 }
 
 }  // namespace detail
@@ -72,28 +78,42 @@ Here find_here(std::uintptr_t address) noexcept {
 bool Here::is_gone(Holder holder) const noexcept {
     const std::uint32_t index = holder_index(holder);
     if (participants == nullptr || index >= participants->places()) return false;
-    Participant seen;
-    const bool there = participants->look(index, seen);
-    const PlaceWord place = unpack_place(seen.word);
-    if (holder_word(index, place.incarnation) != (holder & kHolderMask)) return true;
-    if (place.state == PlaceState::free) return true;
-    return there && seen.life == sys::Life::dead;
+    // A look in which the record changes tells nothing: its owner may have been recovered
+    // meanwhile. It changes a few times in one life.
+    for (int turn = 0; turn < 8; ++turn) {
+        Participant seen;
+        const bool there = participants->look(index, seen);
+        const PlaceWord place = unpack_place(seen.word);
+        if (holder_of(index, place.incarnation) != (holder & kHolderMask)) return true;
+        if (place.state == PlaceState::free) return true;
+        if (there) return seen.life == sys::Life::dead;
+    }
+    return false;
+}
+
+Membership::Membership(std::span<const std::byte> memory, const Here& here)
+    : from_{reinterpret_cast<std::uintptr_t>(memory.data())} {
+    Here there = here;
+    there.memory = memory.data();
+    Entries& list = entries();
+    const std::lock_guard guard{list.lock};
+    list.all[from_] = {
+        .to = from_ + memory.size(), .here = there, .generation = sys::own_generation()};
+    something_changed();
 }
 
 Membership::Membership(std::span<const std::byte> memory, const Participants& participants,
-                       std::uint32_t index)
-    : from_{reinterpret_cast<std::uintptr_t>(memory.data())} {
-    const std::uint32_t incarnation =
-        unpack_place(participants.record(index).word.load(kRelaxed)).incarnation;
-    Entries& list = entries();
-    const std::lock_guard guard{list.lock};
-    list.all.push_back(
-        {.from = from_,
-         .to = from_ + memory.size(),
-         .here = {.me = holder_word(index, incarnation), .participants = &participants},
-         .generation = sys::own_generation()});
-    something_changed();
-}
+                       std::uint32_t index, SectionHost* heap, Sweeper* sweeper)
+    : Membership{
+          memory,
+          Here{.me = holder_of(
+                   index, unpack_place(participants.record(index).word.load(kRelaxed)).incarnation),
+               .participants = &participants,
+               .heap = heap,
+               .sweeper = sweeper}} {}
+
+Membership::Membership(std::span<const std::byte> memory, const Participants& participants)
+    : Membership{memory, Here{.me = 0, .participants = &participants}} {}
 
 Membership::Membership(Membership&& other) noexcept : from_{std::exchange(other.from_, 0)} {}
 
@@ -101,7 +121,7 @@ Membership::~Membership() {
     if (from_ == 0) return;
     Entries& list = entries();
     const std::lock_guard guard{list.lock};
-    std::erase_if(list.all, [&](const Entry& entry) { return entry.from == from_; });
+    list.all.erase(from_);
     something_changed();
 }
 

@@ -21,25 +21,27 @@
 
 namespace stoa {
 
-// A participant as one word: index + 1 in the bits 8 to 23, its incarnation from bit 32 on. The
-// other bits are left to whoever keeps it. 0 is nobody.
-using Holder = std::uint64_t;
+// Memory of this process alone: no death can be seen from outside, and none needs to be. It is
+// beyond all places.
+inline constexpr Holder kHolderPrivate = 0x1fffU;
 
-inline constexpr Holder kHolderMask = 0x00ffffff'00ffff00U;
-// Memory of this process alone: no death can be seen from outside, and none needs to be.
-inline constexpr Holder kHolderPrivate = 0xffff00U;
+class SectionHost;  // the heap of a region: stoa/sync/section.hpp
 
-[[nodiscard]] constexpr Holder holder_word(std::uint32_t index,
-                                           std::uint32_t incarnation) noexcept {
-    return (Holder{index} + 1) << 8U | Holder{incarnation & 0xffffffU} << 32U;
-}
-[[nodiscard]] constexpr std::uint32_t holder_index(Holder holder) noexcept {
-    return (static_cast<std::uint32_t>(holder >> 8U) & 0xffffU) - 1;
-}
+// Recovers whoever died in a region, by what its handle knows of it; how many.
+class Sweeper {
+public:
+    virtual std::uint32_t sweep() noexcept = 0;
+
+protected:
+    ~Sweeper() = default;
+};
 
 struct Here {
-    Holder me = kHolderPrivate;                  // 0: a forked child, which is nobody here
+    Holder me = kHolderPrivate;  // 0: nobody here: a forked child, or one who only reads
     const Participants* participants = nullptr;  // null: memory of this process alone
+    SectionHost* heap = nullptr;                 // null: the region has none
+    const std::byte* memory = nullptr;           // where the region begins
+    Sweeper* sweeper = nullptr;                  // null: nothing in it needs one
 
     // Whether a holder is proven to be gone: dead, or it left the region and holds nothing there.
     [[nodiscard]] bool is_gone(Holder holder) const noexcept;
@@ -59,7 +61,12 @@ extern constinit thread_local LastHere t_last_here;
 
 }  // namespace detail
 
-[[nodiscard]] inline Here here(const void* address) noexcept {
+// g++ 12's UBSan takes the address of a thread's variable for null here and there.
+#if defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
+[[gnu::noinline, gnu::no_sanitize("null")]]
+#endif
+[[nodiscard]] inline Here
+here(const void* address) noexcept {
     const auto at = reinterpret_cast<std::uintptr_t>(address);
     const detail::LastHere& last = detail::t_last_here;
     // relaxed: the word changes when a region comes or goes, and is 0 in a forked child.
@@ -71,16 +78,20 @@ extern constinit thread_local LastHere t_last_here;
 }
 
 // While it lives, whoever asks here() inside `memory` is told that it is `index` of `participants`,
-// which must outlive it.
+// which must outlive it, as must the heap of the region and its sweeper, if it has them.
 class Membership {
 public:
     Membership(std::span<const std::byte> memory, const Participants& participants,
-               std::uint32_t index);
+               std::uint32_t index, SectionHost* heap = nullptr, Sweeper* sweeper = nullptr);
+    // Of one who only reads: it is nobody there, but is told who is gone.
+    Membership(std::span<const std::byte> memory, const Participants& participants);
     Membership(Membership&& other) noexcept;
     Membership& operator=(Membership&&) = delete;
     ~Membership();
 
 private:
+    Membership(std::span<const std::byte> memory, const Here& here);
+
     std::uintptr_t from_;  // 0: moved from
 };
 

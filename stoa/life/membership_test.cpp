@@ -48,6 +48,25 @@ TEST(Membership, TellsWhoThisProcessIsWhereAnAddressLies) {
     std::jthread{[&] { EXPECT_EQ(holder_index(here(one.inside()).me), 1U); }}.join();
 }
 
+TEST(Membership, WhatIsRememberedOfPrivateMemoryEndsAtTheRegionsAround) {
+    const kit::TempRegion memory{12288};
+    Places places;
+    const std::uint32_t mine = places.join();
+    const std::span<std::byte> all = memory.bytes();
+    const auto me = [&](std::size_t at) { return here(all.data() + at).me; };
+    for (std::size_t at = 0; at < all.size(); at += 512) EXPECT_EQ(me(at), kHolderPrivate);
+    const Membership first{all.first(4096), places.table(), mine};
+    EXPECT_NE(me(4095), kHolderPrivate);
+    EXPECT_EQ(me(4096), kHolderPrivate);
+    const Membership last{all.last(4096), places.table(), mine};
+    EXPECT_EQ(me(8191), kHolderPrivate);
+    EXPECT_NE(me(8192), kHolderPrivate);
+    EXPECT_EQ(me(4096), kHolderPrivate);
+    EXPECT_NE(me(0), kHolderPrivate);
+    EXPECT_EQ(me(5000), kHolderPrivate);
+    EXPECT_NE(me(12287), kHolderPrivate);
+}
+
 TEST(Membership, EndsWithItsHandle) {
     Places places;
     {
@@ -78,13 +97,13 @@ TEST(Membership, AHolderIsGoneWhenItsPlaceIsFreeOrAnothersOrItIsDead) {
     EXPECT_FALSE(at.is_gone(at.me));
     const std::uint32_t other = places.join();
     const Holder first =
-        holder_word(other, unpack_place(places.table().record(other).word.load()).incarnation);
+        holder_of(other, unpack_place(places.table().record(other).word.load()).incarnation);
     EXPECT_FALSE(at.is_gone(first));
     places.table().leave(other);
     EXPECT_TRUE(at.is_gone(first));
     EXPECT_EQ(places.join(), other);
     EXPECT_TRUE(at.is_gone(first));
-    EXPECT_FALSE(at.is_gone(holder_word(4000, 1)));  // no such place: nothing is proven
+    EXPECT_FALSE(at.is_gone(holder_of(4000, 1)));  // no such place: nothing is proven
 }
 
 }  // namespace

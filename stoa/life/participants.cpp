@@ -38,6 +38,12 @@ sys::Identity identity_of(std::uint64_t w0, std::uint64_t w1, std::uint64_t w2, 
             .boot_id = w4};
 }
 
+sys::Identity identity_in(const ParticipantRecord& r) noexcept {
+    return identity_of(r.identity[0].load(kRelaxed), r.identity[1].load(kRelaxed),
+                       r.identity[2].load(kRelaxed), r.identity[3].load(kRelaxed),
+                       r.identity[4].load(kRelaxed));
+}
+
 void store_name(ParticipantRecord& r, std::string_view name) noexcept {
     char copy[sizeof r.name]{};
     name.copy(copy, sizeof copy - 1);
@@ -116,15 +122,13 @@ sys::Life Participants::life_of(std::uint32_t index, std::uint64_t word,
     const PlaceWord place = unpack_place(word);
     const ParticipantRecord& r = records_[index];
     if (place.state == PlaceState::live) {
-        identity = identity_of(r.identity[0].load(kRelaxed), r.identity[1].load(kRelaxed),
-                               r.identity[2].load(kRelaxed), r.identity[3].load(kRelaxed),
-                               r.identity[4].load(kRelaxed));
+        identity = identity_in(r);
         if (r.word.load(kSeqCst) != word) return sys::Life::unknown;  // the place moved on
         return sys::probe(identity);
     }
     identity = {.pid = place.pid};
     const Result<sys::Identity> self = sys::self();
-    if (!self || table_->mixed.load(kSeqCst) != 0 || !sys::comparable(*self, creator_)) {
+    if (!self || is_mixed() || !sys::comparable(*self, creator_)) {
         return sys::Life::unknown;  // the claimant may live where we cannot see it
     }
     return sys::probe_claim(place.pid, place.start_ticks_low);
@@ -142,11 +146,44 @@ bool Participants::look(std::uint32_t index, Participant& seen) const noexcept {
     seen.seat = r.seat.load(kRelaxed);
     seen.sent = r.sent.load(kRelaxed);
     seen.received = r.received.load(kRelaxed);
-    const std::uint64_t waits = r.waits.load(kRelaxed);
+    const std::uint64_t waits = r.waits.load(kSeqCst);
     seen.waits = waits_for(waits);
     seen.waits_since_ns = waits >> 3U;
+    seen.waits_on = r.waits_on.load(kSeqCst);
+    seen.held_since_ns = r.held_since.load(kSeqCst);
+    if (r.waits.load(kSeqCst) != waits) seen.waits_on = 0;  // of another wait
     seen.name = name_in(r);
     return r.word.load(kSeqCst) == seen.word;
+}
+
+bool Participants::holder(std::uint32_t index, sys::Identity& identity) const noexcept {
+    const ParticipantRecord& r = records_[index];
+    const std::uint64_t word = r.word.load(kSeqCst);
+    if (unpack_place(word).state != PlaceState::live) return false;
+    identity = identity_in(r);
+    return r.word.load(kSeqCst) == word;
+}
+
+// The flag first: who then finds a mark of ours finds the flag as well.
+bool Participants::set_watch(std::uint32_t me, const WatchWord& whom) const noexcept {
+    Atomic<std::uint64_t>& watch = records_[me].watch;
+    if (whom.turn == 0) {
+        watch.store(0, kSeqCst);
+        return true;
+    }
+    if (!is_watched()) table_->flags.fetch_or(kTableWatched, kSeqCst);
+    STOA_CRASH_POINT("participants.watch.flagged");
+    std::uint64_t nobody = 0;
+    return watch.compare_exchange_strong(nobody, pack(whom), kSeqCst) || nobody == pack(whom);
+}
+
+bool Participants::watcher(std::uint32_t index, WatchWord& whom,
+                           sys::Identity& identity) const noexcept {
+    const std::uint64_t watch = records_[index].watch.load(kSeqCst);
+    if (watch == 0) return false;
+    whom = unpack_watch(watch);
+    return whom.turn != 0 && holder(index, identity) &&
+           records_[index].watch.load(kSeqCst) == watch;
 }
 
 std::string Participants::last_name(std::uint32_t index) const {
@@ -159,6 +196,18 @@ bool Participants::announced(std::uint32_t index) const noexcept {
         const std::uint64_t word = records_[i].word.load(kSeqCst);
         if (unpack_place(word).state == PlaceState::free) continue;
         if (static_cast<std::uint32_t>(records_[i].sweeping.load(kSeqCst)) != index + 1) continue;
+        sys::Identity ignored;
+        if (life_of(i, word, ignored) != sys::Life::dead) return true;
+    }
+    return false;
+}
+
+bool Participants::others_sweep(std::uint32_t me) const noexcept {
+    const std::uint32_t count = places();
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (i == me || records_[i].sweeping.load(kSeqCst) == 0) continue;
+        const std::uint64_t word = records_[i].word.load(kSeqCst);
+        if (unpack_place(word).state == PlaceState::free) continue;
         sys::Identity ignored;
         if (life_of(i, word, ignored) != sys::Life::dead) return true;
     }
@@ -184,6 +233,9 @@ bool Participants::try_join(std::uint32_t index, Role role, const sys::Identity&
     r.sent.store(0, kRelaxed);
     r.received.store(0, kRelaxed);
     r.waits.store(0, kRelaxed);
+    r.waits_on.store(0, kRelaxed);
+    r.held_since.store(0, kRelaxed);
+    r.watch.store(0, kRelaxed);
     for (Atomic<std::uint64_t>& pin : r.pins) pin.store(0, kRelaxed);
     store_name(r, sys::own_name());
     place.state = PlaceState::live;
@@ -207,7 +259,7 @@ Result<void> Participants::grow(std::uint32_t from, ReserveRecords reserve, void
 Result<std::uint32_t> Participants::join(Role role, ReserveRecords reserve, void* context) {
     const Result<sys::Identity> self = sys::self();
     if (!self) return std::unexpected(self.error());
-    if (!sys::comparable(*self, creator_)) table_->mixed.store(1, kSeqCst);
+    if (!sys::comparable(*self, creator_)) table_->flags.fetch_or(kTableMixed, kSeqCst);
     for (;;) {  // ends: each turn without a free place doubles the table
         const std::uint32_t count = places();
         for (std::uint32_t i = 0; i < count; ++i) {
@@ -223,7 +275,7 @@ Result<std::uint32_t> Participants::join(Role role, ReserveRecords reserve, void
 Result<std::uint32_t> Participants::join_kept() {
     const Result<sys::Identity> self = sys::self();
     if (!self) return std::unexpected(self.error());
-    if (!sys::comparable(*self, creator_)) table_->mixed.store(1, kSeqCst);
+    if (!sys::comparable(*self, creator_)) table_->flags.fetch_or(kTableMixed, kSeqCst);
     const std::uint32_t count = places();
     for (std::uint32_t i = 0; i < count; ++i) {
         if (is_kept(i, count) && try_join(i, Role::none, *self)) return i;
@@ -249,7 +301,7 @@ bool Participants::sweep(std::uint32_t me, std::uint32_t index, RecoverIndex rec
         return false;
     }
     Atomic<std::uint64_t>& mine = records_[me].sweeping;
-    mine.store((index + 1) | std::uint64_t{place.incarnation} << 32U, kSeqCst);  // W1
+    mine.store(holder_of(index, place.incarnation), kSeqCst);  // W1
     STOA_CRASH_POINT("participants.sweep.announced");
     bool freed = false;
     if (records_[index].word.load(kSeqCst) == word) {                  // W2

@@ -39,6 +39,8 @@ struct Participant {  // what can be told about one place
     std::uint64_t received = 0;
     WaitsFor waits = WaitsFor::nothing;
     std::uint64_t waits_since_ns = 0;  // steady clock
+    std::uint64_t waits_on = 0;        // meaning in sync/
+    std::uint64_t held_since_ns = 0;   // steady clock: when it first saw who holds that; 0: unsaid
     std::string name{};                // of the process
     bool complete = false;             // false: it died or stopped while it joined
 };
@@ -76,6 +78,10 @@ public:
     // Every dead participant; returns how many places it freed.
     std::uint32_t sweep_all(std::uint32_t me, RecoverIndex recover, void* context) noexcept;
 
+    // Somebody else who lives recovers somebody, or stands still in it. Who has taken away what a
+    // sweep looks for, by a seq_cst write, and then reads false: no sweep uses it any more.
+    [[nodiscard]] bool others_sweep(std::uint32_t me) const noexcept;
+
     // Calls visit(Participant) for each place that is taken, with a probe of its life.
     template <typename Visit>
     void for_each(Visit&& visit) const {
@@ -92,6 +98,22 @@ public:
     [[nodiscard]] std::string last_name(std::uint32_t index) const;
 
     [[nodiscard]] std::uint32_t places() const noexcept;
+    // Whether processes of several pid or time namespaces have joined.
+    [[nodiscard]] bool is_mixed() const noexcept {
+        return (table_->flags.load(kSeqCst) & kTableMixed) != 0;
+    }
+    // From now on that one's process is told of all that wakes somebody here; turn 0: no more.
+    // False: another of its sets is told.
+    [[nodiscard]] bool set_watch(std::uint32_t me, const WatchWord& whom) const noexcept;
+    // Whether anybody ever watched: else whoever wakes others need not look for one.
+    [[nodiscard]] bool is_watched() const noexcept {
+        return (table_->flags.load(kSeqCst) & kTableWatched) != 0;
+    }
+    // Who watches, if that is a participant whose identity is complete; false: nobody does here.
+    [[nodiscard]] bool watcher(std::uint32_t index, WatchWord& whom,
+                               sys::Identity& identity) const noexcept;
+    // Who holds that place, as it says itself, without a probe. False: nobody.
+    [[nodiscard]] bool holder(std::uint32_t index, sys::Identity& identity) const noexcept;
     // The process that made the table.
     [[nodiscard]] const sys::Identity& creator() const noexcept { return creator_; }
     [[nodiscard]] ParticipantRecord& record(std::uint32_t index) const noexcept {

@@ -28,7 +28,8 @@ void add_counts(const PoolCounts& counts, MailboxFacts& facts) {
 
 // Of copies: who only looks keeps no segment from being given back, and must not touch the holes
 // that it leaves, for that would take memory again.
-Result<void> add_segments(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
+Result<void> add_segments(const RegionImage& region, const MailboxLayout& layout,
+                          MailboxFacts& facts) {
     facts.expired = layout.gone_expired.load(kRelaxed);
     facts.withdrawn = layout.gone_withdrawn.load(kRelaxed);
     const MailboxPlan& plan = facts.plan;
@@ -63,7 +64,7 @@ Result<void> add_segments(const Region& region, const MailboxLayout& layout, Mai
     return {};
 }
 
-Result<void> add_pools(const Region& region, MailboxFacts& facts) {
+Result<void> add_pools(const RegionImage& region, MailboxFacts& facts) {
     facts.sent = facts.received = 0;  // the rings know better than the participants
     for (std::uint32_t i = 0; i < facts.plan.pool_count; ++i) {
         if (layout_at<MailboxStation>(region.content(), station_offset(i))->ready.load(kSeqCst) ==
@@ -81,7 +82,8 @@ Result<void> add_pools(const Region& region, MailboxFacts& facts) {
     return {};
 }
 
-Result<void> add_lanes(const Region& region, const MailboxLayout& layout, MailboxFacts& facts) {
+Result<void> add_lanes(const RegionImage& region, const MailboxLayout& layout,
+                       MailboxFacts& facts) {
     facts.lanes_open = std::min(layout.lanes_open.load(kSeqCst), facts.plan.lane_count);
     for (std::uint32_t i = 0; i < facts.lanes_open; ++i) {
         const LaneDoor* door = layout_at<LaneDoor>(region.content(), facts.plan.door_offset(i));
@@ -108,7 +110,7 @@ Result<void> add_lanes(const Region& region, const MailboxLayout& layout, Mailbo
     return {};
 }
 
-Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
+Result<MailboxFacts> facts_of(const RegionImage& region, std::string_view name) {
     MailboxFacts facts;
     facts.name = name;
     facts.closed = region.closed();
@@ -139,7 +141,7 @@ Result<MailboxFacts> facts_of(const Region& region, std::string_view name) {
     return facts;
 }
 
-std::vector<Participant> dead_of(const Region& region) {
+std::vector<Participant> dead_of(const RegionImage& region) {
     std::vector<Participant> dead;
     region.participants().for_each([&](const Participant& seen) {
         if (seen.life == sys::Life::dead) dead.push_back(seen);
@@ -151,7 +153,8 @@ std::vector<Participant> dead_of(const Region& region) {
 Result<std::vector<std::string>> all_names(const Domain& domain) {
     Result<std::vector<std::string>> names = domain.names_of(kMailboxSuffix);
     if (!names) return names;
-    const Result<std::vector<std::string>> owned = Region::owned_names(domain, RegionKind::mailbox);
+    const Result<std::vector<std::string>> owned =
+        RegionImage::owned_names(domain, RegionKind::mailbox);
     if (!owned) {
         // Without a list of sockets there are none that could be opened.
         if (owned.error().code == Errc::not_supported) return names;
@@ -179,14 +182,15 @@ std::optional<Collected> collect(const Domain& domain, const std::string& name, 
         if (vanished(error)) return std::nullopt;
         return Collected{.name = name, .what = What::left_alone, .dead = {}, .error = error};
     };
-    const Result<Region> region = Region::peek(domain, mailbox_file(name), RegionKind::mailbox);
+    const Result<RegionImage> region =
+        RegionImage::peek(domain, mailbox_file(name), RegionKind::mailbox);
     if (!region) return left_alone(region.error());
     if (region->condemned()) {
         if (region->owner() == Owner::process) return std::nullopt;  // it ends with its owner
-        const Result<Region> opened =                                // finishes it
+        const Result<RegionImage> opened =                           // finishes it
             dry_run ? fail(Errc::not_found, "open")
-                    : Region::open(domain, mailbox_file(name), RegionKind::mailbox,
-                                   sys::Access::read_only);
+                    : RegionImage::open(domain, mailbox_file(name), RegionKind::mailbox,
+                                        sys::Access::read_only);
         if (!opened && !vanished(opened.error())) return left_alone(opened.error());
         return Collected{.name = name, .what = What::finished_removal, .dead = {}};
     }
@@ -221,10 +225,41 @@ Result<MailboxFacts> look_at_mailbox(std::string_view name, std::string_view dom
     if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
     const Result<Domain> domain = Domain::find(domain_path);
     if (!domain) return std::unexpected(domain.error());
-    const Result<Region> region =
-        Region::open(*domain, mailbox_file(name), RegionKind::mailbox, sys::Access::read_only);
+    const Result<RegionImage> region =
+        RegionImage::open(*domain, mailbox_file(name), RegionKind::mailbox, sys::Access::read_only);
     if (!region) return std::unexpected(region.error());
     return facts_of(*region, name);
+}
+
+Result<LinkDepths> look_at_link(const Domain& domain, const std::string& file) {
+    const Result<RegionImage> region =
+        RegionImage::open(domain, file, RegionKind::mailbox, sys::Access::read_only);
+    if (!region) return std::unexpected(region.error());
+    const Result<MailboxPlan> plan = MailboxPlan::read(region->content());
+    if (!plan) return std::unexpected(plan.error());
+    LinkDepths depths{.text = plan->type_text};
+    if (plan->sharing != Sharing::pair) return fail(Errc::bad_layout, "link");
+    if (plan->grows()) {
+        const Result<MailboxFacts> facts = facts_of(*region, file);
+        if (facts) depths.sent_by[0] = facts->depth;  // both ways together
+        return depths;
+    }
+    for (std::uint32_t seat = 0; seat < 2; ++seat) {
+        if (plan->pool_count > 0) {
+            const Result<PoolRing> ring = PoolRing::attach(plan->pool_of(region->content(), seat));
+            if (!ring) return std::unexpected(ring.error());
+            depths.sent_by[seat] = ring->counts().depth;
+            continue;
+        }
+        const LaneDoor* door = layout_at<LaneDoor>(region->content(), plan->door_offset(seat));
+        const Result<LaneCounts> counts =
+            count_lane(region->content().subspan(plan->lanes_offset + seat * plan->lane_stride,
+                                                 plan->lane_stride),
+                       door->end_position());
+        if (!counts) return std::unexpected(counts.error());
+        depths.sent_by[seat] = counts->depth;
+    }
+    return depths;
 }
 
 Result<void> sweep_mailbox(std::string_view name, std::string_view domain) {

@@ -18,6 +18,8 @@
 #include "stoa/base/error.hpp"
 #include "stoa/life/participants.hpp"
 #include "stoa/mailbox/plan.hpp"
+#include "stoa/shm/domain.hpp"
+#include "stoa/shm/region_admin.hpp"
 
 namespace stoa {
 
@@ -59,20 +61,16 @@ struct MailboxFacts {
 [[nodiscard]] Result<MailboxFacts> look_at_mailbox(std::string_view name,
                                                    std::string_view domain = {});
 
+// What waits in the file of a link, by who sent it, and the text that says who they are.
+struct LinkDepths {
+    std::string text;
+    std::uint64_t sent_by[2]{};  // index: seat
+};
+// Errors: as look_at_mailbox
+[[nodiscard]] Result<LinkDepths> look_at_link(const Domain& domain, const std::string& file);
+
 // Recovers what its dead participants held. Errors: as RawMailbox::open
 Result<void> sweep_mailbox(std::string_view name, std::string_view domain = {});
-
-struct Collected {
-    enum class What : std::uint8_t {
-        finished_removal,  // its destroyer died half-way
-        swept,             // brought back what dead participants held
-        left_alone,        // `error` says why: damaged, of another version, no permission
-    };
-    std::string name;
-    What what = What::left_alone;
-    std::vector<Participant> dead;
-    Error error{};
-};
 
 // Every mailbox of the domain that needs it. Never touches what a live process uses. `dry_run`:
 // changes nothing, tells what would be done. Errors: as mailbox_names

@@ -20,8 +20,8 @@ Bytes bytes_of(std::string_view text) {
 
 class AdminTest : public testing::Test {
 protected:
-    static Region region_of(const char* name) {
-        return Region::open(Domain::open().value(), mailbox_file(name), RegionKind::mailbox)
+    static RegionImage region_of(const char* name) {
+        return RegionImage::open(Domain::open().value(), mailbox_file(name), RegionKind::mailbox)
             .value();
     }
     static void die_holding(const char* name, int messages) {

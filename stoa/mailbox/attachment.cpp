@@ -13,10 +13,6 @@
 namespace stoa {
 namespace {
 
-std::uint64_t holder_of(std::uint32_t index, std::uint32_t incarnation) noexcept {
-    return (std::uint64_t{index} + 1) | std::uint64_t{incarnation} << 32U;
-}
-
 Result<void> write_content(void* context, std::span<std::byte> content) {
     return static_cast<const MailboxPlan*>(context)->write(content);
 }
@@ -58,7 +54,7 @@ Result<void> check_new_name(std::string_view name) noexcept {
     return check_name(name);
 }
 
-Attachment::Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept
+Attachment::Attachment(RegionImage region, MailboxPlan plan, Role role, Waiting waiting) noexcept
     : region_{std::move(region)},
       plan_{std::move(plan)},
       layout_{layout_at<MailboxLayout>(region_.content(), 0)},
@@ -75,8 +71,8 @@ Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
     const Result<Domain> domain = Domain::open(options.domain);
     if (!domain) return std::unexpected(domain.error());
     const std::string file = mailbox_file(name);
-    Result<Region> region =
-        Region::create_unnamed(*domain, region_plan(*plan, options, file), write_content, &*plan);
+    Result<RegionImage> region = RegionImage::create_unnamed(
+        *domain, region_plan(*plan, options, file), write_content, &*plan);
     if (!region) return std::unexpected(region.error());
     // The creator has its roles before anybody else can find the mailbox.
     Result<std::unique_ptr<Attachment>> entered =
@@ -88,6 +84,37 @@ Result<std::unique_ptr<Attachment>> Attachment::create(std::string_view name,
     return entered;
 }
 
+Result<std::unique_ptr<Attachment>> Attachment::create_link(const LinkFile& link,
+                                                            const MailboxOptions& options,
+                                                            const TypeInfo& type) {
+    Result<MailboxPlan> plan = MailboxPlan::make(options, type);
+    if (!plan) return std::unexpected(plan.error());
+    Result<RegionImage> region = RegionImage::create_unnamed(
+        link.domain, region_plan(*plan, options), write_content, &*plan);
+    if (!region) return std::unexpected(region.error());
+    Result<std::unique_ptr<Attachment>> entered =
+        enter(std::move(*region), std::move(*plan), options.role, options.waiting, {}, link.seat);
+    if (!entered) return entered;
+    const Result<void> published = (*entered)->region_.publish(link.domain, link.file);
+    if (!published) return std::unexpected(published.error());
+    return entered;
+}
+
+Result<std::unique_ptr<Attachment>> Attachment::open_link(const LinkFile& link, Waiting waiting) {
+    Result<RegionImage> region = RegionImage::open(link.domain, link.file, RegionKind::mailbox);
+    if (!region) return std::unexpected(region.error());
+    Result<MailboxPlan> plan = MailboxPlan::read(region->content());
+    if (!plan) return std::unexpected(plan.error());
+    if (link.seat_in == nullptr) {
+        return enter(std::move(*region), std::move(*plan), link.role, waiting);
+    }
+    if (plan->sharing != Sharing::pair) return fail(Errc::bad_layout, "link");
+    const Result<std::uint32_t> seat = link.seat_in(link.context, *plan);
+    if (!seat) return std::unexpected(seat.error());
+    const Role role = !plan->one_way ? Role::both : *seat == 0 ? Role::sends : Role::receives;
+    return enter(std::move(*region), std::move(*plan), role, waiting, {}, *seat);
+}
+
 Result<std::unique_ptr<Attachment>> Attachment::create_anonymous(const MailboxOptions& options,
                                                                  const TypeInfo& type) {
     if (options.owner != Owner::system) {
@@ -95,8 +122,8 @@ Result<std::unique_ptr<Attachment>> Attachment::create_anonymous(const MailboxOp
     }
     Result<MailboxPlan> plan = MailboxPlan::make(options, type);
     if (!plan) return std::unexpected(plan.error());
-    Result<Region> region =
-        Region::create_anonymous(region_plan(*plan, options), write_content, &*plan);
+    Result<RegionImage> region =
+        RegionImage::create_anonymous(region_plan(*plan, options), write_content, &*plan);
     if (!region) return std::unexpected(region.error());
     return enter(std::move(*region), std::move(*plan), options.role, options.waiting);
 }
@@ -107,7 +134,8 @@ Result<std::unique_ptr<Attachment>> Attachment::open(std::string_view name,
     if (Result<void> good = check_name(name); !good) return std::unexpected(good.error());
     const Result<Domain> domain = Domain::find(options.domain);
     if (!domain) return std::unexpected(domain.error());
-    Result<Region> region = Region::open(*domain, mailbox_file(name), RegionKind::mailbox);
+    Result<RegionImage> region =
+        RegionImage::open(*domain, mailbox_file(name), RegionKind::mailbox);
     if (!region && region.error().code == Errc::not_found && name.ends_with(kDeadSuffix)) {
         return open_dead_letters(*domain, name, options, type);
     }
@@ -128,7 +156,7 @@ Result<std::unique_ptr<Attachment>> Attachment::open_dead_letters(const Domain& 
                     "open (nothing is sent to dead letters; redrive NAME sends them again)");
     }
     name.remove_suffix(kDeadSuffix.size());
-    Result<Region> region = Region::open(domain, mailbox_file(name), RegionKind::mailbox);
+    Result<RegionImage> region = RegionImage::open(domain, mailbox_file(name), RegionKind::mailbox);
     if (!region) return std::unexpected(region.error());
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
@@ -144,7 +172,7 @@ Result<std::unique_ptr<Attachment>> Attachment::open_dead_letters(const Domain& 
 
 Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenOptions& options,
                                                        const TypeInfo* type) {
-    Result<Region> region = Region::attach(std::move(file), RegionKind::mailbox);
+    Result<RegionImage> region = RegionImage::attach(std::move(file), RegionKind::mailbox);
     if (!region) return std::unexpected(region.error());
     Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return std::unexpected(plan.error());
@@ -152,13 +180,15 @@ Result<std::unique_ptr<Attachment>> Attachment::attach(sys::Fd file, const OpenO
     return enter(std::move(*region), std::move(*plan), options.role, options.waiting, options);
 }
 
-Result<std::unique_ptr<Attachment>> Attachment::enter(Region region, MailboxPlan plan, Role role,
-                                                      Waiting waiting, const OpenOptions& how) {
+Result<std::unique_ptr<Attachment>> Attachment::enter(RegionImage region, MailboxPlan plan,
+                                                      Role role, Waiting waiting,
+                                                      const OpenOptions& how, std::uint32_t seat) {
     if (Result<void> said = check_words(plan, how, role); !said) {
         return std::unexpected(said.error());
     }
     std::unique_ptr<Attachment> entered{
         new Attachment{std::move(region), std::move(plan), role, waiting}};
+    entered->wanted_seat_ = seat;
     entered->stands_by_ = how.stand_by;
     entered->latest_ = how.latest;
     entered->from_oldest_ = how.from_oldest;
@@ -176,6 +206,7 @@ void Attachment::take_place(std::uint32_t index) noexcept {
     index_ = index;
     record_ = &region_.participants().record(index_);
     joined_ = true;
+    membership_.emplace(region_.memory(), region_.participants(), index_);
     if (plan_.grows()) segments_.emplace(region_, plan_, index_);
 }
 
@@ -189,6 +220,7 @@ bool Attachment::sweep_from_kept_place() {
     const bool freed = can_sweep && sweep() > 0;
     leave();
     joined_ = false;
+    membership_.reset();
     queues_.clear();
     pools_.clear();
     generations_.clear();
@@ -277,19 +309,20 @@ void Attachment::open_door(std::uint32_t lane) noexcept {
     }
 }
 
-// A lane that leads to `station`: in the first round an orphaned one, so that a thousand senders in
-// a row need one lane and stay in order, then one that belongs to no station: a new one, one whose
-// first sender died while it made it, or one that its heir let go of.
+// A lane that leads to `station`: among those that are open an orphaned one, so that a thousand
+// senders in a row need one lane and stay in order; then one that belongs to no station: a new one,
+// one whose first sender died while it made it, or one that its heir let go of. Doors that nobody
+// opened yet are looked at no further than to the first: their memory costs nothing till then.
 Result<std::uint32_t> Attachment::take_door(std::uint32_t station) {
     const std::uint32_t mine = station + 1;
-    for (std::uint32_t n = 0; n < 2 * plan_.lane_count; ++n) {
-        const std::uint32_t lane = n % plan_.lane_count;
-        const bool first_round = n < plan_.lane_count;
+    const std::uint32_t open = std::min(layout_->lanes_open.load(kSeqCst), plan_.lane_count);
+    for (std::uint32_t n = 0; n < open + plan_.lane_count; ++n) {
+        const std::uint32_t lane = n < open ? n : n - open;
         LaneDoor& here = door(lane);
         const std::uint32_t leads = here.station.load(kSeqCst);
         const bool is_ready = here.ready.load(kSeqCst) != 0;
-        const bool fits = first_round ? is_ready && (!plan_.routed() || leads_to(leads) == mine)
-                                      : !is_ready || leads_to(leads) == 0;
+        const bool orphaned = is_ready && (!plan_.routed() || leads_to(leads) == mine);
+        const bool fits = orphaned || (n >= open && (!is_ready || leads_to(leads) == 0));
         if ((leads & kHandedOver) != 0) STOA_CRASH_POINT("mailbox.door.handed_over");
         std::uint64_t nobody = 0;
         if (!fits || !here.sender.compare_exchange_strong(nobody, holder_word(), kSeqCst)) continue;
@@ -425,8 +458,7 @@ Result<void> Attachment::make_lane_in(std::uint32_t station) {
 
 Result<void> Attachment::refuse(const SendOptions& options) const noexcept {
     if (options.priority >= plan_.priorities) {
-        return fail(Errc::bad_argument,
-                    step_text("priority (it has 0 to %u)", plan_.priorities - 1));
+        return no_such_priority(plan_.priorities);
     }
     return fail(Errc::bad_argument,
                 "time_to_live (create the mailbox with receipts, or a time_to_live of its own)");
@@ -486,15 +518,13 @@ Result<void> Attachment::look_around() {
     if (Result<void> good = check(); !good) return good;  // a forked child may not even sweep
     sweep();
     if (segments_) retire_segments();
+    if (link_watch_.look != nullptr) {
+        if (Result<void> there = link_watch_.look(link_watch_.context); !there) {
+            link_ended_ = there.error();
+            return there;
+        }
+    }
     return check();
-}
-
-Result<void> Attachment::look_if_due() {
-    const std::chrono::nanoseconds now = sys::coarse_now();
-    if (now - looked_at_ < g_wait_slice) [[likely]]
-        return {};
-    looked_at_ = now;
-    return look_around();
 }
 
 LookAround Attachment::around() noexcept {
@@ -542,10 +572,12 @@ void Attachment::keep_totals(std::uint32_t index) noexcept {
 }
 
 PoolDead Attachment::dead_one(std::uint32_t index, Participant& seen) const {
-    if (!region_.participants().look(index, seen))
-        return {.index = index, .now_ns = sys::steady_ns()};
-    return {
-        .index = index, .pid = seen.identity.pid, .name = seen.name, .now_ns = sys::steady_ns()};
+    PoolDead who{.index = index, .now_ns = sys::steady_ns()};
+    if (region_.participants().look(index, seen)) {
+        who.pid = seen.identity.pid;
+        who.name = seen.name;
+    }
+    return who;
 }
 
 void Attachment::recover(std::uint32_t dead) noexcept {
@@ -587,7 +619,7 @@ void Attachment::close_mailbox() noexcept {
 }
 
 bool Attachment::waits_at(std::uint32_t i) const noexcept {
-    const auto index = (static_cast<std::uint32_t>(station(i).seat.load(kSeqCst)) & 0x1fffU) - 1;
+    const std::uint32_t index = holder_index(station(i).seat.load(kSeqCst));
     if (index >= region_.participants().places()) return false;
     const ParticipantRecord& holder = region_.participants().record(index);
     return waits_for(holder.waits.load(kSeqCst)) == WaitsFor::message;
@@ -616,6 +648,8 @@ PoolHost Attachment::host() noexcept {
                 },
             .receiver_waits =
                 [](void* self) { return static_cast<Attachment*>(self)->receiver_waits(); },
+            .hinders_meeting =
+                [](void* self) { return static_cast<Attachment*>(self)->hinders_meeting(); },
             .me = index_,
             .pid = static_cast<std::uint32_t>(record_->identity[0].load(kRelaxed)),
             .name = sys::own_name()};
@@ -650,6 +684,7 @@ void Attachment::leave() noexcept {
 }
 
 Attachment::~Attachment() {
+    handle_waits_no_more();
     if (!joined_ || sys::current_generation() != generation_) return;  // the parent's, not ours
     leave();
 }

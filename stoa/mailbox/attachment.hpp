@@ -19,11 +19,13 @@
 #include "stoa/channel/lane_engine.hpp"
 #include "stoa/channel/log_engine.hpp"
 #include "stoa/channel/pool_engine.hpp"
+#include "stoa/life/membership.hpp"
 #include "stoa/mailbox/owner_watch.hpp"
 #include "stoa/mailbox/plan.hpp"
 #include "stoa/mailbox/queue.hpp"
-#include "stoa/shm/region.hpp"
+#include "stoa/shm/region_image.hpp"
 #include "stoa/sys/fork_guard.hpp"
+#include "stoa/wait/wait_set.hpp"
 
 namespace stoa {
 
@@ -39,7 +41,28 @@ inline constexpr std::string_view kDeadSuffix = ".dead";
 [[nodiscard]] Result<void> check_words(const MailboxPlan& plan, const OpenOptions& how,
                                        Role role) noexcept;
 
+class MailboxWait;
 class Routes;
+
+// Of a pair, which of its two seats a handle takes; any: the first that is free.
+inline constexpr std::uint32_t kAnySeat = 2;
+// Where a pair is the link of two processes: its file, and who sits where.
+struct LinkFile {
+    const Domain& domain;
+    const std::string& file;
+    std::uint32_t seat = kAnySeat;  // of who creates it
+    // Of who opens it, told by what it is. Errors: what open() returns then
+    Result<std::uint32_t> (*seat_in)(void* context, const MailboxPlan& plan) = nullptr;
+    void* context = nullptr;
+    Role role = Role::both;  // where it is no pair (seat_in null)
+};
+
+// How a link hears between the slices of a wait that its peer is gone.
+struct LinkWatch {
+    Result<void> (*look)(void* context) = nullptr;
+    void (*published)(void* context) = nullptr;  // a message that waits to be met
+    void* context = nullptr;
+};
 
 struct BroadcastMessage {
     PoolLoan loan{};  // chunk kNoChunk: loan `length` of log `word`, or a copy
@@ -61,6 +84,10 @@ public:
     [[nodiscard]] static Result<std::unique_ptr<Attachment>> attach(sys::Fd file,
                                                                     const OpenOptions& options,
                                                                     const TypeInfo* type);
+    [[nodiscard]] static Result<std::unique_ptr<Attachment>> create_link(
+        const LinkFile& link, const MailboxOptions& options, const TypeInfo& type);
+    [[nodiscard]] static Result<std::unique_ptr<Attachment>> open_link(const LinkFile& link,
+                                                                       Waiting waiting);
     Attachment(const Attachment&) = delete;
     Attachment& operator=(const Attachment&) = delete;
     ~Attachment();
@@ -130,6 +157,12 @@ public:
     [[nodiscard]] Result<std::size_t> peek_at_lanes(std::span<std::byte> to, std::uint64_t skip);
     // Of a participant, also of one that has left; empty: unknown.
     [[nodiscard]] std::string name_of(std::uint32_t pid) const;
+    // Whether a receive may find something. Of lanes and of `any`, without routes.
+    [[nodiscard]] bool has_message() {
+        if (lane_in_) return lane_in_->any_ready();
+        return in_ != nullptr && in_->has_messages();
+    }
+    void watch_link(const LinkWatch& watch) noexcept { link_watch_ = watch; }
     // Between the slices of a wait: recovers the dead, notices a destroyed mailbox.
     [[nodiscard]] Result<void> look_around();
     // Recovers every dead participant; how many.
@@ -137,7 +170,7 @@ public:
     void wake_all() const noexcept;
 
     [[nodiscard]] const MailboxPlan& plan() const noexcept { return plan_; }
-    [[nodiscard]] Region& region() noexcept { return region_; }
+    [[nodiscard]] RegionImage& region() noexcept { return region_; }
     [[nodiscard]] MailboxLayout& layout() noexcept { return *layout_; }
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
     [[nodiscard]] Role role() const noexcept { return role_; }
@@ -178,6 +211,33 @@ public:
     // It was opened as NAME.dead: it receives dead letters and does not send.
     [[nodiscard]] bool of_dead_letters() const noexcept { return of_dead_letters_; }
 
+    // --- waits.cpp, of wait sets ---
+    // Whether the call that is waited for has something to say at once, be it an error.
+    [[nodiscard]] bool is_readable();
+    [[nodiscard]] bool is_writable(std::uint64_t bytes);
+    // Whatever may change that from now on tells the watch.
+    void arm_readable() noexcept;
+    void arm_writable() noexcept;
+    void disarm_readable() noexcept;
+    void disarm_writable() noexcept;
+    [[nodiscard]] std::uint32_t spin_pauses() noexcept;
+    [[nodiscard]] Waitable readable();
+    // Errors of add(): not_supported: a rendezvous has no room
+    [[nodiscard]] Waitable space_for(std::uint64_t bytes);
+    [[nodiscard]] Waitable decided(const PoolTicket& ticket);
+    // Of a receipt, or null: of the handle. What waits for it leaves its set.
+    void end_waits(const PoolTicket* receipt) noexcept;
+    // Errors: as WaitSet::create and add
+    [[nodiscard]] Result<int> ready_fd();
+    // A receive found nothing: from now on the descriptor of ready_fd() tells of what comes.
+    void found_nothing() noexcept {
+        if (ready_set_) [[unlikely]]
+            static_cast<void>(ready_set_->try_wait());
+    }
+    [[nodiscard]] const void* watched_as() const noexcept { return record_; }
+    [[nodiscard]] Result<void> set_watch(const WatchWord& whom) noexcept;
+    void for_each_peer(PeerVisitor& visitor);
+
     // Plain numbers: a handle and all it lent serve one thread.
     void lent() noexcept { ++loans_; }
     void given_back() noexcept {
@@ -185,6 +245,8 @@ public:
             delete this;
     }
     void handle_closed() noexcept {
+        if (!waits_.empty() || ready_set_) [[unlikely]]
+            handle_waits_no_more();
         if (owns_) [[unlikely]]
             let_go();
         handle_ = false;
@@ -205,9 +267,14 @@ public:
 
 private:
     friend class Routes;
-    Attachment(Region region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
-    static Result<std::unique_ptr<Attachment>> enter(Region region, MailboxPlan plan, Role role,
-                                                     Waiting waiting, const OpenOptions& how = {});
+    friend class MailboxWait;
+    void handle_waits_no_more() noexcept;
+    [[nodiscard]] bool copies_have_room(std::uint64_t bytes);
+    Attachment(RegionImage region, MailboxPlan plan, Role role, Waiting waiting) noexcept;
+    static Result<std::unique_ptr<Attachment>> enter(RegionImage region, MailboxPlan plan,
+                                                     Role role, Waiting waiting,
+                                                     const OpenOptions& how = {},
+                                                     std::uint32_t seat = kAnySeat);
     static Result<std::unique_ptr<Attachment>> open_dead_letters(const Domain& domain,
                                                                  std::string_view name,
                                                                  const OpenOptions& options,
@@ -228,6 +295,7 @@ private:
     [[nodiscard]] bool sweep_from_kept_place();
     [[nodiscard]] LookAround around() noexcept;
     [[nodiscard]] LookAround around_a_send() noexcept;
+    [[nodiscard]] Result<void> hinders_meeting();
     [[nodiscard]] PoolHost host() noexcept;
     [[nodiscard]] Result<void> open_extras();
     [[nodiscard]] bool receiver_waits() const noexcept;
@@ -307,7 +375,7 @@ private:
     void keep_totals(std::uint32_t index) noexcept;
     void leave() noexcept;
 
-    Region region_;
+    RegionImage region_;
     MailboxPlan plan_;
     MailboxLayout* layout_ = nullptr;
     Role role_;
@@ -317,6 +385,9 @@ private:
     bool owns_ = false;                  // the mailbox ends with this handle
     std::uint32_t index_ = 0;
     std::uint32_t seat_ = 0;
+    std::uint32_t wanted_seat_ = kAnySeat;
+    LinkWatch link_watch_{};
+    std::optional<Error> link_ended_;  // what it said
     ParticipantRecord* record_ = nullptr;
     std::uint32_t loans_ = 0;  // messages and loans that keep this alive beside its handle
     std::uint32_t receipts_ = 0;
@@ -333,6 +404,9 @@ private:
     Queue* out_ = nullptr;
     Queue* in_ = nullptr;
     std::chrono::nanoseconds looked_at_ = sys::coarse_now();
+    std::optional<Membership> membership_;
+    std::vector<MailboxWait*> waits_;     // in sets, or on their way there
+    std::unique_ptr<WaitSet> ready_set_;  // of ready_fd()
     std::optional<LaneOut> lane_out_;
     std::optional<LaneIn> lane_in_;
     std::unique_ptr<LogOut> log_out_;

@@ -213,7 +213,8 @@ TEST_P(Backlog, WhatWaitsForOneThatDiedOrStoppedWhileItLeftHoldsNoSenderBack) {
             kit::stop_self_at("mailbox.leave.seats");
         }};
         ASSERT_TRUE(slow.wait_stopped());
-        EXPECT_EQ(count_of(fast), send_all(out));
+        const int sent = send_all(out);
+        EXPECT_EQ(count_of(fast), sent);
         if (dies) {
             slow.kill_and_wait();
         } else {

@@ -348,9 +348,8 @@ void Attachment::release_in_log(const PoolLoan& loan, Bytes payload) noexcept {
 void Attachment::drop_cursors(std::uint32_t index) noexcept {
     if (plan_.sharing != Sharing::broadcast || plan_.lane_count == 0) return;
     const ParticipantRecord& gone = region_.participants().record(index);
-    const std::uint64_t holder = (std::uint64_t{index} + 1) |
-                                 std::uint64_t{unpack_place(gone.word.load(kSeqCst)).incarnation}
-                                     << 32U;
+    const std::uint64_t holder =
+        holder_of(index, unpack_place(gone.word.load(kSeqCst)).incarnation);
     const std::uint32_t seat = gone.seat.load(kRelaxed);
     const std::uint32_t logs = std::min(layout_->lanes_open.load(kSeqCst), plan_.lane_count);
     for (std::uint32_t i = 0; i < logs && seat < plan_.station_count; ++i) {

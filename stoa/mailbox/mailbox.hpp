@@ -18,7 +18,7 @@
 #include <span>
 #include <string_view>
 
-#include "stoa/channel/fingerprint.hpp"
+#include "stoa/base/fingerprint.hpp"
 #include "stoa/mailbox/encoded_mailbox.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
 
@@ -129,6 +129,11 @@ public:
                                       Deadline deadline = Deadline::never()) {
         return raw_.send_with_receipt(std::as_bytes(std::span{&value, 1}), options, deadline);
     }
+    // For wait sets and loops of others; see RawMailbox.
+    [[nodiscard]] Waitable readable() const { return raw_.readable(); }
+    [[nodiscard]] Waitable writable() const { return raw_.space_for(sizeof(T)); }
+    [[nodiscard]] Waitable space_for(std::uint64_t bytes) const { return raw_.space_for(bytes); }
+    [[nodiscard]] Result<int> ready_fd() { return raw_.ready_fd(); }
     // Nothing more will come; see RawMailbox::close.
     Result<void> close() { return raw_.close(); }
     Result<std::uint64_t> redrive(std::uint64_t most = UINT64_MAX) { return raw_.redrive(most); }

@@ -219,13 +219,12 @@ protected:
 
 TEST_P(OwnersChild, KeepsNeitherTheNameNorTheMailboxAlive) {
     kit::Child creator = owner([&](RawMailbox& box) {
-        const pid_t child = ::fork();
-        if (child == 0) {
+        if (::fork() == 0) {  // what it inherited is closed when fork returns, so it tells itself
+            board_.child.store(::getpid(), kSeqCst);
             if (GetParam()) ::execl("/bin/sleep", "sleep", "100", nullptr);
             if (code_of(box.try_send(bytes_of("x"))) != Errc::forked) ::_exit(1);
             pause_forever();
         }
-        board_.child.store(child, kSeqCst);
         pause_forever();
     });
     ASSERT_TRUE(kit::wait_until([&] { return board_.child.load(kSeqCst) != 0; }));

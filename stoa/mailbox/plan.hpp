@@ -5,7 +5,7 @@
 #include <string>
 
 #include "stoa/base/error.hpp"
-#include "stoa/channel/type_info.hpp"
+#include "stoa/base/type_info.hpp"
 #include "stoa/mailbox/mailbox_layout.hpp"
 #include "stoa/mailbox/options.hpp"
 #include "stoa/ring/lane_layout.hpp"

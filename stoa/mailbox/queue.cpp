@@ -331,6 +331,12 @@ bool Queue::has_messages() {
     return any_of([](PoolEngine& engine) { return engine.ring().has_messages(); });
 }
 
+// What others still lease of a closed mailbox may come back, or be acked, which rings no bell: that
+// is looked for once in a slice.
+bool Queue::is_readable() {
+    return has_messages() || (at_.region().closed() && is_drained());
+}
+
 bool Queue::is_worth_a_look() {
     return one_ != nullptr ? !one_->ring().seems_empty() : has_messages();
 }

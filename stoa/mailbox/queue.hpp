@@ -63,6 +63,8 @@ public:
     [[nodiscard]] std::uint64_t depth();
     // Whether a receiver may find something.
     [[nodiscard]] bool has_messages();
+    // Whether a receive that does not wait has something to say: a message, or the end.
+    [[nodiscard]] bool is_readable();
     // Whether it makes sense that a receiver goes on: as has_messages(), also when all is sealed.
     [[nodiscard]] bool is_worth_a_look();
     // Of a closed mailbox: nothing waits, nothing more is sent, nothing may come back.

@@ -208,6 +208,17 @@ Result<RawMailbox> RawMailbox::attach(sys::Fd file, const OpenOptions& options,
                 [](std::unique_ptr<Attachment> at) { return RawMailbox{std::move(at)}; });
 }
 
+Result<RawMailbox> RawMailbox::create_link(const LinkFile& link, const MailboxOptions& options,
+                                           const TypeInfo& type) {
+    return wrap(Attachment::create_link(link, options, type),
+                [](std::unique_ptr<Attachment> at) { return RawMailbox{std::move(at)}; });
+}
+
+Result<RawMailbox> RawMailbox::open_link(const LinkFile& link, Waiting waiting) {
+    return wrap(Attachment::open_link(link, waiting),
+                [](std::unique_ptr<Attachment> at) { return RawMailbox{std::move(at)}; });
+}
+
 Result<RawMailbox> RawMailbox::clone() const {
     if (Result<void> good = at_->check(); !good) return std::unexpected(good.error());
     Result<sys::Fd> file = sys::duplicate(at_->region().file());
@@ -219,22 +230,27 @@ Result<void> RawMailbox::destroy(std::string_view name, std::string_view domain_
     if (Result<void> good = check_name(name); !good) return good;
     const Result<Domain> domain = Domain::find(domain_path);
     if (!domain) return std::unexpected(domain.error());
-    const std::string file = mailbox_file(name);
-    Result<Region> region = Region::open(*domain, file, RegionKind::mailbox);
+    Result<void> destroyed = destroy_file(*domain, mailbox_file(name));
+    if (!destroyed && destroyed.error().code == Errc::not_found && name.ends_with(kDeadSuffix)) {
+        return fail(Errc::bad_argument,
+                    "destroy (dead letters go with their mailbox, or who receives them)");
+    }
+    return destroyed;
+}
+
+Result<void> RawMailbox::destroy_file(const Domain& domain, const std::string& file) {
+    Result<RegionImage> region = RegionImage::open(domain, file, RegionKind::mailbox);
     if (!region) {
-        if (region.error().code == Errc::not_found && name.ends_with(kDeadSuffix)) {
-            return fail(Errc::bad_argument,
-                        "destroy (dead letters go with their mailbox, or who receives them)");
-        }
         // Damaged or of another version: nobody of ours can be in it, the name can go.
         const Errc code = region.error().code;
         if (code == Errc::bad_layout || code == Errc::wrong_version || code == Errc::wrong_type) {
-            return Region::discard(*domain, file);
+            return RegionImage::discard(domain, file);
         }
         return std::unexpected(region.error());
     }
-    const Result<bool> condemned = Region::destroy(*domain, file, *region);
-    // Also when its name could not be removed: it is condemned.
+    const Result<bool> condemned = RegionImage::destroy(domain, file, *region);
+    // Also when its name could not be removed: it is condemned. Wait sets are told where we are.
+    const Membership looking{region->memory(), region->participants()};
     if (MailboxLayout* layout = layout_at<MailboxLayout>(region->content(), 0)) {
         const std::uint32_t stations = std::min(layout->station_count, kMaxStations);
         for (std::uint32_t i = 0; i < stations; ++i) {  // whoever sleeps wakes to `gone`
@@ -355,6 +371,12 @@ Result<RawLoan> RawMailbox::loan_slowly(std::uint64_t bytes, Deadline deadline) 
 }
 
 Result<RawMessage> RawMailbox::receive_slowly(Deadline deadline) {
+    Result<RawMessage> message = receive_somewhere(deadline);
+    if (!message && message.error().code == Errc::empty) at_->found_nothing();
+    return message;
+}
+
+Result<RawMessage> RawMailbox::receive_somewhere(Deadline deadline) {
     if (Result<void> good = check_to_lend(); !good) return std::unexpected(good.error());
     if (at_->plan().sharing == Sharing::broadcast && !at_->of_dead_letters()) {
         Result<BroadcastMessage> message = at_->subscribed(deadline);

@@ -197,6 +197,11 @@ public:
         return wait_with(Deadline::at(when));
     }
     Result<Answer> wait_with(Deadline deadline);
+    // For a wait set: it is known what becomes of the message.
+    [[nodiscard]] Waitable decided() const {
+        return of_ != nullptr ? of_->decided(ticket_)
+                              : Waitable{Error{.code = Errc::not_owner, .step = "receipt"}};
+    }
     // Takes the message back if nobody took it yet: then the outcome is `withdrawn`, else what it
     // is, perhaps `pending`. Errors: forked
     Result<Answer> withdraw();
@@ -242,6 +247,13 @@ public:
     // Destroys it: its name is free, waiting calls of others return `gone`, within 100 ms. The name
     // of a mailbox that a process owns is free when that closes its handle. Errors: as open
     static Result<void> destroy(std::string_view name, std::string_view domain = {});
+
+    // For room link: a pair in a file of its own.
+    [[nodiscard]] static Result<RawMailbox> create_link(const LinkFile& link,
+                                                        const MailboxOptions& options,
+                                                        const TypeInfo& type);
+    [[nodiscard]] static Result<RawMailbox> open_link(const LinkFile& link, Waiting waiting);
+    static Result<void> destroy_file(const Domain& domain, const std::string& file);
 
     RawMailbox(RawMailbox&& other) noexcept : at_{std::exchange(other.at_, nullptr)} {}
     RawMailbox& operator=(RawMailbox&& other) noexcept;
@@ -289,6 +301,17 @@ public:
     // looks at what waits for anybody. Where each sender or receiver has a queue of its own, one
     // comes after the other. Errors: empty, gone, forked, corrupt
     Result<std::size_t> peek(std::span<std::byte> to, std::uint64_t skip = 0);
+
+    // For a wait set: a receive has something to say at once, a message, the end or an error.
+    [[nodiscard]] Waitable readable() const { return at_->readable(); }
+    // A send of the largest message, or of one of so many bytes, would not wait. Where keys decide:
+    // whoever gets it.
+    [[nodiscard]] Waitable writable() const { return at_->space_for(at_->plan().max_bytes); }
+    [[nodiscard]] Waitable space_for(std::uint64_t bytes) const { return at_->space_for(bytes); }
+    // For loops of others (epoll, poll, Qt, glib, asyncio): readable when a receive has something
+    // to say, or may have. Then receive without waiting, until it says empty or as far as you like.
+    // It belongs to this handle. Errors: limit_reached, forked
+    [[nodiscard]] Result<int> ready_fd() { return at_->ready_fd(); }
 
     // Lends memory for a message of at most `bytes`. Errors: as send.
     Result<RawLoan> loan(std::uint64_t bytes, Deadline deadline = Deadline::never()) {
@@ -406,6 +429,7 @@ public:
                (overflow == Overflow::block || overflow == Overflow::reject);
     }
     [[nodiscard]] Attachment& attachment() const noexcept { return *at_; }
+    [[nodiscard]] bool has_message() const { return at_->has_message(); }
 
 private:
     friend class RawMessage;
@@ -424,6 +448,7 @@ private:
     }
     Result<RawLoan> loan_slowly(std::uint64_t bytes, Deadline deadline);
     Result<RawMessage> receive_slowly(Deadline deadline);
+    Result<RawMessage> receive_somewhere(Deadline deadline);
 
     Attachment* at_;  // counted
 };

@@ -155,6 +155,8 @@ bool Attachment::nack(const PoolLoan& loan, std::string_view error) noexcept {
 }
 
 void Attachment::free_receipt(const PoolTicket& ticket) noexcept {
+    if (!waits_.empty()) [[unlikely]]
+        end_waits(&ticket);
     with_ring(ticket.station, [&](PoolEngine& ring) {
         ring.free_receipt(ticket);
         return true;

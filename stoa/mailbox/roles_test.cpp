@@ -161,12 +161,13 @@ TEST_F(MailboxRoles, AThirdOneIsRefusedWithTheNamesOfThePair) {
     RawMailbox one = create({.sharing = Sharing::pair});
     kit::Child two{[] {
         RawMailbox other = open(Role::both);
-        ::pause();
+        ::raise(SIGSTOP);  // it has its place now
     }};
-    ASSERT_TRUE(kit::wait_until([] { return facts().participants.size() == 2; }));
-    const Error refused = RawMailbox::open("m").error();
-    EXPECT_EQ(refused.code, Errc::in_use);
-    const std::string text = refused.step;
+    ASSERT_TRUE(two.wait_stopped());
+    const Result<RawMailbox> third = RawMailbox::open("m");
+    ASSERT_FALSE(third);
+    EXPECT_EQ(third.error().code, Errc::in_use);
+    const std::string text = third.error().step;
     EXPECT_NE(text.find(std::to_string(two.pid())), std::string::npos) << text;
     EXPECT_NE(text.find(std::to_string(::getpid())), std::string::npos) << text;
     EXPECT_NE(text.find(sys::own_name()), std::string::npos) << text;

@@ -400,6 +400,48 @@ Result<PoolLoan> Routes::receive(Deadline deadline) {
     }
 }
 
+bool Routes::is_readable() {
+    const auto over = [](void* context) {
+        return static_cast<Attachment*>(context)->routes_->all_drained();
+    };
+    if (at_.plan_.pool_count == 0) return at_.lane_in_->is_readable(over);
+    const Result<Queue*> queue = at_.make_queue(at_.seat_);
+    if (!queue || orphaned() != 0 || (*queue)->has_messages()) return true;
+    return at_.region_.closed() && all_drained();
+}
+
+bool Routes::is_writable(std::uint64_t bytes) {
+    const std::uint32_t open = open_stations();
+    bool anybody = false;
+    bool all = true;
+    for (std::uint32_t i = 0; i < open; ++i) {
+        if (!receives(seat(i))) continue;
+        anybody = true;
+        const bool there = i < lanes_.size() && lanes_[i] != nullptr;
+        const bool has_room = at_.plan_.pool_count > 0
+                                  ? at_.queue_has_room(i, bytes)
+                                  : !there || lanes_[i]->out.is_writable(bytes);
+        if (has_room && has_choice()) return true;
+        all = all && has_room;
+    }
+    if (anybody) return all && !has_choice();
+    // Station 0 keeps it until a receiver comes.
+    if (at_.plan_.pool_count > 0) return at_.queue_has_room(0, bytes);
+    return lanes_.empty() || lanes_[0] == nullptr || lanes_[0]->out.is_writable(bytes);
+}
+
+void Routes::arm_senders() noexcept {
+    for (const std::unique_ptr<OpenLane>& lane : lanes_) {
+        if (lane != nullptr) lane->out.arm();
+    }
+}
+
+void Routes::disarm_senders() noexcept {
+    for (const std::unique_ptr<OpenLane>& lane : lanes_) {
+        if (lane != nullptr) lane->out.disarm();
+    }
+}
+
 // The lanes of a receiver that went lead to us from now on. Its seat is held meanwhile, so that
 // nobody else reads them; a mark in it keeps senders away.
 bool Routes::adopt_lanes(std::uint32_t station) noexcept {

@@ -74,6 +74,13 @@ public:
     // Errors: as PoolEngine::receive and LaneIn::take
     [[nodiscard]] Result<PoolLoan> receive(Deadline deadline);
     [[nodiscard]] Result<LaneMessage> take(Deadline deadline);
+    // Whether a receive that does not wait has something to say.
+    [[nodiscard]] bool is_readable();
+    // The same of a send of so many bytes; where keys decide who gets it: whoever it is.
+    [[nodiscard]] bool is_writable(std::uint64_t bytes);
+    // Of lanes: what receivers give back from now on is told to the watch.
+    void arm_senders() noexcept;
+    void disarm_senders() noexcept;
     // Set of the stations of nobody where messages may wait: a receiver looks before it sleeps.
     [[nodiscard]] std::uint64_t orphaned();
     // After a nack: the message may lie where nobody looks.

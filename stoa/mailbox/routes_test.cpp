@@ -123,10 +123,9 @@ TEST_P(Routed, AReceiverThatIsKilledHandsItsMessagesToTheOthers) {
     RawMailbox one = receiver();
     kit::Child other{[] {
         RawMailbox two = receiver();
-        ::pause();
+        ::raise(SIGSTOP);
     }};
-    ASSERT_TRUE(
-        kit::wait_until([] { return look_at_mailbox("m").value().participants.size() == 3; }));
+    ASSERT_TRUE(other.wait_stopped());
     send(out, 0, 20);
     other.kill_and_wait();
     std::set<std::string> all;
@@ -158,11 +157,9 @@ TEST_P(Routed, AStoppedReceiverKeepsOnlyItsOwn) {
     RawMailbox one = receiver();
     kit::Child other{[] {
         RawMailbox two = receiver();
-        ::pause();
+        ::raise(SIGSTOP);
     }};
-    ASSERT_TRUE(
-        kit::wait_until([] { return look_at_mailbox("m").value().participants.size() == 3; }));
-    other.stop();
+    ASSERT_TRUE(other.wait_stopped());
     std::size_t got = 0;
     for (int i = 0; i < 100; ++i) {  // far more than the stopped one's queue holds
         ASSERT_TRUE(out.send(std::to_string(i)));

@@ -13,7 +13,7 @@ bool Attachment::take_seat(Atomic<std::uint64_t>& seat) noexcept {
 
 // "orders (pid 17)", of whoever holds that seat.
 std::string Attachment::holder_of_seat(std::uint32_t seat) const {
-    const auto index = (static_cast<std::uint32_t>(station(seat).seat.load(kSeqCst)) & 0x1fffU) - 1;
+    const std::uint32_t index = holder_index(station(seat).seat.load(kSeqCst));
     Participant holder;
     if (index >= region_.participants().places() || !region_.participants().look(index, holder)) {
         return "somebody";
@@ -25,7 +25,7 @@ std::string Attachment::holder_of_seat(std::uint32_t seat) const {
 // other never reads.
 bool Attachment::faces_its_like(std::uint32_t seat) const noexcept {
     const std::uint64_t holder = station(seat).seat.load(kSeqCst);
-    const auto index = static_cast<std::uint32_t>(holder) - 1;
+    const std::uint32_t index = holder_index(holder);
     if (role_ == Role::both || holder == 0 || index >= region_.participants().places())
         return false;
     const ParticipantRecord& other = region_.participants().record(index);
@@ -55,6 +55,14 @@ Result<void> Attachment::take_one_way_seat() {
 }
 
 Result<void> Attachment::take_pair_seat() {
+    if (wanted_seat_ != kAnySeat) {  // a link: who sits where is told by its names
+        if (!take_seat(station(wanted_seat_).seat)) {
+            return fail(Errc::in_use,
+                        step_text("open (%s sits there)", holder_of_seat(wanted_seat_).c_str()));
+        }
+        sit_down(wanted_seat_, role_);
+        return {};
+    }
     if (plan_.one_way) return take_one_way_seat();
     // One that only receives sits opposite to one that only sends, also when they come and go.
     const std::uint32_t first = role_ == Role::receives ? 1 : 0;
@@ -68,6 +76,27 @@ Result<void> Attachment::take_pair_seat() {
     }
     return fail(Errc::in_use, step_text("open (a pair has two: %s and %s)",
                                         holder_of_seat(0).c_str(), holder_of_seat(1).c_str()));
+}
+
+// Of a link that carries no messages: whether a send that waits to be met waits in vain. What lies
+// on the way to us is a send of the peer that waits for us, and nobody else could take it. Each of
+// the two puts its message there before it looks for the other's, so one of them sees it.
+Result<void> Attachment::hinders_meeting() {
+    if (link_watch_.look == nullptr) return {};
+    if (link_ended_) return std::unexpected(*link_ended_);
+    link_watch_.published(link_watch_.context);
+    if (!plan_.one_way && in_->has_messages()) {
+        return fail(Errc::deadlock, "send (the other process waits in a send to this one)");
+    }
+    return {};
+}
+
+Result<void> Attachment::look_if_due() {
+    const std::chrono::nanoseconds now = sys::coarse_now();
+    if (now - looked_at_ < g_wait_slice) [[likely]]
+        return {};
+    looked_at_ = now;
+    return look_around();
 }
 
 // Of what asks for nothing here: refused, so that nobody relies on it.
@@ -116,7 +145,10 @@ Result<void> Attachment::take_station() {
         std::uint32_t open = layout_->stations_open.load(kSeqCst);
         while (open <= i && !layout_->stations_open.compare_exchange_weak(open, i + 1, kSeqCst)) {
         }
-        if (plan_.pool_count == 0) return {};
+        if (plan_.pool_count == 0) {
+            ring_bell_of_many(station(0).bells.space);
+            return {};
+        }
         const Result<Queue*> made = make_queue(i);
         if (!made) return std::unexpected(made.error());
         if (plan_.sharing == Sharing::broadcast) {

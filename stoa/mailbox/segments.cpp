@@ -19,7 +19,7 @@ constexpr std::uint64_t pin_of(const Segment& segment) noexcept {
 
 }  // namespace
 
-Segments::Segments(Region& region, const MailboxPlan& plan, std::uint32_t me) noexcept
+Segments::Segments(RegionImage& region, const MailboxPlan& plan, std::uint32_t me) noexcept
     : region_{&region},
       plan_{&plan},
       me_{me},

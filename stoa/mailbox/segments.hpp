@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "stoa/mailbox/plan.hpp"
-#include "stoa/shm/region.hpp"
+#include "stoa/shm/region_image.hpp"
 
 namespace stoa {
 
@@ -78,7 +78,7 @@ enum class Pin : std::uint8_t {
 
 class Segments {
 public:
-    Segments(Region& region, const MailboxPlan& plan, std::uint32_t me) noexcept;
+    Segments(RegionImage& region, const MailboxPlan& plan, std::uint32_t me) noexcept;
 
     // Keeps the segment for `why` until let_go() or another hold() for the same. False: it is gone.
     [[nodiscard]] bool hold(Pin why, const Segment& segment) noexcept;
@@ -136,7 +136,7 @@ private:
     void give_back(std::uint32_t slot, std::uint64_t word) noexcept;
     [[nodiscard]] Result<PoolRing> ring(std::uint32_t slot) const noexcept;
 
-    Region* region_;
+    RegionImage* region_;
     const MailboxPlan* plan_;
     std::uint32_t me_;
     MailboxLayout* layout_;

@@ -217,14 +217,14 @@ inline void log_load_fence() noexcept {
 #if defined(__x86_64__)
     std::atomic_signal_fence(kAcquire);
 #else
-    std::atomic_thread_fence(kAcquire);
+    std::atomic_thread_fence(kAcquire);  // allowed: banned: not on x86
 #endif
 }
 inline void log_store_fence() noexcept {
 #if defined(__x86_64__)
     std::atomic_signal_fence(kRelease);
 #else
-    std::atomic_thread_fence(kRelease);
+    std::atomic_thread_fence(kRelease);  // allowed: banned: not on x86
 #endif
 }
 

@@ -26,7 +26,7 @@ namespace stoa {
 
 Result<void> PoolRing::create(std::span<std::byte> memory, const PoolGeometry& g) noexcept {
     PoolLayout* layout = layout_at<PoolLayout>(memory, 0);
-    if (layout == nullptr || g.total_bytes > memory.size()) {
+    if (layout == nullptr || g.used_bytes > memory.size()) {
         return fail(Errc::bad_argument, "pool.create");
     }
     layout->magic = kPoolMagic;

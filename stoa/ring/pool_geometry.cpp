@@ -78,6 +78,7 @@ bool place(PoolGeometry& geometry, std::uint32_t align) noexcept {
         c.first_offset = end + lead_of(c.payload_bytes, align);
         end = align_up(c.first_offset + std::uint64_t{c.stride} * c.count, kCacheLine);
     }
+    geometry.used_bytes = end;
     geometry.total_bytes = align_up(end, kPage);
     geometry.extra_bytes =
         align_up(geometry.receipts_offset() + geometry.receipt_count * sizeof(PoolReceipt), kPage);
@@ -91,9 +92,9 @@ bool ranks_sound(const PoolGeometry& g) noexcept {
            g.receipt_count >= 1 && g.receipt_count <= kPoolMaxReceipts;
 }
 
-bool sound(const PoolGeometry& g, std::uint64_t memory_bytes) noexcept {
+bool sound(PoolGeometry& g, std::uint64_t memory_bytes) noexcept {
     if (g.slot_count < 1 || g.slot_count > kPoolMaxSlots || g.class_count < 1 ||
-        g.class_count > kPoolMaxClasses || g.total_bytes > memory_bytes || !ranks_sound(g)) {
+        g.class_count > kPoolMaxClasses || !ranks_sound(g)) {
         return false;
     }
     PoolGeometry again = g;  // the derived fields must be what place() makes of the given ones
@@ -109,9 +110,10 @@ bool sound(const PoolGeometry& g, std::uint64_t memory_bytes) noexcept {
     if (!place(again, align)) return false;
     if (again.chunk_count != g.chunk_count || again.hints_offset != g.hints_offset ||
         again.slots_offset != g.slots_offset || again.total_bytes != g.total_bytes ||
-        again.extra_bytes != g.extra_bytes) {
+        again.extra_bytes != g.extra_bytes || again.used_bytes > memory_bytes) {
         return false;
     }
+    g.used_bytes = again.used_bytes;
     for (std::uint32_t i = 0; i < g.class_count; ++i) {
         const PoolClass& a = again.classes[i];
         const PoolClass& b = g.classes[i];

@@ -39,7 +39,8 @@ struct PoolGeometry {
     std::uint32_t receipt_count = 0;
     std::uint64_t hints_offset = 0;
     std::uint64_t slots_offset = 0;
-    std::uint64_t total_bytes = 0;  // without the extras
+    std::uint64_t total_bytes = 0;  // without the extras, in whole pages
+    std::uint64_t used_bytes = 0;   // of these; what it needs where it shares its last page
     std::uint64_t extra_bytes = 0;  // notes and receipts: memory that few need, reserved at need
     std::array<PoolClass, kPoolMaxClasses> classes{};
 

@@ -53,6 +53,12 @@ Result<Domain> Domain::create(std::string_view path, std::optional<std::uint32_t
     return of(std::move(chosen), std::move(folder));
 }
 
+Result<Domain> Domain::any(std::string_view path) {
+    std::string chosen{path};
+    Result<sys::Fd> folder = sys::open_any_folder(chosen.c_str());
+    return of(std::move(chosen), std::move(folder));
+}
+
 Result<Domain> Domain::open(std::string_view path) {
     Result<Domain> domain = find(path);
     if (domain || domain.error().code != Errc::not_found) return domain;

@@ -37,6 +37,10 @@ public:
     [[nodiscard]] static Result<Domain> create(std::string_view path,
                                                std::optional<std::uint32_t> group = {});
 
+    // Any folder, whoever may enter it: for names that other programs share. Errors: not_found,
+    // denied
+    [[nodiscard]] static Result<Domain> any(std::string_view path);
+
     // Whether it was made for a group.
     [[nodiscard]] bool shared() const noexcept { return shared_; }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "stoa/base/atomic.hpp"
-#include "stoa/shm/region.hpp"
+#include "stoa/shm/region_image.hpp"
 #include "stoa/sys/abstract_name.hpp"
 #include "stoa/sys/file.hpp"
 #include "stoa/sys/memfd.hpp"
@@ -38,24 +38,24 @@ Result<void> write_mark(void* /*context*/, std::span<std::byte> content) {
 class OwnedNames : public testing::Test {
 protected:
     static Domain domain() { return Domain::open().value(); }
-    static Result<Region> create(const std::string& name, Owner owner = Owner::process) {
+    static Result<RegionImage> create(const std::string& name, Owner owner = Owner::process) {
         const RegionPlan plan{
             .content_bytes = 8192, .reserved_bytes = 8192, .owner = owner, .owned_name = name};
-        return Region::create(domain(), name, plan, write_mark, nullptr);
+        return RegionImage::create(domain(), name, plan, write_mark, nullptr);
     }
-    static Result<Region> open(const std::string& name) {
-        return Region::open(domain(), name, RegionKind::mailbox);
+    static Result<RegionImage> open(const std::string& name) {
+        return RegionImage::open(domain(), name, RegionKind::mailbox);
     }
-    static Errc code_of(const Result<Region>& region) {
+    static Errc code_of(const Result<RegionImage>& region) {
         return region ? Errc{} : region.error().code;
     }
-    static bool owned(const Result<Region>& region) {
+    static bool owned(const Result<RegionImage>& region) {
         return region && region->owner() == Owner::process;
     }
     // A process that has the name until it is killed.
     static kit::Child owner_of(const std::string& name) {
         kit::Child owner{[name] {
-            const Region region = create(name).value();
+            const RegionImage region = create(name).value();
             for (;;) ::pause();
         }};
         EXPECT_TRUE(kit::wait_until([&] { return open(name).has_value(); }));
@@ -81,17 +81,19 @@ protected:
 };
 
 TEST_F(OwnedNames, AreFoundByOthersAndLeaveNothingBehind) {
-    for (const std::string& name : {std::string{"a"}, std::string(200, 'x') + ".mailbox"}) {
-        std::optional<Region> made = create(name).value();
+    std::string long_one(200, 'x');
+    long_one += ".mailbox";
+    for (const std::string& name : {std::string{"a"}, long_one}) {
+        std::optional<RegionImage> made = create(name).value();
         const std::set<std::string> names = kit::owned_names_of(::getpid());
         EXPECT_EQ(names.size(), 2U);
         EXPECT_TRUE(kit::fork_and_run([&] {
-                        const Region opened = open(name).value();
+                        const RegionImage opened = open(name).value();
                         EXPECT_EQ(opened.content()[0], std::byte{42});
                         EXPECT_EQ(opened.owner(), Owner::process);
                     }).ok());
         EXPECT_EQ(code_of(create(name)), Errc::exists);
-        EXPECT_EQ(*Region::owned_names(domain(), RegionKind::mailbox), std::vector{name});
+        EXPECT_EQ(*RegionImage::owned_names(domain(), RegionKind::mailbox), std::vector{name});
         EXPECT_TRUE(temp_.entries().empty());
         EXPECT_EQ(kit::still_held(names), names);
         made.reset();
@@ -102,22 +104,22 @@ TEST_F(OwnedNames, AreFoundByOthersAndLeaveNothingBehind) {
 }
 
 TEST_F(OwnedNames, BelongToTheirFolder) {
-    const Region made = create("a").value();
+    const RegionImage made = create("a").value();
     const kit::TempDomain other;
     EXPECT_EQ(code_of(open("a")), Errc::not_found);
-    EXPECT_TRUE(Region::owned_names(domain(), RegionKind::mailbox)->empty());
+    EXPECT_TRUE(RegionImage::owned_names(domain(), RegionKind::mailbox)->empty());
     EXPECT_TRUE(create("a"));
 }
 
 TEST_F(OwnedNames, AreOneNameWithFiles) {
     {
-        const Region process = create("a").value();
+        const RegionImage process = create("a").value();
         EXPECT_EQ(code_of(create("a", Owner::system)), Errc::exists);
         EXPECT_TRUE(temp_.entries().empty());
     }
-    Region file = create("a", Owner::system).value();
+    RegionImage file = create("a", Owner::system).value();
     EXPECT_EQ(code_of(create("a")), Errc::exists);
-    EXPECT_TRUE(Region::destroy(domain(), "a", file).value());
+    EXPECT_TRUE(RegionImage::destroy(domain(), "a", file).value());
     EXPECT_TRUE(create("a"));
 }
 
@@ -138,7 +140,7 @@ TEST_F(OwnedNames, OpenWhileTheOwnerIsStopped) {
 TEST_F(OwnedNames, ACreatorThatIsStoppedBeforeItHasTheNameBlocksNobody) {
     kit::Child slow = stopped_at("owned_name.claim.before_lock", "a", Owner::process, Errc::exists);
     EXPECT_EQ(code_of(open("a")), Errc::not_found);
-    const Region mine = create("a").value();
+    const RegionImage mine = create("a").value();
     EXPECT_EQ(sys::info(open("a")->file())->inode, sys::info(mine.file())->inode);
     finish(slow);
     EXPECT_TRUE(owned(open("a")));
@@ -155,16 +157,17 @@ TEST_F(OwnedNames, ACreatorThatIsStoppedBehindTheLockHasTheName) {
 
 TEST_F(OwnedNames, ALookWithoutTheRightToWriteDecidesAsWell) {
     kit::Child slow = stopped_at("region.create.claimed", "a", Owner::process, Errc{});
-    EXPECT_TRUE(owned(Region::open(domain(), "a", RegionKind::mailbox, sys::Access::read_only)));
+    EXPECT_TRUE(
+        owned(RegionImage::open(domain(), "a", RegionKind::mailbox, sys::Access::read_only)));
     finish(slow);
     kit::Child file = stopped_at("region.create.published", "b", Owner::system, Errc{});
-    EXPECT_TRUE(Region::open(domain(), "b", RegionKind::mailbox, sys::Access::read_only));
+    EXPECT_TRUE(RegionImage::open(domain(), "b", RegionKind::mailbox, sys::Access::read_only));
     finish(file);
 }
 
 TEST_F(OwnedNames, AFileThatIsNotDecidedLosesAgainstALock) {
     kit::Child file = stopped_at("region.create.published", "a", Owner::system, Errc::exists);
-    const Region mine = create("a").value();
+    const RegionImage mine = create("a").value();
     EXPECT_TRUE(owned(open("a")));
     finish(file);
     EXPECT_TRUE(owned(open("a")));
@@ -181,7 +184,7 @@ TEST_F(OwnedNames, AFileThatSomebodyFoundWinsAgainstALock) {
 
 TEST_F(OwnedNames, AFileThatSawNoLockMeetsTheOneThatCameMeanwhile) {
     kit::Child file = stopped_at("region.decide.before", "a", Owner::system, Errc::exists);
-    const Region mine = create("a").value();
+    const RegionImage mine = create("a").value();
     finish(file);
     EXPECT_TRUE(owned(open("a")));
     EXPECT_TRUE(temp_.entries().empty());
@@ -200,7 +203,7 @@ TEST_F(OwnedNames, AKilledCreatorOfAFileLeavesOneThatTheNextOneGets) {
         (void)create("a", Owner::system);
     });
     EXPECT_EQ(ending.signal, SIGKILL);
-    const Result<Region> opened = open("a");
+    const Result<RegionImage> opened = open("a");
     ASSERT_TRUE(opened);
     EXPECT_FALSE(opened->condemned());
 }
@@ -218,7 +221,7 @@ TEST_F(OwnedNames, ManyCreatorsOfBothKindsMakeExactlyOne) {
         std::vector<kit::Child> creators;
         for (int i = 0; i < kCreators; ++i) {
             creators.emplace_back([&, i] {
-                const Result<Region> made =
+                const Result<RegionImage> made =
                     create("a", (i + round) % 2 == 0 ? Owner::process : Owner::system);
                 if (made) board.won.fetch_add(1, kSeqCst);
                 board.done.fetch_add(1, kSeqCst);
@@ -227,10 +230,10 @@ TEST_F(OwnedNames, ManyCreatorsOfBothKindsMakeExactlyOne) {
         }
         ASSERT_TRUE(kit::wait_until([&] { return board.done.load(kSeqCst) == kCreators; }));
         EXPECT_EQ(board.won.load(kSeqCst), 1) << "round " << round;
-        Result<Region> winner = open("a");
+        Result<RegionImage> winner = open("a");
         ASSERT_TRUE(winner) << describe(winner.error());
         EXPECT_EQ(winner->owner() == Owner::system, temp_.entries().size() == 1);
-        EXPECT_TRUE(Region::destroy(domain(), "a", *winner).value());
+        EXPECT_TRUE(RegionImage::destroy(domain(), "a", *winner).value());
         for (kit::Child& creator : creators) (void)creator.kill_and_wait();
         EXPECT_TRUE(temp_.entries().empty());
     }
@@ -241,7 +244,7 @@ TEST_F(OwnedNames, ANameThatOutlivesItsOwnerIsNotBelieved) {
     const kit::TempRegion memory{sizeof(Atomic<pid_t>)};
     auto& copy = *new (memory.bytes().data()) Atomic<pid_t>{0};
     kit::Child owner{[&] {
-        const Region region = create("a").value();
+        const RegionImage region = create("a").value();
         const auto child = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
         if (child == 0) {
             for (;;) ::pause();
@@ -302,7 +305,7 @@ protected:
 };
 
 TEST_F(ForgedAddress, OfAReusedPidIsNotBelieved) {
-    const Region decoy = create("b").value();
+    const RegionImage decoy = create("b").value();
     forge([&](std::vector<std::string>& parts) {
         parts[0] = hex(static_cast<std::uint64_t>(::getpid()));
         parts[1] = hex(static_cast<std::uint64_t>(decoy.file().get()));
@@ -311,7 +314,7 @@ TEST_F(ForgedAddress, OfAReusedPidIsNotBelieved) {
 }
 
 TEST_F(ForgedAddress, OfMemoryWithAnotherNameOrNoMemoryIsNotBelieved) {
-    const Region decoy = create("b").value();
+    const RegionImage decoy = create("b").value();
     const sys::Identity self = sys::self().value();
     const auto as_ours = [&](std::vector<std::string>& parts, int number) {
         parts[0] = hex(self.pid);

@@ -5,466 +5,343 @@
 #include <optional>
 
 #include "stoa/base/crash_point.hpp"
-#include "stoa/base/deadline.hpp"
 #include "stoa/base/size.hpp"
-#include "stoa/sys/file.hpp"
-#include "stoa/sys/file_lock.hpp"
-#include "stoa/sys/memfd.hpp"
+#include "stoa/shm/buffer_ring.hpp"
+#include "stoa/shm/region_core.hpp"
+#include "stoa/sys/process.hpp"
 
-// Names come and go like this:
-//   create   unnamed file, whole size reserved, content written, state LIVE, then linkat: the name
-//            appears with everything behind it, or not at all
-//   destroy  CAS state LIVE -> CONDEMNED, then unlink
-//   whoever  finds a CONDEMNED name (its destroyer died before the unlink) finishes the unlink
-// Two removers must not delete each other's successor: an unlink happens only under a lock on the
-// very file (not on the name, not on the folder) and after a look that the name still leads to it.
-// While it is held nobody else can free the name, so nobody can put a fresh file there. The kernel
-// drops the lock with its holder; a holder that is stopped keeps only this one dead name busy.
-//
-// What a process owns has no file: its name is a lock that vanishes with the process (OwnedName). A
-// name is one for both kinds, and the state decides between two that come at once: both publish as
-// NAMED, then look for the other.
-//   system   N1 linkat a NAMED file      N2 lock taken? CAS NAMED -> CONDEMNED, else -> LIVE
-//   process  N3 take the lock, NAMED     N4 a file that is NAMED: N2 for it; then one that is LIVE:
-//                                        CAS own NAMED -> CONDEMNED, no file: -> LIVE
-// While the lock is held no new file goes LIVE: a file that N4 missed was linked after N3, so its
-// N2 sees the lock; one that looked for the lock before N3 meets N4 at its own state word. So one
-// of two goes LIVE, and one only. Whoever opens a NAMED region takes these steps for it: a creator
-// that is stopped or dead between them blocks nobody.
 namespace stoa {
 namespace {
 
-using namespace std::chrono_literals;
+using Scheme = RegionAddress::Scheme;
 
-constexpr auto kRemovalPatience = 1s;
-constexpr int kTurns = 100;  // of calls that meet a name which comes and goes
+constexpr std::uint64_t kLeastBytes = std::uint64_t{64} << 10;
+constexpr std::uint64_t kDefaultRoom = std::uint64_t{64} << 20;
+constexpr std::uint32_t kDefaultObjects = 4096;
+constexpr std::uint32_t kSegmentObjects = 512;
+constexpr std::uint32_t kSegmentPlaces = 256;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 42;
 
-std::uint64_t checksum_of(const RegionLayout& layout) noexcept {
-    return region_checksum(std::as_bytes(std::span<const RegionLayout, 1>{&layout, 1}));
+struct Plan {
+    RegionPlan region{};
+    std::uint32_t max_objects = 0;
+    std::uint64_t bytes = 0;  // to be backed at once, of objects and blocks
+    bool all = false;         // everything is backed
+};
+
+// Of a heap for so many bytes of blocks: its tables take a 32nd at most.
+std::uint64_t heap_room(std::uint64_t bytes) noexcept {
+    return align_up(bytes + bytes / 32 + (std::uint64_t{64} << 10), kPage);
 }
 
-static_assert(kRegionTableOffset >= sizeof(RegionLayout));
-static_assert(kRegionTableOffset % alignof(ParticipantRecord) == 0);
+bool grows(Scheme scheme) noexcept {
+    return scheme == Scheme::shm || scheme == Scheme::memfd;
+}
 
-// Opens `file` anew by its name. No descriptor: the name leads elsewhere, or nowhere.
-Result<std::optional<sys::Fd>> reopen(const Domain& domain, const char* name, const sys::Fd& file) {
-    Result<sys::Fd> there = sys::open_existing(domain.folder(), name, sys::Access::read_only);
-    if (!there) {
-        const Errc code = there.error().code;
-        if (code == Errc::not_found || code == Errc::bad_layout) return std::nullopt;
-        return std::unexpected(there.error());
+Result<Plan> plan_of(const detail::RegionPlace& place, std::uint64_t bytes,
+                     const RegionOptions& options) {
+    const Scheme scheme = place.address.scheme;
+    if (bytes == 0 || bytes > kMostBytes || options.max_bytes > kMostBytes) {
+        return fail(Errc::bad_argument, "create (a region has 1 byte to 4 TiB)");
     }
-    const Result<sys::FileInfo> a = sys::info(*there);
-    const Result<sys::FileInfo> b = sys::info(file);
-    if (!a) return std::unexpected(a.error());
-    if (!b) return std::unexpected(b.error());
-    if (a->inode != b->inode || a->device != b->device) return std::nullopt;
-    return std::move(*there);
-}
-
-// Unlinks `name` if it still leads to `file`. Errors: exists  another process is at it, and stopped
-Result<void> remove_name(const Domain& domain, const char* name, const sys::Fd& file) {
-    // `file` itself may be shared with forked processes, which would keep the lock after our death.
-    const Result<std::optional<sys::Fd>> own = reopen(domain, name, file);
-    if (!own) return std::unexpected(own.error());
-    if (!*own) return {};  // somebody else removed it
-    const Result<sys::FileLock> lock = sys::lock_file(**own, Deadline::after(kRemovalPatience));
-    if (!lock) return std::unexpected(lock.error());
-    const Result<std::optional<sys::Fd>> again = reopen(domain, name, file);
-    if (!again) return std::unexpected(again.error());
-    if (!*again) return {};
-    STOA_CRASH_POINT("region.remove.before_unlink");
-    const Result<void> gone = sys::unlink(domain.folder(), name);
-    if (gone || gone.error().code == Errc::not_found) return {};
-    return gone;
-}
-
-// Which folder, which name: what find() compares.
-Result<void> write_owner(RegionLayout& layout, const Domain* domain, const RegionPlan& plan) {
-    layout.owner = static_cast<std::uint32_t>(plan.owner);
-    if (plan.owner == Owner::system) return {};
-    if (domain == nullptr || plan.owned_name.size() > kRegionNameBytes) {
-        return fail(Errc::bad_argument, "create (owner process needs a name)");
+    if (options.owner == Owner::process && scheme != Scheme::shm) {
+        return fail(Errc::not_supported, "create (owner process: only shm: regions)");
     }
-    const Result<sys::FileInfo> folder = sys::info(domain->folder());
-    if (!folder) return std::unexpected(folder.error());
-    layout.domain_device = folder->device;
-    layout.domain_inode = folder->inode;
-    layout.name_bytes = static_cast<std::uint32_t>(plan.owned_name.size());
-    std::copy(plan.owned_name.begin(), plan.owned_name.end(), layout.name);
-    return {};
-}
-
-// The kernel maps the pages around one that is read, when they are there, and only the one that is
-// written: a look before the first write saves a fault per page.
-void look_at(std::span<std::byte> memory, std::uint64_t offset) noexcept {
-    if (const auto* word = layout_at<Atomic<std::uint64_t>>(memory, offset)) {
-        static_cast<void>(word->load(kRelaxed));
+    Plan plan{.max_objects = options.max_objects, .bytes = std::max(bytes, kLeastBytes)};
+    plan.all = scheme == Scheme::sysv;  // all of it takes memory: shorter tables
+    if (plan.max_objects == 0) plan.max_objects = plan.all ? kSegmentObjects : kDefaultObjects;
+    std::uint64_t most = options.max_bytes;
+    if (most == 0) most = grows(scheme) ? std::max(plan.bytes * 16, kDefaultRoom) : plan.bytes;
+    if (options.max_bytes != 0 && options.max_bytes < bytes) {
+        return fail(Errc::bad_argument, "create (max_bytes is less than the region has at once)");
     }
+    most = std::max(std::min(most, kMostBytes), plan.bytes);
+    if (scheme == Scheme::sysv && most > plan.bytes) {
+        return fail(Errc::not_supported,
+                    "create (a sysv: region cannot grow: leave max_bytes out)");
+    }
+    if (plan.max_objects > kMaxObjects) {
+        return fail(Errc::bad_argument, "create (max_objects is 1 to 1048576)");
+    }
+    const std::uint64_t heap = objects_parts(plan.max_objects).heap;
+    const std::uint64_t heap_bytes = heap_room(most);
+    plan.region = {.kind = RegionKind::objects,
+                   .content_bytes = heap + heap_bytes,
+                   .reserved_bytes = kPage,
+                   .second_offset = heap,
+                   .second_bytes = plan.all ? 0 : Heap::fixed_bytes(heap_bytes),
+                   .max_places = plan.all ? kSegmentPlaces : kMaxPlaces,
+                   .mode = options.mode,
+                   .owner = options.owner,
+                   .owned_name = place.file};
+    return plan;
 }
 
-bool is_state(std::uint64_t state) noexcept {
-    return state >= kRegionLive && state <= kRegionClosed;
+Result<void> write_content(void* context, std::span<std::byte> content) {
+    const Plan& plan = *static_cast<const Plan*>(context);
+    Result<void> done = Directory::create(content, plan.max_objects);
+    if (!done) return done;
+    return Heap::create(content.subspan(objects_parts(plan.max_objects).heap), plan.all);
+}
+
+Result<RegionImage> make_image(const detail::RegionPlace& place, Plan& plan) {
+    if (place.address.number >= 0) return detail::RegionPlace::is_there(place.address);
+    switch (place.address.scheme) {
+        case Scheme::sysv:
+            return RegionImage::create_segment(place.address.key, plan.region, write_content,
+                                               &plan);
+        case Scheme::memfd: return RegionImage::create_anonymous(plan.region, write_content, &plan);
+        case Scheme::shm:
+        case Scheme::posix:
+        case Scheme::file: break;
+    }
+    return RegionImage::create_unnamed(*place.domain, plan.region, write_content, &plan);
 }
 
 }  // namespace
 
-Result<Region> Region::make(const Domain* domain, sys::Fd file, const RegionPlan& plan,
-                            InitContent init, void* context) {
-    const std::uint64_t table_offset = kRegionTableOffset;
-    const std::uint64_t content_offset =
-        align_up(table_offset + Participants::bytes_for(plan.max_places), kPage);
-    const std::optional<std::uint64_t> file_bytes =
-        checked_add(content_offset, align_up(plan.content_bytes, kPage));
-    if (!file_bytes || plan.reserved_bytes > plan.content_bytes) {
-        return fail(Errc::bad_argument, "region.create");
+namespace detail {
+
+void RegionCoreDeleter::operator()(RegionCore* core) const noexcept {
+    delete core;
+}
+
+Construction::~Construction() {
+    // In a forked child it is its parent's.
+    if (core_ != nullptr && !core_->is_forked()) core_->directory->withdraw(index_);
+}
+
+Result<void> Construction::make_ring(BufferLayout& layout) noexcept {
+    Result<void> made = make_buffer_ring(*core_->heap, layout);
+    if (made) core_->directory->entry(index_).block.fetch_or(RegionCore::kHasRing, kSeqCst);
+    return made;
+}
+
+void Construction::complete() noexcept {
+    if (!core_->is_forked()) core_->directory->publish(core_->here(), index_);
+    core_ = nullptr;
+}
+
+}  // namespace detail
+
+Result<Region> Region::create(std::string_view address, std::uint64_t bytes,
+                              const RegionOptions& options) {
+    Result<detail::RegionPlace> place = detail::RegionPlace::of(address, options.domain, true);
+    if (!place) return std::unexpected(place.error());
+    Result<Plan> plan = plan_of(*place, bytes, options);
+    if (!plan) return std::unexpected(plan.error());
+    Result<RegionImage> image = make_image(*place, *plan);
+    if (!image) return std::unexpected(image.error());
+    Core core{new detail::RegionCore{std::move(*image), std::move(*place), Access::read_write}};
+    Result<void> done = core->enter();
+    if (done && !plan->all) done = core->heap->reserve(plan->bytes);
+    if (done && options.huge_pages) done = sys::want_huge_pages(core->heap->backed());
+    if (done && options.prefault) done = sys::populate(core->heap->backed());
+    if (done && core->place.domain) {
+        done = core->image.publish(*core->place.domain, core->place.file);
     }
-    const std::uint64_t head_bytes = table_offset + Participants::bytes_for(plan.places);
-    Result<void> done = sys::set_size(file, *file_bytes);
-    if (done) done = sys::reserve(file, 0, head_bytes);
-    if (done && plan.reserved_bytes > 0) {
-        done = sys::reserve(file, content_offset, plan.reserved_bytes);
+    if (!done && core->image.is_segment()) {
+        [[maybe_unused]] const Result<bool> gone = RegionImage::destroy_segment(core->image);
     }
     if (!done) return std::unexpected(done.error());
-    const Result<sys::FileInfo> info = sys::info(file);
-    if (!info) return std::unexpected(info.error());
-    Result<sys::Mapping> mapping = sys::map_shared(file, *file_bytes, sys::Access::read_write);
-    if (!mapping) return std::unexpected(mapping.error());
-    look_at(mapping->bytes(), 0);
-    look_at(mapping->bytes(), content_offset);
-    RegionLayout* layout = layout_at<RegionLayout>(mapping->bytes(), 0);
-    layout->magic = kRegionMagic;
-    layout->version = kRegionVersion;
-    layout->kind = static_cast<std::uint32_t>(plan.kind);
-    layout->file_bytes = *file_bytes;
-    layout->table_offset = table_offset;
-    layout->content_offset = content_offset;
-    layout->content_bytes = plan.content_bytes;
-    layout->inode = info->inode;
-    done = write_owner(*layout, domain, plan);
+    core->owns = options.owner == Owner::process;
+    return Region{std::move(core)};
+}
+
+Result<Region> Region::open(std::string_view address, const OpenRegionOptions& options) {
+    Result<detail::RegionPlace> place = detail::RegionPlace::of(address, options.domain, false);
+    if (!place) return std::unexpected(place.error());
+    Result<RegionImage> image = place->open(RegionKind::objects, options.access);
+    if (!image) return std::unexpected(image.error());
+    Core core{new detail::RegionCore{std::move(*image), std::move(*place), options.access}};
+    Result<void> done = core->enter();
+    // Our identity is published; if it was condemned before, nobody saw us in time.
+    if (done && core->image.condemned()) return fail(Errc::not_found, "open");
+    if (done && options.prefault) done = sys::populate(core->heap->backed());
     if (!done) return std::unexpected(done.error());
-    layout->checksum = checksum_of(*layout);
-    done =
-        Participants::create(mapping->bytes().subspan(table_offset, content_offset - table_offset),
-                             plan.places, plan.max_places);
-    if (done) done = init(context, mapping->bytes().subspan(content_offset, plan.content_bytes));
-    if (!done) return std::unexpected(done.error());
-    layout->state.store(kRegionLive, kSeqCst);
-    if (plan.owner == Owner::process) done = sys::seal_size(file);
-    if (!done) return std::unexpected(done.error());
-    return enter(std::move(file), std::move(*mapping), info->inode, plan.kind);
+    if (options.access == Access::read_write) core->sweep();
+    return Region{std::move(core)};
 }
 
-Result<Region> Region::map(sys::Fd file, RegionKind kind, sys::Access access) {
-    const Result<sys::FileInfo> info = sys::info(file);
-    if (!info) return std::unexpected(info.error());
-    if (info->bytes < kPage) return fail(Errc::bad_layout, "region");
-    Result<sys::Mapping> mapping = sys::map_shared(file, info->bytes, access);
-    if (!mapping) return std::unexpected(mapping.error());
-    return enter(std::move(file), std::move(*mapping), info->inode, kind);
-}
-
-// Checks what is mapped, all of `file`.
-Result<Region> Region::enter(sys::Fd file, sys::Mapping mapping, std::uint64_t inode,
-                             RegionKind kind) {
-    const std::span<std::byte> all = mapping.bytes();
-    RegionLayout* layout = layout_at<RegionLayout>(all, 0);
-    if (layout->magic != kRegionMagic) return fail(Errc::bad_layout, "region");
-    if (layout->version != kRegionVersion) return fail(Errc::wrong_version, "region");
-    if (layout->checksum != checksum_of(*layout) || layout->file_bytes != all.size()) {
-        return fail(Errc::bad_layout, "region");
+Result<Region> Region::open_or_create(std::string_view address, std::uint64_t bytes,
+                                      const RegionOptions& options) {
+    for (;;) {
+        Result<Region> there = open(address, {.domain = options.domain});
+        if (there || there.error().code != Errc::not_found) return there;
+        Result<Region> made = create(address, bytes, options);
+        if (made || made.error().code != Errc::exists) return made;
     }
-    if (layout->inode != inode) return fail(Errc::bad_layout, "region (a copy of one)");
-    if (layout->kind != static_cast<std::uint32_t>(kind)) return fail(Errc::wrong_type, "region");
-    if (!is_state(layout->state.load(kSeqCst))) return fail(Errc::bad_layout, "region");
-    const std::uint32_t owner = layout->owner;
-    if (owner > static_cast<std::uint32_t>(Owner::process)) return fail(Errc::bad_layout, "region");
-    Region region;
-    region.owner_ = static_cast<Owner>(owner);
-    region.table_offset_ = layout->table_offset;
-    region.content_offset_ = layout->content_offset;
-    const std::uint64_t content_bytes = layout->content_bytes;
-    if (region.table_offset_ != kRegionTableOffset || region.content_offset_ > all.size() ||
-        region.content_offset_ <= kPage || content_bytes > all.size() - region.content_offset_) {
-        return fail(Errc::bad_layout, "region");
+}
+
+Result<bool> Region::destroy(std::string_view address, std::string_view domain) {
+    const Result<detail::RegionPlace> place = detail::RegionPlace::of(address, domain, false);
+    if (!place) return std::unexpected(place.error());
+    Result<RegionImage> image = place->open(RegionKind::objects, Access::read_write);
+    if (!image) return std::unexpected(image.error());
+    return place->destroy(*image);
+}
+
+Result<void> Region::check_writable(const char* step) const noexcept {
+    if (core_->is_forked()) return fail(Errc::forked, step);
+    if (core_->access == Access::read_write) return {};
+    return fail(Errc::denied, step_text("%s (this handle was opened read-only)", step));
+}
+
+Result<detail::Construction> Region::begin(std::string_view name, const TypeInfo& type,
+                                           std::size_t alignment, Deadline deadline) {
+    if (Result<void> may = check_writable("construct"); !may) return std::unexpected(may.error());
+    detail::RegionCore& core = *core_;
+    const Here at = core.here();
+    const Result<std::uint32_t> index = core.directory->claim(at, name, deadline);
+    if (!index) return std::unexpected(index.error());
+    ObjectEntry& entry = core.directory->entry(*index);
+    begin_section(*core.heap, entry.section);
+    // The text of its type lies behind it.
+    const Result<void*> memory = core.heap->allocate(type.size + type.text.size(), alignment);
+    if (!memory) {
+        core.directory->withdraw(*index);
+        return std::unexpected(memory.error());
     }
-    Result<Participants> participants = Participants::attach(
-        all.subspan(region.table_offset_, region.content_offset_ - region.table_offset_));
-    if (!participants) return std::unexpected(participants.error());
-    region.participants_ = *participants;
-    region.content_ = all.subspan(region.content_offset_, content_bytes);
-    region.layout_ = layout;
-    region.mapping_ = std::move(mapping);
-    region.file_ = sys::ForkFd{std::move(file)};
-    if (region.owner_ == Owner::process) region.file_.close_on_fork(sys::NoFork{});
-    return region;
+    std::memcpy(static_cast<std::byte*>(*memory) + type.size, type.text.data(), type.text.size());
+    entry.fingerprint.store(type.fingerprint, kRelaxed);
+    entry.bytes.store(type.size, kRelaxed);
+    entry.text_bytes.store(static_cast<std::uint32_t>(type.text.size()), kRelaxed);
+    entry.block.store(core.offset_of(*memory), kRelaxed);
+    return detail::Construction{core, *index, *memory};
 }
 
-Result<Region> Region::create_unnamed(const Domain& domain, const RegionPlan& plan,
-                                      InitContent init, void* context) {
-    if (plan.owner == Owner::process && domain.shared()) {
-        return fail(Errc::not_supported,
-                    "create (what a process owns opens to its own user alone, and this domain is "
-                    "shared by a group)");
+// An object of this name and type. Errors: not_found, bad_layout, wrong_type
+Result<Named> Region::find_typed(std::string_view name, const TypeInfo& type) const {
+    Result<Named> seen = core_->find(name);
+    if (seen && seen->fingerprint != type.fingerprint) {
+        return fail(Errc::wrong_type,
+                    step_text("find (it is a %.*s)",
+                              static_cast<int>(std::min<std::uint32_t>(seen->text_bytes, 200)),
+                              reinterpret_cast<const char*>(core_->at(seen->block)) + seen->bytes));
     }
-    Result<sys::Fd> file = plan.owner == Owner::process
-                               ? sys::make_memory("stoa")
-                               : sys::make_unnamed(domain.folder(), plan.mode);
-    if (!file) return std::unexpected(file.error());
-    return make(&domain, std::move(*file), plan, init, context);
+    return seen;
 }
 
-Result<void> Region::publish(const Domain& domain, std::string_view file_name) {
-    layout_->state.store(kRegionNamed, kSeqCst);  // nobody else has it yet
-    const std::string name{file_name};
-    return owner_ == Owner::process ? publish_owned(domain, name) : publish_file(domain, name);
-}
-
-Result<void> Region::publish_file(const Domain& domain, const std::string& name) {
-    const auto kind = static_cast<RegionKind>(layout_->kind);
-    for (int turn = 0; turn < kTurns; ++turn) {
-        const Result<bool> taken = owned_name_taken(domain, name);
-        if (!taken) return std::unexpected(taken.error());
-        if (*taken) return fail(Errc::exists, "create (a process owns one of this name)");
-        STOA_CRASH_POINT("region.create.before_publish");
-        const Result<void> published =
-            sys::publish(file_.fd(), domain.folder(), name.c_str());  // N1
-        STOA_CRASH_POINT("region.create.published");
-        if (published) {
-            const Result<std::uint64_t> decided = decide_file(domain, name);
-            if (!decided) return std::unexpected(decided.error());
-            if (is_usable(*decided)) return {};
-            const Result<void> gone = remove_name(domain, name.c_str(), file_.fd());
-            return gone ? fail(Errc::exists, "create (a process owns one of this name)") : gone;
+Result<void*> Region::look_up(std::string_view name, const TypeInfo& type, bool only_reads) const {
+    if (!only_reads) {
+        if (Result<void> may = check_writable("find"); !may) {
+            if (may.error().code != Errc::denied) return std::unexpected(may.error());
+            return fail(Errc::denied,
+                        "find (this handle was opened read-only: find<const T> reads)");
         }
-        if (published.error().code != Errc::exists) return published;
-        // Removes a condemned one.
-        const Result<Region> there = open_file(domain, name, kind, sys::Access::read_write);
-        if (there || there.error().code != Errc::not_found) return published;
     }
-    return fail(Errc::exists, "create");
+    const Result<Named> seen = find_typed(name, type);
+    if (!seen) return std::unexpected(seen.error());
+    return core_->at(seen->block);
 }
 
-// N2. The state, which is NAMED no more.
-Result<std::uint64_t> Region::decide_file(const Domain& domain, const std::string& name) noexcept {
-    std::uint64_t state = layout_->state.load(kSeqCst);
-    if (state != kRegionNamed) return state;
-    const Result<bool> taken = owned_name_taken(domain, name);
-    if (!taken) return std::unexpected(taken.error());
-    STOA_CRASH_POINT("region.decide.before");
-    const std::uint64_t decided = *taken ? kRegionCondemned : kRegionLive;
-    return layout_->state.compare_exchange_strong(state, decided, kSeqCst) ? decided : state;
+Result<Region::Condemned> Region::condemn(std::string_view name, const TypeInfo& type) {
+    if (Result<void> may = check_writable("destroy"); !may) return std::unexpected(may.error());
+    detail::RegionCore& core = *core_;
+    const Result<Named> seen = find_typed(name, type);
+    if (!seen) return std::unexpected(seen.error());
+    const Result<std::uint32_t> index = core.directory->condemn(core.here(), *seen);
+    if (!index) return std::unexpected(index.error());
+    begin_section(*core.heap, core.directory->entry(*index).section);
+    return Condemned{*index, core.at(seen->block)};
 }
 
-Result<void> Region::publish_owned(const Domain& domain, const std::string& name) {
-    Result<OwnedName> claimed = OwnedName::claim(domain, name, file_.fd());  // N3
-    if (!claimed) return std::unexpected(claimed.error());
-    STOA_CRASH_POINT("region.create.claimed");
-    name_ = std::move(*claimed);
-    const Result<std::uint64_t> decided = decide_owned(domain, name);
-    if (decided && is_usable(*decided)) return {};
-    std::uint64_t state = kRegionNamed;  // an error: nobody else may decide any more, unless he has
-    if (!layout_->state.compare_exchange_strong(state, kRegionCondemned, kSeqCst) &&
-        is_usable(state)) {
-        return {};
-    }
-    name_.reset();
-    if (!decided) return std::unexpected(decided.error());
-    return fail(Errc::exists, "create");
+void Region::end(std::uint32_t index) noexcept {
+    if (!core_->is_forked()) core_->directory->remove(index);
 }
 
-// N4. The state, which is NAMED no more.
-Result<std::uint64_t> Region::decide_owned(const Domain& domain, const std::string& name) {
-    const auto kind = static_cast<RegionKind>(layout_->kind);
-    // Opening decides about a NAMED file and removes a condemned one.
-    const Result<Region> there = open_file(domain, name, kind, sys::Access::read_write);
-    const Errc code = there ? Errc{} : there.error().code;
-    if (code == Errc::limit_reached || code == Errc::exists || code == Errc::os) {
-        return std::unexpected(there.error());  // that does not tell whether a file has the name
-    }
-    STOA_CRASH_POINT("region.decide_owned.before");
-    std::uint64_t state = kRegionNamed;
-    const std::uint64_t decided = code == Errc::not_found ? kRegionLive : kRegionCondemned;
-    return layout_->state.compare_exchange_strong(state, decided, kSeqCst) ? decided : state;
+Result<void> Region::discard_object(std::string_view name) {
+    if (Result<void> may = check_writable("discard"); !may) return may;
+    const Result<Named> seen = core_->find(name);
+    if (!seen) return std::unexpected(seen.error());
+    const Result<std::uint32_t> index = core_->directory->condemn(core_->here(), *seen);
+    if (!index) return std::unexpected(index.error());
+    core_->directory->remove(*index);
+    return {};
 }
 
-Result<Region> Region::create(const Domain& domain, std::string_view file_name,
-                              const RegionPlan& plan, InitContent init, void* context) {
-    Result<Region> region = create_unnamed(domain, plan, init, context);
-    if (!region) return region;
-    const Result<void> published = region->publish(domain, file_name);
-    if (!published) return std::unexpected(published.error());
-    return region;
+std::vector<ObjectInfo> Region::objects() const {
+    std::vector<ObjectInfo> all;
+    core_->directory->for_each([&](const Named& seen) {
+        if (!core_->holds(seen)) return;
+        const auto* text = reinterpret_cast<const char*>(core_->at(seen.block)) + seen.bytes;
+        all.push_back({.name = seen.name,
+                       .type = std::string{text, std::min<std::uint32_t>(seen.text_bytes, 4096)},
+                       .bytes = seen.bytes,
+                       .made_ns = seen.made_ns});
+    });
+    std::ranges::sort(all, {}, &ObjectInfo::name);
+    return all;
 }
 
-Result<Region> Region::create_anonymous(const RegionPlan& plan, InitContent init, void* context) {
-    Result<sys::Fd> file = sys::make_memory("stoa");
-    if (!file) return std::unexpected(file.error());
-    return make(nullptr, std::move(*file), plan, init, context);
+Result<std::span<const std::byte>> Region::bytes_of(std::string_view name) const {
+    const Result<Named> seen = core_->find(name);
+    if (!seen) return std::unexpected(seen.error());
+    return std::span<const std::byte>{core_->at(seen->block), seen->bytes};
 }
 
-Result<Region> Region::open_file(const Domain& domain, const std::string& name, RegionKind kind,
-                                 sys::Access access) {
-    Result<sys::Fd> file = sys::open_existing(domain.folder(), name.c_str(), access);
-    if (!file) return std::unexpected(file.error());
-    Result<Region> region = map(std::move(*file), kind, access);
-    if (!region || !region->condemned()) return region;
-    if (region->layout_->state.load(kSeqCst) == kRegionNamed && access == sys::Access::read_only) {
-        // To decide is to write.
-        if (Result<Region> decided = open_file(domain, name, kind, sys::Access::read_write);
-            !decided) {
-            return decided;
-        }
-        return region;
-    }
-    const Result<std::uint64_t> decided = region->decide_file(domain, name);
-    if (!decided) return std::unexpected(decided.error());
-    if (is_usable(*decided)) return region;
-    if (Result<void> gone = remove_name(domain, name.c_str(), region->file()); !gone) {
-        return std::unexpected(gone.error());
-    }
-    return fail(Errc::not_found, "open");
+Heap& Region::heap() const noexcept {
+    return *core_->heap;
 }
 
-// What a process has under this name, in whatever state it is.
-Result<Region> Region::find(const Domain& domain, std::string_view file_name, RegionKind kind,
-                            sys::Access access) {
-    Result<sys::Fd> memory = find_owned(domain, file_name, access);
-    if (!memory) return std::unexpected(memory.error());
-    Result<Region> region = map(std::move(*memory), kind, access);
-    if (region && !region->is_named(domain, file_name)) return fail(Errc::not_found, "open");
-    return region;
+Result<void> Region::grow(std::uint64_t bytes) {
+    if (Result<void> may = check_writable("grow"); !may) return may;
+    return core_->heap->reserve(bytes);
 }
 
-Result<Region> Region::open(const Domain& domain, std::string_view file_name, RegionKind kind,
-                            sys::Access access) {
-    const std::string name{file_name};
-    for (int turn = 0; turn < kTurns; ++turn) {
-        Result<Region> region = open_file(domain, name, kind, access);
-        if (region || region.error().code != Errc::not_found) return region;
-        Result<Region> owned = find(domain, name, kind, access);
-        if (!owned || !owned->condemned()) return owned;
-        if (owned->layout_->state.load(kSeqCst) != kRegionNamed) {
-            return fail(Errc::not_found, "open");  // its owner is about to let the name go
-        }
-        if (access == sys::Access::read_write) {
-            const Result<std::uint64_t> state = owned->decide_owned(domain, name);
-            if (!state) return std::unexpected(state.error());
-            if (is_usable(*state)) return owned;
-            continue;  // a file has won
-        }
-        const Result<Region> decided = open(domain, name, kind, sys::Access::read_write);
-        if (!decided) return std::unexpected(decided.error());
-    }
-    return fail(Errc::not_found, "open");
+RegionUse Region::use() const {
+    const detail::RegionCore& core = *core_;
+    RegionUse use{.max_bytes = core.heap->capacity_bytes(),
+                  .bytes = core.heap->reserved_bytes(),
+                  .in_use = core.heap->bytes_in_use(),
+                  .all_bytes = core.image.allocated_bytes()};
+    std::vector<std::span<const std::byte>> roots;
+    core.directory->for_each([&](const Named& seen) {
+        if (core.holds(seen)) roots.emplace_back(core.at(seen.block), seen.bytes);
+    });
+    const HeapReport report = core.heap->report(roots);
+    use.leaked_blocks = report.leaked_blocks;
+    use.leaked_bytes = report.leaked_bytes;
+    return use;
 }
 
-Result<Region> Region::peek(const Domain& domain, std::string_view file_name, RegionKind kind) {
-    const std::string name{file_name};
-    Result<sys::Fd> file =
-        sys::open_existing(domain.folder(), name.c_str(), sys::Access::read_only);
-    if (file) return map(std::move(*file), kind, sys::Access::read_only);
-    if (file.error().code != Errc::not_found) return std::unexpected(file.error());
-    return find(domain, name, kind, sys::Access::read_only);
+Result<void> Region::flush() {
+    return sys::flush(core_->image.memory());
 }
 
-bool Region::is_named(const Domain& domain, std::string_view file_name) const noexcept {
-    const std::uint32_t bytes = layout_->name_bytes;
-    const Result<sys::FileInfo> folder = sys::info(domain.folder());
-    return folder && owner_ == Owner::process && bytes <= kRegionNameBytes &&
-           std::string_view{layout_->name, bytes} == file_name &&
-           layout_->domain_device == folder->device && layout_->domain_inode == folder->inode;
+std::vector<Attached> Region::attached() const {
+    std::vector<Attached> all;
+    core_->image.participants().for_each([&](const Participant& seen) {
+        all.push_back(
+            {.pid = seen.identity.pid, .name = seen.name, .alive = seen.life != sys::Life::dead});
+    });
+    return all;
 }
 
-Result<std::vector<std::string>> Region::owned_names(const Domain& domain, RegionKind kind) {
-    Result<std::vector<sys::Fd>> all = list_owned(domain);
-    if (!all) return std::unexpected(all.error());
-    std::vector<std::string> names;
-    for (sys::Fd& memory : *all) {
-        const Result<Region> region = map(std::move(memory), kind, sys::Access::read_only);
-        if (!region || region->condemned()) continue;
-        const std::uint32_t bytes = std::min(region->layout_->name_bytes, kRegionNameBytes);
-        std::string name{region->layout_->name, bytes};
-        if (region->is_named(domain, name)) names.push_back(std::move(name));
-    }
-    return names;
+std::uint32_t Region::sweep() {
+    if (!check_writable("sweep")) return 0;
+    return core_->sweep();
 }
 
-Result<Region> Region::attach(sys::Fd file, RegionKind kind, sys::Access access) {
-    return map(std::move(file), kind, access);
+int Region::descriptor() const noexcept {
+    return core_->image.is_segment() ? -1 : core_->image.file().get();
 }
-
-bool Region::end_with(std::uint64_t end) const noexcept {
-    std::uint64_t state = layout_->state.load(kSeqCst);
-    while (is_usable(state)) {
-        if (layout_->state.compare_exchange_weak(state, end, kSeqCst)) return true;
-    }
-    return false;
+std::int32_t Region::segment() const noexcept {
+    return core_->image.segment();
 }
-
-bool Region::condemn() noexcept {
-    return end_with(kRegionCondemned);
+const std::string& Region::address() const noexcept {
+    return core_->place.text;
 }
-
-void Region::close() noexcept {
-    std::uint64_t live = kRegionLive;
-    layout_->state.compare_exchange_strong(live, kRegionClosed, kSeqCst);
+Access Region::access() const noexcept {
+    return core_->access;
 }
-
-bool Region::end_ownership() const noexcept {
-    return end_with(kRegionOwnerGone);
+Owner Region::owner() const noexcept {
+    return core_->image.owner();
 }
-
-Result<bool> Region::destroy(const Domain& domain, std::string_view file_name, Region& region) {
-    const std::string name{file_name};
-    const bool mine = region.condemn();
-    STOA_CRASH_POINT("region.destroy.condemned");
-    if (region.owner_ == Owner::process) return mine;
-    if (Result<void> gone = remove_name(domain, name.c_str(), region.file()); !gone) {
-        return std::unexpected(gone.error());
-    }
-    return mine;
-}
-
-Result<void> Region::discard(const Domain& domain, std::string_view file_name) {
-    const std::string name{file_name};
-    Result<sys::Fd> file =
-        sys::open_existing(domain.folder(), name.c_str(), sys::Access::read_only);
-    if (!file) return std::unexpected(file.error());
-    return remove_name(domain, name.c_str(), *file);
-}
-
-std::uint64_t Region::allocated_bytes() const noexcept {
-    const Result<sys::FileInfo> info = sys::info(file_.fd());
-    return info ? info->allocated_bytes : 0;
-}
-
-Result<void> Region::reserve(std::uint64_t content_offset, std::uint64_t bytes) noexcept {
-    if (content_offset > content_.size() || bytes > content_.size() - content_offset) {
-        return fail(Errc::bad_argument, "region.reserve");
-    }
-    return sys::reserve(file_.fd(), content_offset_ + content_offset, bytes);
-}
-
-bool Region::give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept {
-    if (content_offset > content_.size() || bytes > content_.size() - content_offset) return false;
-    return sys::punch_hole(file_.fd(), content_offset_ + content_offset, bytes).has_value();
-}
-
-Result<void> Region::copy_out(std::uint64_t content_offset,
-                              std::span<std::byte> to) const noexcept {
-    if (content_offset > content_.size() || to.size() > content_.size() - content_offset) {
-        return fail(Errc::bad_argument, "region.copy_out");
-    }
-    return sys::read_at(file_.fd(), content_offset_ + content_offset, to);
-}
-
-Result<std::uint32_t> Region::join(Role role) {
-    const auto reserve_records = [](void* context, std::uint64_t offset, std::uint64_t bytes) {
-        const Region& region = *static_cast<Region*>(context);
-        return sys::reserve(region.file(), region.table_offset_ + offset, bytes);
-    };
-    return participants_->join(role, reserve_records, this);
+bool Region::is_destroyed() const noexcept {
+    const RegionImage& image = core_->image;
+    return image.condemned() || (image.owner() == Owner::process &&
+                                 sys::probe(image.participants().creator()) == sys::Life::dead);
 }
 
 }  // namespace stoa

@@ -1,169 +1,253 @@
-// Region: shared memory with a name (or none), a table of its participants and one content.
+// Region: shared memory that processes attach to and detach from, with named objects in it.
 //
-// Start here: Region::create, Region::open; join through participants().
-// Threads:    create and open anywhere; one Region object per thread, or lock it yourself.
-// Processes:  any number map it, at different addresses.
-// Death:      at any instruction of create, open or destroy the name is absent or fully valid. What
-//             a process owns vanishes with it, name and memory.
-// Blocking:   only the file system; a name that another process is removing is waited for, 1 s.
-// Lifetime:   unmaps in its destructor; the memory lives as long as its name or a mapping.
+// Start here: Region::open_or_create; find_or_construct<T>(name).
+// Threads:    safe, but for moving and destroying the handle.
+// Processes:  any number, each at another address. Of several that create one name or construct one
+//             object at once exactly one does, and the others get it.
+// Death:      at any instruction a name leads to a whole region or to none, and an object is
+//             constructed or not there, with all that its constructor allocated. Who died is
+//             recovered by the next open, by sweep() and by whoever waits for it.
+// Blocking:   construct, find_or_construct and destroy_object while another process constructs or
+//             destroys that very object, until it is done or dead.
+// Lifetime:   a pointer to an object is valid while this handle lives and nobody destroys it. The
+//             handle detaches in its destructor; locks that it still held then are owner_died for
+//             others. Memory goes with its name and the last process that has it.
 // Units:      bytes.
-// Source:     O_TMPFILE and linkat(2) through /proc/self/fd: published when complete; memfd and
-//             abstract sockets for what a process owns (owned_name.hpp).
+// Source:     the managed segments of Boost.Interprocess, as an idea.
+//
+// Addresses: stoa/shm/address.hpp. shm: (default), posix: and file: regions are files: whole or
+// absent at any death. A sysv: segment has its key before it is whole; a creator that dies in
+// between leaves one that the next open or create removes. It cannot grow, and a process that was
+// given its pid meanwhile delays that. memfd: regions end with the last process that has them.
 #pragma once
 
+#include <chrono>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
+#include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
-#include "stoa/life/participants.hpp"
-#include "stoa/shm/domain.hpp"
-#include "stoa/shm/owned_name.hpp"
+#include "stoa/base/fingerprint.hpp"
 #include "stoa/shm/region_layout.hpp"
-#include "stoa/sys/close_on_fork.hpp"
-#include "stoa/sys/fd.hpp"
 #include "stoa/sys/mapping.hpp"
 
 namespace stoa {
 
-struct RegionPlan {
-    RegionKind kind = RegionKind::mailbox;
-    std::uint64_t content_bytes = 0;   // address space; what is not reserved needs Region::reserve
-    std::uint64_t reserved_bytes = 0;  // of the content, from its start, backed by memory at once
-    std::uint32_t places = 32;
-    std::uint32_t max_places = kMaxPlaces;
-    std::uint32_t mode = 0600;
-    Owner owner = Owner::system;
-    std::string_view owned_name{};  // of owner process: the name that publish() will give it
+using sys::Access;
+
+struct RegionOptions {
+    std::string_view domain{};      // shm: another folder than the default one
+    std::uint64_t max_bytes = 0;    // it may grow up to; 0: shm: and memfd: 16 times its bytes and
+                                    // 64 MiB at least, the others as they were made
+    std::uint32_t max_objects = 0;  // 0: 4096, in a sysv: segment 512
+    Owner owner = Owner::system;    // process: shm: only
+    std::uint32_t mode = 0600;      // of the file or segment; in a shared domain 0660
+    bool prefault = false;          // all pages are there when it returns
+    bool huge_pages = false;        // ask the kernel for pages of 2 MiB
 };
 
-// Writes the content of a new region: zeroed memory, of which the first reserved_bytes may be used.
-using InitContent = Result<void> (*)(void* context, std::span<std::byte> content);
+struct OpenRegionOptions {
+    std::string_view domain{};
+    Access access = Access::read_write;  // read_only: writing is SIGSEGV; no lock can be taken
+    bool prefault = false;
+};
+
+struct ObjectInfo {
+    std::string name;
+    std::string type;  // the text of its fingerprint
+    std::uint64_t bytes = 0;
+    std::uint64_t made_ns = 0;  // since 1970
+};
+
+// What the memory of a region is used for, in bytes.
+struct RegionUse {
+    std::uint64_t max_bytes = 0;      // of objects and blocks: it grows up to this
+    std::uint64_t bytes = 0;          // backed by memory now
+    std::uint64_t in_use = 0;         // of these, allocated
+    std::uint64_t all_bytes = 0;      // taken from the system, tables included
+    std::uint64_t leaked_blocks = 0;  // that no object reaches (or that somebody is working on)
+    std::uint64_t leaked_bytes = 0;
+};
+
+struct Attached {  // a handle of a process
+    std::uint32_t pid = 0;
+    std::string name;
+    bool alive = true;
+};
+
+class Heap;
+struct Named;
+struct BufferLayout;
+
+namespace detail {
+
+// A buffer: what it allocates is of the region, which recovers it, and not of the object alone.
+template <typename T>
+concept HasRing = requires(T& object) {
+    { object.ring_layout() } -> std::same_as<BufferLayout&>;
+};
+
+struct RegionCore;
+struct RegionCoreDeleter {
+    void operator()(RegionCore* core) const noexcept;
+};
+
+// An object that is being constructed; goes again unless it is completed.
+class Construction {
+public:
+    Construction(RegionCore& core, std::uint32_t index, void* memory) noexcept
+        : core_{&core}, index_{index}, memory_{memory} {}
+    Construction(Construction&& other) noexcept
+        : core_{std::exchange(other.core_, nullptr)},
+          index_{other.index_},
+          memory_{other.memory_} {}
+    Construction& operator=(Construction&&) = delete;
+    ~Construction();
+
+    [[nodiscard]] void* memory() const noexcept { return memory_; }
+    [[nodiscard]] Result<void> make_ring(BufferLayout& layout) noexcept;
+    void complete() noexcept;
+
+private:
+    RegionCore* core_;
+    std::uint32_t index_;
+    void* memory_;
+};
+
+}  // namespace detail
 
 class Region {
 public:
-    // A file in the domain's folder that has no name yet: it vanishes with whoever holds it, unless
-    // it is published. With owner process: memory, in no folder.
-    // Errors: out_of_space, denied, limit_reached, not_supported, what init returns
-    [[nodiscard]] static Result<Region> create_unnamed(const Domain& domain, const RegionPlan& plan,
-                                                       InitContent init, void* context);
-    // Gives it its name: from now on others find it, complete. A name is one for both kinds; of two
-    // that publish at once exactly one succeeds. Errors: exists, denied, not_supported (owner
-    // process), limit_reached
-    [[nodiscard]] Result<void> publish(const Domain& domain, std::string_view file_name);
-    // Both.
-    [[nodiscard]] static Result<Region> create(const Domain& domain, std::string_view file_name,
-                                               const RegionPlan& plan, InitContent init,
-                                               void* context);
-    // Memory without a name (memfd): passed on by fork, or as a descriptor over a socket.
-    [[nodiscard]] static Result<Region> create_anonymous(const RegionPlan& plan, InitContent init,
-                                                         void* context);
-    // Errors: not_found, denied, bad_layout, wrong_version, limit_reached, exists (condemned, and
-    //         whoever removes its name has stopped: after 1 s), not_supported (it belongs to a
-    //         process that does not show it to us)
-    [[nodiscard]] static Result<Region> open(const Domain& domain, std::string_view file_name,
-                                             RegionKind kind,
-                                             sys::Access access = sys::Access::read_write);
-    // Another mapping of memory that came as a descriptor. Errors: bad_layout, wrong_version
-    [[nodiscard]] static Result<Region> attach(sys::Fd file, RegionKind kind,
-                                               sys::Access access = sys::Access::read_write);
+    // Errors: bad_name, bad_argument, exists, out_of_space, limit_reached, denied, not_supported
+    [[nodiscard]] static Result<Region> create(std::string_view address, std::uint64_t bytes,
+                                               const RegionOptions& options = {});
+    // Errors: bad_name, not_found, denied, bad_layout, wrong_version, wrong_type, no_free_place
+    [[nodiscard]] static Result<Region> open(std::string_view address,
+                                             const OpenRegionOptions& options = {});
+    [[nodiscard]] static Result<Region> open_or_create(std::string_view address,
+                                                       std::uint64_t bytes,
+                                                       const RegionOptions& options = {});
+    // Takes the name away: nobody finds it any more, whoever has it keeps it. True: this call did.
+    // Errors: not_found, denied
+    static Result<bool> destroy(std::string_view address, std::string_view domain = {});
 
-    // The same without removing or deciding anything: whatever state it is in.
-    [[nodiscard]] static Result<Region> peek(const Domain& domain, std::string_view file_name,
-                                             RegionKind kind);
-    // The names of all regions of this kind that processes own and show to the caller.
-    [[nodiscard]] static Result<std::vector<std::string>> owned_names(const Domain& domain,
-                                                                      RegionKind kind);
-
-    // Marks the region CONDEMNED and removes its name; that of a process's region is free when its
-    // owner lets go. True: this call condemned it.
-    [[nodiscard]] static Result<bool> destroy(const Domain& domain, std::string_view file_name,
-                                              Region& region);
-    // Removes a name whatever is under it: also a damaged file that open() refuses.
-    static Result<void> discard(const Domain& domain, std::string_view file_name);
-
-    // It may be worked with: live, or closed and not yet drained.
-    [[nodiscard]] static constexpr bool is_usable(std::uint64_t state) noexcept {
-        return state == kRegionLive || state == kRegionClosed;
+    // --- objects ---
+    // Errors: exists, bad_name, out_of_space, no_free_place, forked, denied (opened read-only)
+    template <Shareable T, typename... Args>
+    [[nodiscard]] Result<T*> construct(std::string_view name, Args&&... args) {
+        return construct_until<T>(Deadline::never(), name, std::forward<Args>(args)...);
     }
-    [[nodiscard]] bool condemned() const noexcept {
-        return !is_usable(layout_->state.load(kSeqCst));
+    // Errors: as well timed_out; in_use (immediately: another one constructs or destroys it)
+    template <Shareable T, typename... Args>
+    [[nodiscard]] Result<T*> construct_until(Deadline deadline, std::string_view name,
+                                             Args&&... args) {
+        Result<detail::Construction> begun = begin(name, object_type_of<T>(), alignof(T), deadline);
+        if (!begun) return std::unexpected(begun.error());
+        T* const object = ::new (begun->memory()) T(std::forward<Args>(args)...);
+        if constexpr (detail::HasRing<T>) {
+            if (const Result<void> made = begun->make_ring(object->ring_layout()); !made) {
+                return std::unexpected(made.error());
+            }
+        }
+        begun->complete();
+        return object;
     }
-    // Neither closed nor condemned.
-    [[nodiscard]] bool live() const noexcept { return layout_->state.load(kSeqCst) == kRegionLive; }
-    [[nodiscard]] bool closed() const noexcept {
-        return layout_->state.load(kSeqCst) == kRegionClosed;
+    // Errors: not_found, wrong_type, forked; denied: opened read-only, and T is not const
+    template <typename T>
+        requires Shareable<std::remove_const_t<T>>
+    [[nodiscard]] Result<T*> find(std::string_view name) const {
+        const Result<void*> found =
+            look_up(name, object_type_of<std::remove_const_t<T>>(), std::is_const_v<T>);
+        if (!found) return std::unexpected(found.error());
+        return static_cast<T*>(*found);
     }
-    // For who looks at it on a fast path: a RegionState.
-    [[nodiscard]] const Atomic<std::uint64_t>& state_word() const noexcept {
-        return layout_->state;
+    template <Shareable T, typename... Args>
+    [[nodiscard]] Result<T*> find_or_construct(std::string_view name, Args&&... args) {
+        return find_or_construct_until<T>(Deadline::never(), name, std::forward<Args>(args)...);
     }
-    // Nothing new is to come in. A condemned region stays condemned.
-    void close() noexcept;
-    // True: this call condemned it.
-    bool condemn() noexcept;
-
-    [[nodiscard]] Owner owner() const noexcept { return owner_; }
-    [[nodiscard]] bool owner_gone() const noexcept {
-        return layout_->state.load(kSeqCst) == kRegionOwnerGone;
+    template <Shareable T, typename... Args>
+    [[nodiscard]] Result<T*> find_or_construct_until(Deadline deadline, std::string_view name,
+                                                     Args&&... args) {
+        for (;;) {
+            const Result<T*> found = find<T>(name);
+            if (found || found.error().code != Errc::not_found) return found;
+            // Its arguments are moved from only when it is constructed, which ends the loop.
+            const Result<T*> made = construct_until<T>(deadline, name, std::forward<Args>(args)...);
+            if (made || made.error().code != Errc::exists) return made;
+        }
     }
-    // The owner lets go, or somebody has proven its death: no call on it goes on. True: it was
-    // usable until now.
-    bool end_ownership() const noexcept;
-    // Gives the name back; nobody finds it any more.
-    void drop_name() noexcept { name_.reset(); }
+    // Ends its lifetime and its name, by the destructor of T. Precondition: nobody uses it.
+    // Errors: not_found, wrong_type, forked, denied
+    template <Shareable T>
+    Result<void> destroy_object(std::string_view name) {
+        const Result<Condemned> condemned = condemn(name, object_type_of<T>());
+        if (!condemned) return std::unexpected(condemned.error());
+        static_cast<T*>(condemned->memory)->~T();
+        end(condemned->index);
+        return {};
+    }
+    // The same without its destructor: what it owns besides its own bytes leaks.
+    // Errors: not_found, forked, denied
+    Result<void> discard_object(std::string_view name);
+    [[nodiscard]] std::vector<ObjectInfo> objects() const;
 
-    [[nodiscard]] std::span<std::byte> content() const noexcept { return content_; }
-    [[nodiscard]] Participants& participants() noexcept { return *participants_; }
-    [[nodiscard]] const Participants& participants() const noexcept { return *participants_; }
-    [[nodiscard]] const sys::Fd& file() const noexcept { return file_.fd(); }
-    [[nodiscard]] std::uint64_t allocated_bytes() const noexcept;
+    // --- memory ---
+    [[nodiscard]] Heap& heap() const noexcept;
+    // Backs more memory: at least so much of objects and blocks in all. It grows by itself as well,
+    // up to max_bytes; who has it attached sees it at once, at the same addresses.
+    // Errors: out_of_space, too_big (more than max_bytes), denied, forked
+    Result<void> grow(std::uint64_t bytes);
+    [[nodiscard]] RegionUse use() const;
+    // What file: holds is on the disk when it returns; what is written later may get there or not.
+    // After a crash of the machine without it the file may be a mixture. Errors: those of msync(2)
+    Result<void> flush();
 
-    // Takes a place in the table for the calling process.
-    [[nodiscard]] Result<std::uint32_t> join(Role role);
-
-    // Backs more of the content with memory, before anything touches it. Errors: out_of_space
-    [[nodiscard]] Result<void> reserve(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
-    // Gives memory back that nobody uses: what a reservation that failed half-way got. False: the
-    // file system refused, and it stays until the region goes.
-    bool give_back(std::uint64_t content_offset, std::uint64_t bytes) noexcept;
-
-    // A copy of what stands there, without taking memory for what is not backed: that is zero.
-    // Errors: those of read(2); bad_argument (beyond the content)
-    [[nodiscard]] Result<void> copy_out(std::uint64_t content_offset,
-                                        std::span<std::byte> to) const noexcept;
+    // --- processes ---
+    [[nodiscard]] std::vector<Attached> attached() const;
+    // Recovers whoever died; how many.
+    std::uint32_t sweep();
+    // Of a memfd: or a file: for passing it on; -1: a sysv: segment. It stays this handle's own.
+    [[nodiscard]] int descriptor() const noexcept;
+    // The id that ipcs shows; -1: not sysv:.
+    [[nodiscard]] std::int32_t segment() const noexcept;
+    [[nodiscard]] const std::string& address() const noexcept;
+    [[nodiscard]] Access access() const noexcept;
+    [[nodiscard]] Owner owner() const noexcept;
+    // The bytes of an object of whatever type. Errors: not_found, bad_layout
+    [[nodiscard]] Result<std::span<const std::byte>> bytes_of(std::string_view name) const;
+    // For the rooms of this library.
+    [[nodiscard]] detail::RegionCore& core() const noexcept { return *core_; }
+    // Somebody took its name away, or its owner ended.
+    [[nodiscard]] bool is_destroyed() const noexcept;
 
 private:
-    bool end_with(std::uint64_t end) const noexcept;
-    Region() = default;
-    static Result<Region> make(const Domain* domain, sys::Fd file, const RegionPlan& plan,
-                               InitContent init, void* context);
-    static Result<Region> map(sys::Fd file, RegionKind kind, sys::Access access);
-    static Result<Region> enter(sys::Fd file, sys::Mapping mapping, std::uint64_t inode,
-                                RegionKind kind);
-    static Result<Region> open_file(const Domain& domain, const std::string& name, RegionKind kind,
-                                    sys::Access access);
-    static Result<Region> find(const Domain& domain, std::string_view file_name, RegionKind kind,
-                               sys::Access access);
-    [[nodiscard]] bool is_named(const Domain& domain, std::string_view file_name) const noexcept;
-    [[nodiscard]] Result<void> publish_file(const Domain& domain, const std::string& name);
-    [[nodiscard]] Result<void> publish_owned(const Domain& domain, const std::string& name);
-    [[nodiscard]] Result<std::uint64_t> decide_file(const Domain& domain,
-                                                    const std::string& name) noexcept;
-    [[nodiscard]] Result<std::uint64_t> decide_owned(const Domain& domain, const std::string& name);
+    using Core = std::unique_ptr<detail::RegionCore, detail::RegionCoreDeleter>;
+    struct Condemned {
+        std::uint32_t index;
+        void* memory;
+    };
 
-    sys::ForkFd file_;  // a forked child keeps no descriptor of what a process owns
-    std::optional<OwnedName> name_;
-    sys::Mapping mapping_;
-    RegionLayout* layout_ = nullptr;
-    Owner owner_ = Owner::system;
-    std::span<std::byte> content_;
-    std::uint64_t table_offset_ = 0;  // private copies
-    std::uint64_t content_offset_ = 0;
-    std::optional<Participants> participants_;
+    explicit Region(Core core) noexcept : core_{std::move(core)} {}
+    static Result<Region> enter(Core core);
+    [[nodiscard]] Result<detail::Construction> begin(std::string_view name, const TypeInfo& type,
+                                                     std::size_t alignment, Deadline deadline);
+    [[nodiscard]] Result<Named> find_typed(std::string_view name, const TypeInfo& type) const;
+    [[nodiscard]] Result<void*> look_up(std::string_view name, const TypeInfo& type,
+                                        bool only_reads) const;
+    [[nodiscard]] Result<Condemned> condemn(std::string_view name, const TypeInfo& type);
+    void end(std::uint32_t index) noexcept;
+    [[nodiscard]] Result<void> check_writable(const char* step) const noexcept;
+
+    Core core_;
 };
 
 }  // namespace stoa

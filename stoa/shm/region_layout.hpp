@@ -39,7 +39,7 @@ inline constexpr std::uint32_t kRegionVersion = 4;
 // Behind the layout in the same page, so that both with 32 records take two.
 inline constexpr std::uint64_t kRegionTableOffset = 512;
 
-enum class RegionKind : std::uint32_t { mailbox = 1 };
+enum class RegionKind : std::uint32_t { mailbox = 1, objects = 2, process = 3 };
 
 // With whom an object ends. The numbers are part of the format.
 enum class Owner : std::uint32_t {

@@ -15,6 +15,8 @@
 //   ringer   A1 change something A2 read the bit      A3 clear it and count up   A4 wake one
 // If A2 misses the bit, B1 came after A1, so B2 sees the change. A woken sleeper sets the bit
 // again, for there may be others, and passes the wake on when more is there than it takes.
+// A wait set does B1 and B2 by arm_bell(); it is told before A3, for whoever stops between the two
+// would have taken the mark with him. Arming counts up, so that A3 of one who told before it fails.
 #pragma once
 
 #include <chrono>
@@ -22,6 +24,7 @@
 
 #include "stoa/base/atomic.hpp"
 #include "stoa/base/deadline.hpp"
+#include "stoa/base/error.hpp"
 #include "stoa/sys/futex.hpp"
 
 namespace stoa {
@@ -37,6 +40,10 @@ inline constexpr std::chrono::milliseconds kWaitSlice{100};
 inline constexpr int kWakeAll = 0x7fffffff;
 inline constexpr int kAdaptiveSpins = 400;  // about 7 us, longer than waking an idle core
 
+// Whoever has to wake those who sleep on a word of shared memory calls this: it wakes as many as
+// `count`, and tells the wait sets that watch the region. How many slept.
+int wake(const Atomic<std::uint32_t>& word, int count) noexcept;
+
 void ring_bell_slowly(Atomic<std::uint32_t>& bell, int wake_count) noexcept;
 
 // A1 has happened (by a seq_cst write). Wakes one sleeper if there is one.
@@ -50,6 +57,13 @@ inline void ring_bell(Atomic<std::uint32_t>& bell) noexcept {
 inline void ring_bell_of_many(Atomic<std::uint32_t>& bell) noexcept {
     if ((bell.load(kSeqCst) & 1U) != 0) [[unlikely]]
         ring_bell_slowly(bell, kWakeAll);
+}
+
+// B1 of one who does not sleep here but is told by its watch word; look again afterwards. What the
+// bell said before.
+std::uint32_t arm_bell(Atomic<std::uint32_t>& bell) noexcept;
+[[nodiscard]] constexpr std::uint32_t armed_bell(std::uint32_t before) noexcept {
+    return (before & 1U) != 0 ? before + 2 : before | 1U;
 }
 
 // Wakes every sleeper: after a recovery, a close, a destroy.
@@ -98,6 +112,20 @@ Waited wait_on_bell(Atomic<std::uint32_t>& bell, Deadline deadline, Waiting wait
             slice = Deadline::after(g_wait_slice);
         }
     }
+}
+
+// Waits until take() has taken what it is there for, all sleepers of the bell being after the same;
+// `more()`: there is some left, so the wake is passed on. Errors: empty (immediately), timed_out
+template <typename Take, typename More>
+Result<void> take_on_bell(Atomic<std::uint32_t>& bell, Deadline deadline, const char* step,
+                          Take&& take, More&& more) {
+    if (deadline.is_immediate()) return take() ? Result<void>{} : fail(Errc::empty, step);
+    bool slept = false;
+    const auto goes_on = [](bool /*due*/) { return true; };
+    const Waited waited = wait_on_bell(bell, deadline, Waiting::adaptive, slept, take, goes_on);
+    if (waited == Waited::timed_out) return fail(Errc::timed_out, step);
+    if (slept && more()) ring_bell(bell);
+    return {};
 }
 
 }  // namespace stoa

@@ -27,15 +27,8 @@ bool Event::take(std::uint32_t since) noexcept {
 Result<void> Event::wait(Deadline deadline) noexcept {
     if (here(this).me == 0) return fail(Errc::forked, "wait");
     const std::uint32_t since = layout_.word.load(kSeqCst);
-    if (take(since)) return {};
-    if (deadline.is_immediate()) return fail(Errc::empty, "wait");
-    bool slept = false;
-    const Waited waited = wait_on_bell(
-        layout_.bell, deadline, Waiting::adaptive, slept, [&] { return take(since); },
-        [](bool /*due*/) { return true; });
-    if (waited == Waited::timed_out) return fail(Errc::timed_out, "wait");
-    if (slept && is_set()) ring_bell(layout_.bell);  // it was set again: more than we took
-    return {};
+    return take_on_bell(
+        layout_.bell, deadline, "wait", [&] { return take(since); }, [&] { return is_set(); });
 }
 
 }  // namespace stoa

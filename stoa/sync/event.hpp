@@ -16,6 +16,7 @@
 
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
+#include "stoa/base/type_info.hpp"
 #include "stoa/sync/lock_layout.hpp"
 
 namespace stoa {
@@ -25,7 +26,8 @@ enum class Reset : std::uint8_t { manual, automatic };
 
 class Event {
 public:
-    constexpr explicit Event(Reset how = Reset::manual) noexcept
+    constexpr Event() noexcept : Event{Reset::manual} {}
+    constexpr explicit Event(Reset how) noexcept
         : layout_{how == Reset::automatic ? EventWord::kAutomatic : 0, 0} {}
     Event(const Event&) = delete;
     Event& operator=(const Event&) = delete;
@@ -48,9 +50,15 @@ public:
     }
 
 private:
+    friend struct WaitWords;  // stoa/wait/object_wait.hpp
     [[nodiscard]] bool take(std::uint32_t since) noexcept;
 
     EventLayout layout_;
+};
+
+template <>
+struct Layout<Event> {
+    static constexpr std::string_view name = "stoa.event 1";
 };
 
 }  // namespace stoa

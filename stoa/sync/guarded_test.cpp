@@ -85,5 +85,21 @@ TEST_F(SharedGuarded, WithAnUndoCopyADeathTakesBackWhatItChanged) {
     EXPECT_EQ(access->misses, 8U);
 }
 
+// What it inherited is its parent's, also the proof that the parent is in the middle.
+TEST_F(SharedGuarded, AForkedChildEndsNobodysAccess) {
+    shared().undone.lock().value()->hits = 7;
+    kit::Child parent = child([this] {
+        auto access = shared().undone.lock().value();
+        ++access->hits;
+        const kit::Ending ending = kit::fork_and_run([&] { auto mine = std::move(access); });
+        if (!ending.ok()) _exit(1);
+        ::kill(::getpid(), SIGKILL);
+    });
+    EXPECT_EQ(parent.wait().signal, SIGKILL);
+    auto access = shared().undone.lock().value();
+    EXPECT_TRUE(access.undone());
+    EXPECT_EQ(access->hits, 7U);
+}
+
 }  // namespace
 }  // namespace stoa

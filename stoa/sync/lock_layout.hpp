@@ -6,7 +6,7 @@
 //        0     8 word       anyone (CAS)  LockWord
 //
 // PermitsLayout, of a semaphore; all zero: every permit is free. Its permits follow, 8 bytes each:
-// a LockWord without the bits 0 to 7
+// a LockWord without the bits 29 to 31
 //        0     4 bell       anyone        who waits for a permit sleeps here
 //        4     4 unused     -             0
 //
@@ -24,11 +24,11 @@
 //      bit 2-31 turn                      how often it was set by hand
 //
 // LockWord
-//      bit    0 waiters                   somebody sleeps on the low half
-//      bit    1 inconsistent              its last holder died; what it guards is to be repaired
-//      bit    2 poisoned                  it was given back without; nobody gets it any more
-//      bit 8-23 index                     of the holder in the region's table, + 1; 0: free;
-//                                         65535: memory of one process
+//      bit 0-12 index                     of the holder in the region's table, + 1; 0: free;
+//                                         8191: memory of one process
+//      bit   29 waiters                   somebody sleeps on the low half
+//      bit   30 inconsistent              its last holder died; what it guards is to be repaired
+//      bit   31 poisoned                  it was given back without; nobody gets it any more
 //     bit 32-55 incarnation               of the holder
 #pragma once
 
@@ -42,9 +42,9 @@
 namespace stoa {
 
 struct LockWord {
-    static constexpr std::uint64_t kWaiters = 1;
-    static constexpr std::uint64_t kInconsistent = 2;
-    static constexpr std::uint64_t kPoisoned = 4;
+    static constexpr std::uint64_t kWaiters = std::uint64_t{1} << 29U;
+    static constexpr std::uint64_t kInconsistent = std::uint64_t{1} << 30U;
+    static constexpr std::uint64_t kPoisoned = std::uint64_t{1} << 31U;
 
     [[nodiscard]] static constexpr Holder holder(std::uint64_t word) noexcept {
         return word & kHolderMask;

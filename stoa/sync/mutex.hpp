@@ -20,23 +20,21 @@
 // was woken takes the lock with the bit set, for there may be others.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
+#include "stoa/base/type_info.hpp"
+#include "stoa/sync/holder_word.hpp"
 #include "stoa/sync/lock_layout.hpp"
+#include "stoa/sync/lockable.hpp"
 
 namespace stoa {
 
-// How a lock was got.
-enum class Held : std::uint8_t {
-    clean,
-    owner_died,  // its last holder died with it: what it guards may be half changed
-};
-
-class Mutex {
+class Mutex : public TimedLockable<Mutex> {
 public:
+    static constexpr const char* kName = "stoa::Mutex";
+
     constexpr Mutex() noexcept = default;
     Mutex(const Mutex&) = delete;
     Mutex& operator=(const Mutex&) = delete;
@@ -44,31 +42,22 @@ public:
     // Errors: poisoned, forked; timed_out, in_use (immediately: somebody holds it)
     [[nodiscard]] Result<Held> hold(Deadline deadline = Deadline::never()) noexcept {
         const Here at = here(this);
-        if (Result<Held> held = take(at); held || at.me == 0) [[likely]]
-            return at.me == 0 ? fail(Errc::forked, "lock") : held;
+        if (at.me == 0) [[unlikely]]
+            return fail(Errc::forked, "lock");
+        if (detail::take_free(layout_.word, at.me)) [[likely]]
+            return Held::clean;
         return hold_slowly(at, deadline);
     }
     // After owner_died: what it guards is whole again.
     void repaired() noexcept { layout_.word.fetch_and(~LockWord::kInconsistent, kSeqCst); }
-    // Precondition: this process holds it.
+    // Precondition: this process holds it. In a forked child it does nothing: the guards that it
+    // inherited are its parent's.
     void unlock() noexcept {
         std::uint64_t mine = here(this).me;
         // release: what the holder wrote goes to the next one.
         if (layout_.word.compare_exchange_strong(mine, 0, kRelease, kRelaxed)) [[likely]]
             return;
-        unlock_slowly(mine);
-    }
-
-    // As the standard's TimedLockable. After a death: poisons it and throws
-    // std::system_error(owner_dead); of a poisoned one std::system_error(state_not_recoverable).
-    void lock() { hold_or_throw(Deadline::never()); }
-    [[nodiscard]] bool try_lock() { return hold_or_throw(Deadline::immediately()); }
-    template <typename Rep, typename Period>
-    [[nodiscard]] bool try_lock_for(const std::chrono::duration<Rep, Period>& wait) {
-        return hold_or_throw(Deadline::after(wait));
-    }
-    [[nodiscard]] bool try_lock_until(Deadline::Clock::time_point when) {
-        return hold_or_throw(Deadline::at(when));
+        unlock_slowly();
     }
 
     [[nodiscard]] bool is_poisoned() const noexcept {
@@ -80,18 +69,16 @@ public:
     }
 
 private:
-    // in_use: it is not free at this moment.
-    [[nodiscard]] Result<Held> take(const Here& at) noexcept {
-        std::uint64_t free = 0;
-        if (layout_.word.compare_exchange_strong(free, at.me, kAcquire, kRelaxed)) [[likely]]
-            return Held::clean;
-        return fail(Errc::in_use, "lock");
-    }
+    friend struct WaitWords;  // stoa/wait/object_wait.hpp
     [[nodiscard]] Result<Held> hold_slowly(const Here& at, Deadline deadline) noexcept;
-    void unlock_slowly(std::uint64_t seen) noexcept;
-    bool hold_or_throw(Deadline deadline);
+    void unlock_slowly() noexcept;
 
     MutexLayout layout_{};
+};
+
+template <>
+struct Layout<Mutex> {
+    static constexpr std::string_view name = "stoa.mutex 1";
 };
 
 }  // namespace stoa

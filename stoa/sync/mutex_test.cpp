@@ -4,7 +4,9 @@
 
 #include <unistd.h>
 
+#include <fstream>
 #include <mutex>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -37,6 +39,18 @@ protected:
         EXPECT_TRUE(kit::wait_until([&] { return shared().says.load() == 1; }));
         return child;
     }
+    void wait_for_sleepers(int count) {
+        EXPECT_TRUE(kit::wait_until([&] {
+            int waiting = 0;
+            table_->for_each([&](const Participant& seen) {
+                if (seen.waits != WaitsFor::lock) return;
+                std::ifstream file{"/proc/" + std::to_string(seen.identity.pid) + "/stat"};
+                const std::string text{std::istreambuf_iterator<char>{file}, {}};
+                waiting += text.find(") S ") != std::string::npos ? 1 : 0;
+            });
+            return waiting == count;
+        }));
+    }
 };
 
 TEST(Mutex, OfThreadsInPrivateMemoryLetsOneInAtATime) {
@@ -68,6 +82,11 @@ TEST(Mutex, WorksWithTheStandardsGuards) {
     EXPECT_FALSE(one.try_lock_for(1ms));
     EXPECT_EQ(one.hold(Deadline::immediately()).error().code, Errc::in_use);
     EXPECT_EQ(one.hold(Deadline::after(1ms)).error().code, Errc::timed_out);
+}
+
+TEST(Mutex, UnlockOfWhatNobodyHeldIsRefusedInWords) {
+    Mutex mutex;
+    EXPECT_DEATH(mutex.unlock(), "programmer mistake: unlock of a lock .* does not hold; lock it");
 }
 
 TEST_F(SharedMutex, LetsOneProcessInAtATime) {
@@ -166,9 +185,12 @@ TEST_F(SharedMutex, AHolderThatLeftIsGone) {
 
 TEST_F(SharedMutex, AForkedChildHoldsNothing) {
     shared().lock.hold().value();
-    const kit::Ending ending = kit::fork_and_run(
-        [this] { _exit(shared().lock.hold().error().code == Errc::forked ? 0 : 1); });
+    const kit::Ending ending = kit::fork_and_run([this] {
+        if (shared().lock.hold().error().code != Errc::forked) _exit(1);
+        shared().lock.unlock();  // as a guard does that it inherited
+    });
     EXPECT_TRUE(ending.ok());
+    EXPECT_EQ(shared().lock.holder(), here(&shared()).me);
     shared().lock.unlock();
 }
 
@@ -185,6 +207,50 @@ TEST_F(SharedMutex, NoWakeUpIsLostWithInfiniteSlices) {
         }));
     }
     for (kit::Child& one : children) EXPECT_TRUE(one.wait().ok());
+    g_wait_slice = kWaitSlice;
+}
+
+// Also the second one, of whom the unlocker of the first knows nothing.
+TEST_F(SharedMutex, OfTwoThatSleepTheFirstWakesTheSecond) {
+    g_wait_slice = 24h;
+    shared().lock.hold().value();
+    std::vector<kit::Child> children;
+    for (int i = 0; i < 2; ++i) {
+        children.push_back(child([this] {
+            shared().lock.hold().value();
+            shared().lock.unlock();
+        }));
+    }
+    wait_for_sleepers(2);
+    shared().lock.unlock();
+    for (kit::Child& one : children) EXPECT_TRUE(one.wait().ok());
+    g_wait_slice = kWaitSlice;
+}
+
+// The wake that it got was for the other one as well.
+TEST_F(SharedMutex, AWokenOneThatHasNoTimeLeftLeavesTheOtherNotAsleep) {
+    g_wait_slice = 24h;
+    shared().lock.hold().value();
+    const auto late_from = std::chrono::steady_clock::now() + 1s;
+    kit::Child late = child([this, late_from] {
+        kit::stop_self_at("mutex.woken");
+        const Result<Held> held = shared().lock.hold(Deadline::at(late_from));
+        _exit(!held && held.error().code == Errc::timed_out ? 0 : 1);
+    });
+    wait_for_sleepers(1);
+    kit::Child other = child([this] {
+        shared().lock.hold().value();
+        shared().lock.unlock();
+    });
+    wait_for_sleepers(2);
+    shared().lock.unlock();
+    ASSERT_TRUE(late.wait_stopped());
+    shared().lock.hold().value();  // free, and nothing in it tells of the other one
+    EXPECT_TRUE(kit::wait_until([&] { return std::chrono::steady_clock::now() > late_from; }));
+    late.resume();
+    EXPECT_TRUE(late.wait().ok());
+    shared().lock.unlock();
+    EXPECT_TRUE(other.wait().ok());
     g_wait_slice = kWaitSlice;
 }
 

@@ -17,9 +17,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <span>
+#include <string>
 
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/error.hpp"
+#include "stoa/base/type_info.hpp"
 #include "stoa/life/membership.hpp"
 #include "stoa/sync/bell.hpp"
 #include "stoa/sync/lock_layout.hpp"
@@ -30,19 +33,17 @@ namespace detail {
 
 // The permits of a semaphore, wherever they lie.
 struct Permits {
-    Atomic<Holder>* holders;
-    std::uint32_t count;
+    std::span<Atomic<Holder>> holders;
     Atomic<std::uint32_t>* bell;
 
     // Errors: in_use (immediately), timed_out
     [[nodiscard]] Result<void> acquire(const Here& at, Deadline deadline) const noexcept;
-    // Errors: not_owner
-    [[nodiscard]] Result<void> release(const Here& at) const noexcept;
-    [[nodiscard]] std::uint32_t free() const noexcept;
 
 private:
     [[nodiscard]] bool take(const Here& at, bool from_the_dead) const noexcept;
 };
+
+[[nodiscard]] std::uint32_t count_free(std::span<const Atomic<Holder>> holders) noexcept;
 
 }  // namespace detail
 
@@ -59,6 +60,12 @@ public:
     Result<void> acquire(Deadline deadline = Deadline::never()) noexcept {
         const Here at = here(this);
         if (at.me == 0) return fail(Errc::forked, "acquire");
+        for (Atomic<Holder>& one : holders_) {
+            Holder nobody = 0;
+            if (one.load(kRelaxed) == 0 && one.compare_exchange_strong(nobody, at.me, kSeqCst)) {
+                return {};
+            }
+        }
         return permits().acquire(at, deadline);
     }
     Result<void> try_acquire() noexcept { return acquire(Deadline::immediately()); }
@@ -69,16 +76,25 @@ public:
         return acquire(Deadline::at(when));
     }
     // Errors: not_owner (this process holds none)
-    Result<void> release() noexcept { return permits().release(here(this)); }
+    Result<void> release() noexcept {
+        const Here at = here(this);
+        for (Atomic<Holder>& one : holders_) {
+            Holder mine = at.me;
+            if (mine == 0 || one.load(kRelaxed) != mine) continue;
+            if (!one.compare_exchange_strong(mine, 0, kSeqCst)) continue;
+            ring_bell(layout_.bell);
+            return {};
+        }
+        return fail(Errc::not_owner, "release");
+    }
 
     [[nodiscard]] static constexpr std::uint32_t max() noexcept { return kPermits; }
     // How many nobody holds; those of the dead count as held until somebody needs them.
-    [[nodiscard]] std::uint32_t free() const noexcept {
-        return const_cast<Semaphore*>(this)->permits().free();
-    }
+    [[nodiscard]] std::uint32_t free() const noexcept { return detail::count_free(holders_); }
 
 private:
-    detail::Permits permits() noexcept { return {holders_, kPermits, &layout_.bell}; }
+    friend struct WaitWords;  // stoa/wait/object_wait.hpp
+    detail::Permits permits() noexcept { return {holders_, &layout_.bell}; }
 
     PermitsLayout layout_{};
     Atomic<Holder> holders_[kPermits]{};
@@ -107,9 +123,19 @@ public:
     [[nodiscard]] std::uint32_t posted() const noexcept { return layout_.posted.load(kSeqCst); }
 
 private:
+    friend struct WaitWords;  // stoa/wait/object_wait.hpp
     [[nodiscard]] bool take() noexcept;
 
     SignalSemaphoreLayout layout_{};
+};
+
+template <std::uint32_t kPermits>
+struct Layout<Semaphore<kPermits>> {
+    static void append(std::string& text) { text += "stoa.semaphore 1"; }  // its size says the rest
+};
+template <>
+struct Layout<SignalSemaphore> {
+    static constexpr std::string_view name = "stoa.signal_semaphore 1";
 };
 
 }  // namespace stoa

@@ -61,6 +61,13 @@ std::unexpected<Error> lacking_in_parent(const char* path, const Error& error) n
 
 }  // namespace
 
+Result<Fd> open_any_folder(const char* path) noexcept {
+    const auto number =
+        retry_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, "open folder");
+    if (!number) return std::unexpected(number.error());
+    return Fd{*number};
+}
+
 Result<Fd> open_folder(const char* path) noexcept {
     constexpr const char* kStep = "open folder";
     struct stat status{};

@@ -29,6 +29,9 @@ namespace stoa::sys {
 // limit_reached
 [[nodiscard]] Result<Fd> open_folder(const char* path) noexcept;
 
+// Any folder, whoever it belongs to. Errors: not_found, denied, limit_reached
+[[nodiscard]] Result<Fd> open_any_folder(const char* path) noexcept;
+
 // Makes the folder (mode 0700) unless it is there, then open_folder. Parents must exist.
 [[nodiscard]] Result<Fd> create_folder(const char* path) noexcept;
 

@@ -54,4 +54,25 @@ Result<Mapping> map_anonymous_shared(std::uint64_t bytes) noexcept {
     return Mapping{*mapped};
 }
 
+Result<void> flush(std::span<std::byte> memory) noexcept {
+    if (::msync(memory.data(), memory.size(), MS_SYNC) != 0) return fail_errno("msync");
+    return {};
+}
+
+Result<void> populate(std::span<std::byte> memory) noexcept {
+    constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14
+    if (::madvise(memory.data(), memory.size(), kPopulateRead) == 0) return {};
+    if (errno == EINVAL) return fail(Errc::not_supported, "prefault (Linux 5.14 has it)", errno);
+    return fail_errno("prefault");
+}
+
+Result<void> want_huge_pages(std::span<std::byte> memory) noexcept {
+    if (::madvise(memory.data(), memory.size(), MADV_HUGEPAGE) == 0) return {};
+    if (errno == EINVAL) {
+        return fail(Errc::not_supported, "huge_pages (this kernel has none; leave the option out)",
+                    errno);
+    }
+    return fail_errno("huge_pages");
+}
+
 }  // namespace stoa::sys

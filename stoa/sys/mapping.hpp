@@ -32,6 +32,10 @@ public:
 
     // Writing into a read_only mapping is SIGSEGV.
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+    // Of a SysV segment, all of it as it was attached.
+    [[nodiscard]] static Mapping of_segment(std::span<std::byte> bytes) noexcept {
+        return Mapping{bytes};
+    }
     [[nodiscard]] bool valid() const noexcept { return !bytes_.empty(); }
 
 private:
@@ -53,5 +57,12 @@ private:
 // Zeroed memory without a name, shared with processes forked from now on.
 // Errors: limit_reached, bad_argument
 [[nodiscard]] Result<Mapping> map_anonymous_shared(std::uint64_t bytes) noexcept;
+
+// What is written in it is on the disk. Errors: those of msync(2)
+[[nodiscard]] Result<void> flush(std::span<std::byte> memory) noexcept;
+// Makes every page that is backed present. Errors: not_supported, limit_reached
+[[nodiscard]] Result<void> populate(std::span<std::byte> memory) noexcept;
+// Errors: not_supported
+[[nodiscard]] Result<void> want_huge_pages(std::span<std::byte> memory) noexcept;
 
 }  // namespace stoa::sys

@@ -1,6 +1,8 @@
 // Memory that is a file without a name anywhere.
 #pragma once
 
+#include <cstdint>
+
 #include "stoa/base/error.hpp"
 #include "stoa/sys/fd.hpp"
 #include "stoa/sys/mapping.hpp"
@@ -22,7 +24,16 @@ namespace stoa::sys {
 // limit_reached. Source: proc(5), /proc/PID/fd
 [[nodiscard]] Result<Fd> open_memory_of(const Identity& owner, int number, Access access) noexcept;
 
+// Opens, for reading and writing, the pipe that `owner` has under this number, if it is the one
+// of that inode. Errors: as open_memory_of
+[[nodiscard]] Result<Fd> open_pipe_of(const Identity& owner, int number,
+                                      std::uint64_t inode) noexcept;
+// Which file a descriptor leads to, among those of its kind; 0: it is not open.
+[[nodiscard]] std::uint64_t inode_of(const Fd& file) noexcept;
+
 // A second descriptor of the same open file. Errors: limit_reached.
 [[nodiscard]] Result<Fd> duplicate(const Fd& file) noexcept;
+// Of a descriptor that the caller has. Errors: not_found
+[[nodiscard]] Result<Fd> duplicate_number(int number) noexcept;
 
 }  // namespace stoa::sys

@@ -296,6 +296,11 @@ bool comparable(const Identity& one, const Identity& other) noexcept {
            one.time_namespace == other.time_namespace;
 }
 
+Life probe_pid(std::uint32_t pid) noexcept {
+    const KeepErrno keep;
+    return is_pid(pid) ? by_pid(pid, {.ticks = 0, .mask = 0}) : Life::unknown;
+}
+
 Life probe_claim(std::uint32_t pid, std::uint16_t start_ticks_low) noexcept {
     const KeepErrno keep;
     if (!is_pid(pid)) return Life::unknown;
@@ -323,6 +328,15 @@ Result<Fd> open_process(const Identity& identity) noexcept {
         case Life::unknown: break;
     }
     return fail(Errc::not_supported, "open process (it cannot be seen from here)");
+}
+
+Result<Fd> open_child(int pid) noexcept {
+    if (pid <= 0) return fail(Errc::bad_argument, "pidfd_open");
+    Fd process = open_pidfd(static_cast<std::uint32_t>(pid));
+    if (process.valid()) return process;
+    if (errno == ESRCH) return fail(Errc::peer_died, "pidfd_open", errno);
+    if (no_descriptor_left(errno)) return fail_errno("pidfd_open");
+    return fail(Errc::not_supported, "pidfd_open", errno);
 }
 
 bool ended(const Fd& process) noexcept {

@@ -12,6 +12,7 @@
 // Source:     pidfd_open(2), open_by_handle_at(2) on pidfs (Linux 6.14), proc(5).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,6 +34,21 @@ struct Identity {
     friend bool operator==(const Identity&, const Identity&) = default;
 };
 static_assert(sizeof(Identity) == 40);
+
+// As it stands in shared memory: five words.
+using IdentityWords = std::array<std::uint64_t, 5>;
+[[nodiscard]] constexpr IdentityWords words_of(const Identity& id) noexcept {
+    return {id.pid | std::uint64_t{id.time_namespace} << 32U, id.start_ticks, id.pidfs_id,
+            id.pid_namespace, id.boot_id};
+}
+[[nodiscard]] constexpr Identity identity_of(const IdentityWords& words) noexcept {
+    return {.pid = static_cast<std::uint32_t>(words[0]),
+            .time_namespace = static_cast<std::uint32_t>(words[0] >> 32U),
+            .start_ticks = words[1],
+            .pidfs_id = words[2],
+            .pid_namespace = words[3],
+            .boot_id = words[4]};
+}
 
 // The calling process; read once, and again in a forked child.
 // Errors: not_supported: /proc is not mounted; limit_reached
@@ -56,6 +72,8 @@ enum class Life : std::uint8_t {
 // For a record whose full Identity is not written yet. Precondition: the claimant is comparable()
 // with the caller, else a live one may be called dead.
 [[nodiscard]] Life probe_claim(std::uint32_t pid, std::uint16_t start_ticks_low) noexcept;
+// For a pid without any other proof: who got it later counts as well. A zombie is dead.
+[[nodiscard]] Life probe_pid(std::uint32_t pid) noexcept;
 [[nodiscard]] constexpr std::uint16_t start_ticks_low(const Identity& identity) noexcept {
     return static_cast<std::uint16_t>(identity.start_ticks & 0xffffU);
 }
@@ -64,6 +82,9 @@ enum class Life : std::uint8_t {
 // only probe() tells). Errors: peer_died: proven dead; not_supported: it cannot be seen from here;
 // limit_reached; bad_argument
 [[nodiscard]] Result<Fd> open_process(const Identity& identity) noexcept;
+// The same of a child of the caller that was not waited for: nobody else can have its pid. Errors:
+// peer_died: there is no such process; not_supported: no pidfds here; limit_reached; bad_argument
+[[nodiscard]] Result<Fd> open_child(int pid) noexcept;
 // One system call. Precondition: the descriptor is valid.
 [[nodiscard]] bool ended(const Fd& process) noexcept;
 

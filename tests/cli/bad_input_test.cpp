@@ -193,7 +193,7 @@ TEST_F(SmallDomainTest, AFullFileSystemIsAnErrorAndLeavesNothingHalfMade) {
     EXPECT_EQ(end.out, "1 0\n0\n1 one.mailbox\nx\n0\n1\n");
     EXPECT_NE(end.err.find("mailbox create two: "), std::string::npos) << end.err;
     EXPECT_NE(end.err.find("send lanes: "), std::string::npos) << end.err;
-    EXPECT_NE(end.err.find("the memory file system is full"), std::string::npos) << end.err;
+    EXPECT_NE(end.err.find("the memory is full"), std::string::npos) << end.err;
 }
 
 TEST_F(BadInputTest, AReachedLimitIsNamed) {

@@ -14,6 +14,10 @@ TEST_F(HelpTest, EveryVerbHasHelpWithAnExample) {
                                    {"mailbox", "info"},
                                    {"send"},
                                    {"recv"},
+                                   {"tell"},
+                                   {"listen"},
+                                   {"chat"},
+                                   {"ps"},
                                    {"gc"}};
     for (Words words : verbs) {
         words.emplace_back("--help");

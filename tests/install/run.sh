@@ -28,6 +28,9 @@ try "a consumer configures with find_package(stoa)" cmake -G Ninja -S "$source/c
     -B "$work/build" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_PREFIX_PATH="$work/prefix"
 try "it builds" cmake --build "$work/build"
 try "it runs" "$work/build/consumer"
+if [[ -e $work/build/asio_consumer ]]; then
+    try "one with Asio runs" "$work/build/asio_consumer"
+fi
 PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name stoa.pc)")
 export PKG_CONFIG_PATH
 try "pkg-config knows the version" pkg-config --exact-version=0.1.0 stoa

@@ -21,12 +21,22 @@ constexpr std::array kSuite{
                              {.rounds = 1, .crashes = 1, .newcomers = 1}},
     NamedSearch<MutexConfig>{"heirs that do not mend",
                              {.rounds = 1, .crashes = 1, .forgetful = true}},
+    NamedSearch<MutexConfig>{"once", {.lockers = 4, .rounds = 1, .once = true}},
+    NamedSearch<MutexConfig>{"once, two rounds each", {.once = true}},
     NamedSearch<MutexConfig>{
-        "all of it",
-        {.crashes = 2, .freezes = 1, .newcomers = 1, .forgetful = true, .deadlines = true},
+        "once, two deaths, a stop",
+        {.rounds = 1, .crashes = 2, .freezes = 1, .newcomers = 1, .deadlines = true, .once = true},
         false},
+    NamedSearch<MutexConfig>{"all of it",
+                             {.rounds = 1,
+                              .crashes = 2,
+                              .freezes = 1,
+                              .newcomers = 1,
+                              .forgetful = true,
+                              .deadlines = true},
+                             false},
     NamedSearch<MutexConfig>{
-        "four, two rounds, a death", {.lockers = 4, .crashes = 1, .deadlines = true}, false},
+        "four, a death", {.lockers = 4, .rounds = 1, .crashes = 1, .deadlines = true}, false},
 };
 
 using Row = NamedMutant<MutexConfig, MutexMutant>;
@@ -62,6 +72,22 @@ constexpr std::array kMutants{
         "stopped_is_dead",
         "a stopped holder is not a dead one",
         {.rounds = 1, .freezes = 1}},
+    Row{MutexMutant::late_one_forgets_others,
+        "late_one_forgets_others",
+        "who slept sets the bit again also when it has no time left",
+        {.lockers = 4, .rounds = 1, .deadlines = true}},
+    Row{MutexMutant::done_wakes_one,
+        "done_wakes_one",
+        "who has done it wakes all",
+        {.rounds = 1, .once = true}},
+    Row{MutexMutant::done_trusts_the_bit,
+        "done_trusts_the_bit",
+        "also those who slept when one threw, of whom no bit tells",
+        {.once = true}},
+    Row{MutexMutant::thrown_not_told,
+        "thrown_not_told",
+        "who runs it after one that threw is told",
+        {.rounds = 1, .once = true}},
 };
 
 }  // namespace

@@ -67,6 +67,11 @@ void MutexModel::moves(const MutexState& state, Moves<MutexState>& out) const {
                 const char* fault = nullptr;
                 step(next, who, fault);
                 out.take_progress(who, name_of(my.pc), fault);
+                if (my.pc == MutexPc::changing && config_.once) {
+                    MutexState& thrown = out.draft(state);
+                    thrown.lockers[at(who)].pc = MutexPc::give_look;
+                    out.take_progress(who, "throws");
+                }
                 if (my.pc == MutexPc::changing && my.told && config_.forgetful) {
                     MutexState& lazy = out.draft(state);
                     lazy.lockers[at(who)].pc = MutexPc::give;
@@ -80,7 +85,8 @@ void MutexModel::moves(const MutexState& state, Moves<MutexState>& out) const {
 
 void MutexModel::wake_moves(const MutexState& state, int who, Moves<MutexState>& out) const {
     bool has_sleeper = false;
-    const bool all = state.lockers[at(who)].poisons;
+    const bool all =
+        state.lockers[at(who)].poisons && !(config_.once && broken(MutexMutant::done_wakes_one));
     for (int i = 0; i < config_.lockers && !all; ++i) {
         const Locker& sleeper = state.lockers[at(i)];
         if (sleeper.pc != MutexPc::asleep || sleeper.life == MutexLife::dead) continue;
@@ -115,10 +121,12 @@ void MutexModel::environment_moves(const MutexState& state, int who, Moves<Mutex
             ++next.freezes;
             out.take_environment(who, "STOPS");
         }
-        if (config_.deadlines && my.pc == MutexPc::asleep) {
+        const bool may_give_up =
+            my.pc == MutexPc::asleep || my.pc == MutexPc::look || my.pc == MutexPc::sleep;
+        if (config_.deadlines && may_give_up && !my.in_vain) {
             MutexState& next = out.draft(state);
             next.lockers[at(who)].in_vain = true;
-            next.lockers[at(who)].pc = MutexPc::look;
+            if (my.pc == MutexPc::asleep) next.lockers[at(who)].pc = MutexPc::look;
             out.take_environment(who, "has no time left");
         }
     }
@@ -149,6 +157,7 @@ void MutexModel::got(MutexState& state, Locker& my, bool told, const char*& faul
         if (&other != &my && holds && other.life != MutexLife::dead) fault = "two hold it at once";
     }
     if (state.torn && !told) fault = "torn, and its new holder is not told";
+    if (state.done) fault = "it is done twice";
     my.told = told;
     my.seen = {};
     my.pc = MutexPc::changing;
@@ -164,7 +173,8 @@ void MutexModel::step_look(MutexState& state, Locker& my) const {
         my.pc = MutexPc::take;
     } else if (is_gone(state, my.seen)) {
         my.pc = MutexPc::inherit;
-    } else if (my.in_vain) {
+    } else if (my.in_vain &&
+               (!my.slept || my.seen.waiters || broken(MutexMutant::late_one_forgets_others))) {
         returns(my);
     } else {
         my.pc = MutexPc::mark;
@@ -186,8 +196,9 @@ void MutexModel::step(MutexState& state, int who, const char*& fault) const {
             my.pc = MutexPc::whole;
             break;
         case MutexPc::whole:  // repaired(), if it was told
-            if (my.told) state.word.inconsistent = false;
-            my.pc = MutexPc::give;
+            if (my.told && !config_.once) state.word.inconsistent = false;
+            my.pc = config_.once ? MutexPc::give_look : MutexPc::give;
+            my.poisons = config_.once;  // it is done
             break;
         case MutexPc::give:
         case MutexPc::give_look:
@@ -209,8 +220,9 @@ void MutexModel::step_take(MutexState& state, int who, const char*& fault) const
     const bool others_sleep = my.slept && !broken(MutexMutant::woken_forgets_others);
     state.word = {.holder = static_cast<std::uint8_t>(who + 1), .incarnation = my.incarnation};
     state.word.waiters = how != MutexPc::fast && (seen.waiters || others_sleep);
-    const bool told = how == MutexPc::inherit && !broken(MutexMutant::heir_not_told) &&
-                      !(broken(MutexMutant::heirs_heir_not_told) && seen.inconsistent);
+    const bool thrown = seen.holder == 0 && seen.inconsistent;
+    const bool told = thrown || (how == MutexPc::inherit && !broken(MutexMutant::heir_not_told) &&
+                                 !(broken(MutexMutant::heirs_heir_not_told) && seen.inconsistent));
     state.word.inconsistent = told;
     got(state, my, told, fault);
 }
@@ -221,6 +233,7 @@ void MutexModel::step_wait(MutexState& state, Locker& my) const {
         if (my.pc == MutexPc::look) return;
         state.word.waiters = true;
         my.seen.waiters = true;
+        if (my.in_vain) returns(my);
         return;
     }
     MutexWordState now = state.word;  // the kernel compares the low half: all but the incarnation
@@ -257,9 +270,17 @@ void MutexModel::step_give(MutexState& state, int who, const char*& fault) const
         my.pc = MutexPc::give_look;
         return;
     }
-    my.poisons = my.seen.inconsistent && !broken(MutexMutant::unmended_not_poisoned);
-    state.word = {.poisoned = my.poisons};
-    if (!my.seen.waiters) return returns(my);
+    if (config_.once) {
+        state.word = {.inconsistent = !my.poisons && !broken(MutexMutant::thrown_not_told),
+                      .poisoned = my.poisons};
+        state.done = my.poisons;
+    } else {
+        my.poisons = my.seen.inconsistent && !broken(MutexMutant::unmended_not_poisoned);
+        state.word = {.poisoned = my.poisons};
+    }
+    const bool wakes = my.seen.waiters ||
+                       (config_.once && my.poisons && !broken(MutexMutant::done_trusts_the_bit));
+    if (!wakes) return returns(my);
     my.pc = MutexPc::wake;
     my.seen = {};
 }
@@ -271,7 +292,7 @@ Ending MutexModel::ending(const MutexState& state) const {
         if (my.life == MutexLife::dead) continue;
         rests = rests && my.life == MutexLife::running && my.pc == MutexPc::idle && my.rounds == 0;
     }
-    if (rests && state.word.poisoned && !config_.forgetful) {
+    if (rests && state.word.poisoned && !config_.forgetful && !config_.once) {
         return {.fault = "poisoned, and everybody mended"};
     }
     return {.is_clean = rests};

@@ -1,5 +1,6 @@
-// The mutex as a model for the explorer, as stoa/sync/mutex.cpp does it: one word with its holder,
-// the bits waiters, inconsistent and poisoned; who sleeps, who wakes, who inherits from the dead.
+// The mutex as a model for the explorer, as stoa/sync/holder_word.cpp does it: one word with its
+// holder, the bits waiters, inconsistent and poisoned; who sleeps, who wakes, who inherits from the
+// dead. And `once`, which is the same word.
 //
 // Sleeps are endless while nobody died or stopped with a wake in its hands, so no slice can hide a
 // wake that was lost. A place that a dead one had may be taken by another process: the word names
@@ -28,6 +29,10 @@ enum class MutexMutant : std::uint8_t {
     unmended_not_poisoned,
     incarnation_ignored,
     stopped_is_dead,
+    late_one_forgets_others,
+    done_wakes_one,
+    done_trusts_the_bit,
+    thrown_not_told,
 };
 
 struct MutexConfig {
@@ -38,6 +43,7 @@ struct MutexConfig {
     int newcomers = 0;       // that take the place of a dead one
     bool forgetful = false;  // an heir may give it back unmended
     bool deadlines = false;  // a waiter's deadline may pass
+    bool once = false;       // as once.cpp: poisoned means done; who runs it may throw
     MutexMutant mutant = MutexMutant::none;
 };
 
@@ -85,6 +91,7 @@ struct Locker {
 struct MutexState {
     MutexWordState word{};
     bool torn = false;
+    bool done = false;  // of a once
     std::uint8_t crashes = 0;
     std::uint8_t freezes = 0;
     std::uint8_t newcomers = 0;
@@ -106,6 +113,7 @@ public:
     void visit(MutexState& state, Bits& bits) const {
         visit_word(state.word, bits);
         bits(state.torn, 1);
+        bits(state.done, 1);
         bits(state.crashes, 2);
         bits(state.freezes, 2);
         bits(state.newcomers, 2);

@@ -3,19 +3,6 @@
 
 // The doors of lanes: taken by a sender, handed over by an heir, let go when they are drained.
 namespace stoa::model {
-namespace {
-
-using Pc = RoutesPc;
-
-constexpr std::uint8_t byte(int value) {
-    return static_cast<std::uint8_t>(value);
-}
-constexpr std::uint8_t bit(int index) {
-    return byte(1 << index);
-}
-
-}  // namespace
-
 // ---- A sender -----------------------------------------------------------------------------------
 
 // It leads to where this sender wants to send, or nowhere: it was let go.

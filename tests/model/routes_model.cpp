@@ -11,9 +11,6 @@ using Life = RoutesLife;
 constexpr std::size_t at(int index) {
     return static_cast<std::size_t>(index);
 }
-constexpr std::uint8_t byte(int value) {
-    return static_cast<std::uint8_t>(value);
-}
 
 bool has_sent_all(const RoutesPerson& person) {
     return person.sends && person.next == person.end && person.pc != Pc::s_close;

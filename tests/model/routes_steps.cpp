@@ -5,15 +5,6 @@
 namespace stoa::model {
 namespace {
 
-using Pc = RoutesPc;
-
-constexpr std::uint8_t byte(int value) {
-    return static_cast<std::uint8_t>(value);
-}
-constexpr std::uint8_t bit(int index) {
-    return byte(1 << index);
-}
-
 constexpr const char* kPcNames[] = {
     "chooses a station",
     "sends to the ring",

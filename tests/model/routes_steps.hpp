@@ -5,6 +5,15 @@
 
 namespace stoa::model {
 
+using Pc = RoutesPc;
+
+constexpr std::uint8_t byte(int value) {
+    return static_cast<std::uint8_t>(value);
+}
+constexpr std::uint8_t bit(int index) {
+    return byte(1 << index);
+}
+
 class RoutesStep {
 public:
     RoutesStep(const RoutesConfig& config, RoutesState& state, int me)

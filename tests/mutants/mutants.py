@@ -5,24 +5,15 @@ the target to build and the command that must fail. `preset` tsan: caught by Thr
 alone sees a weakened memory order. A mutant that survives, or whose text is no longer found, is a
 failure.
 """
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutant:
-    name: str
-    rule: str
-    file: str
-    find: str
-    replace: str
-    target: str
-    command: tuple[str, ...]
-    preset: str = "dev"
-
-
-def crash(scenario: str) -> tuple[str, ...]:
-    return ("tests/crash/crash_run", "--scenario", scenario, "--budget", "20")
-
+from mutant import Mutant, crash
+from mutants_async import ASYNC
+from mutants_buffers import BUFFERS
+from mutants_latest import LATEST
+from mutants_links import LINKS
+from mutants_locks import LOCKS
+from mutants_regions import REGIONS
+from mutants_sets import SETS
+from mutants_waits import WAITS
 
 MUTANTS = (
     Mutant(
@@ -196,7 +187,7 @@ MUTANTS = (
         "sweep_not_announced",
         "a sweeper announces whom it sweeps, so that the index is not reused meanwhile",
         "stoa/life/participants.cpp",
-        "    mine.store((index + 1) | std::uint64_t{place.incarnation} << 32U, kSeqCst);  // W1",
+        "    mine.store(holder_of(index, place.incarnation), kSeqCst);  // W1",
         "    mine.store(0, kSeqCst);",
         "participants_test", ("stoa/life/participants_test",),
     ),
@@ -268,9 +259,10 @@ MUTANTS = (
         "name_published_before_content",
         "a name is published when everything behind it is complete",
         "stoa/mailbox/attachment.cpp",
-        "Region::create_unnamed(*domain, region_plan(*plan, options, file), write_content, &*plan);"
-        "\n    if (!region) return std::unexpected(region.error());\n",
-        "Region::create(*domain, mailbox_file(name),\n"
+        "RegionImage::create_unnamed(\n"
+        "        *domain, region_plan(*plan, options, file), write_content, &*plan);\n"
+        "    if (!region) return std::unexpected(region.error());\n",
+        "RegionImage::create(*domain, mailbox_file(name),\n"
         "                                           region_plan(*plan, options, file),\n"
         "                                           [](void*, std::span<std::byte>) {\n"
         "                                               return Result<void>{};\n"
@@ -285,7 +277,7 @@ MUTANTS = (
     Mutant(
         "destroy_unlinks_blindly",
         "a name is removed after a look that it still leads to the condemned file",
-        "stoa/shm/region.cpp",
+        "stoa/shm/region_image.cpp",
         "    if (!*again) return {};\n",
         "",
         "crash_run", crash("name.destroy"),
@@ -293,7 +285,7 @@ MUTANTS = (
     Mutant(
         "owned_file_ignores_lock",
         "a file that is published looks whether a process has taken the name meanwhile",
-        "stoa/shm/region.cpp",
+        "stoa/shm/region_image.cpp",
         "const std::uint64_t decided = *taken ? kRegionCondemned : kRegionLive;",
         "const std::uint64_t decided = kRegionLive;",
         "owned_name_test", ("stoa/shm/owned_name_test",),
@@ -301,7 +293,7 @@ MUTANTS = (
     Mutant(
         "owned_lock_ignores_file",
         "a process that has taken a name looks whether a file has it",
-        "stoa/shm/region.cpp",
+        "stoa/shm/region_image.cpp",
         "const std::uint64_t decided = code == Errc::not_found ? kRegionLive : kRegionCondemned;",
         "const std::uint64_t decided = kRegionLive;",
         "owned_name_test", ("stoa/shm/owned_name_test",),
@@ -623,17 +615,19 @@ MUTANTS = (
     Mutant(
         "mutex_sleepers_forgotten",
         "who slept takes a mutex with the bit set, for there may be others",
-        "stoa/sync/mutex.cpp",
-        "seen, at.me | slept, kAcquire",
-        "seen, at.me, kAcquire",
-        "mutex_test", ("stoa/sync/mutex_test", "--gtest_filter=*InfiniteSlices*"),
+        "stoa/sync/holder_word.cpp",
+        """const std::uint64_t mine = (seen & LockWord::kInconsistent) | at.me | entering;
+            if (word.compare_exchange_strong(seen, mine | slept""",
+        """const std::uint64_t mine = (seen & LockWord::kInconsistent) | at.me | entering;
+            if (word.compare_exchange_strong(seen, mine""",
+        "mutex_test", ("stoa/sync/mutex_test", "--gtest_filter=*OfTwoThatSleep*"),
     ),
     Mutant(
         "mutex_unmended_not_poisoned",
         "what an heir gives back unmended is poisoned",
-        "stoa/sync/mutex.cpp",
-        "mine | LockWord::kInconsistent",
-        "mine",
+        "stoa/sync/holder_word.cpp",
+        "mine : mine | LockWord::kInconsistent",
+        "mine : mine",
         "mutex_test", ("stoa/sync/mutex_test", "--gtest_filter=*Poison*"),
     ),
     Mutant(
@@ -644,4 +638,4 @@ MUTANTS = (
         "",
         "semaphore_test", ("stoa/sync/semaphore_test",),
     ),
-)
+) + ASYNC + BUFFERS + LATEST + LINKS + LOCKS + REGIONS + SETS + WAITS

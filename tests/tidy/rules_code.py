@@ -9,15 +9,17 @@ MAX_FUNCTION_LINES = 70
 
 # A room includes only rooms of a lower number; rooms of one number do not see each other.
 LAYER = {"base": 0, "sys": 1, "ring": 1, "wire": 1, "life": 2, "sync": 3, "shm": 4, "wait": 4,
-         "channel": 5, "mailbox": 6, "link": 6, "medium": 7, "matchmaker": 8, "rpc": 9, "": 10}
+         "channel": 5, "mailbox": 6, "link": 7, "asio": 8, "medium": 8, "matchmaker": 9, "rpc": 10,
+         "": 11}
 ABOVE = ("cli", "bench", "tests", "examples")
-ATOMIC_ROOMS = ("ring", "life", "sync", "shm", "channel", "mailbox", "link")
+ATOMIC_ROOMS = ("ring", "life", "sync", "shm", "wait", "channel", "mailbox", "link")
 OPENING = ("Start here", "Threads", "Processes", "Death", "Blocking", "Lifetime", "Units",
            "Source")
 # Headers that need no opening: values, constants and words that one line describes.
 SMALL = {"base/atomic.hpp", "base/check.hpp", "base/crash_point.hpp", "base/layout.hpp",
-         "base/size.hpp", "channel/type_info.hpp", "mailbox/options.hpp", "mailbox/plan.hpp",
-         "channel/lane_bound.hpp", "ring/log_checks.hpp", "ring/pool_geometry.hpp",
+         "base/size.hpp", "base/type_info.hpp", "mailbox/options.hpp", "mailbox/plan.hpp",
+         "channel/lane_bound.hpp", "link/options.hpp", "ring/log_checks.hpp",
+         "ring/pool_geometry.hpp",
          "ring/pool_words.hpp", "stoa.hpp", "sys/errno.hpp", "sys/memfd.hpp"}
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"\n]+)[>"]', re.MULTILINE)
@@ -30,6 +32,7 @@ _BANNED = [
     (r"\bstd::endl\b", "", "std::endl flushes: write '\\n'"),
     (r"\bpthread_(?:mutex|cond|rwlock|barrier)\w*_setpshared|\bPTHREAD_PROCESS_SHARED\b", "",
      "glibc's process-shared objects do not survive a killed process"),
+    (r"\batomic_thread_fence\b", "", "ThreadSanitizer sees no fences: order the operations"),
     (r"\bsem_init\b", "stoa/", "glibc's semaphores lose the permits of the dead"),
     (r"\bf?printf\s*\(|\bputs\s*\(|\bstd::(?:cout|cerr)\b", "stoa/", "the library prints nothing"),
     (r"\berrno\b", "stoa/", "errno ends in sys/"),

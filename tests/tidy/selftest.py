@@ -149,6 +149,7 @@ SNIPPETS = [
     ("banned", "bad", {"stoa/shm/a.cpp": "if (errno == 2) {}\n"}, "ends in sys"),
     ("banned", "bad", {"stoa/sync/a.cpp": "pthread_mutexattr_setpshared(&a, 1);\n"}, "killed"),
     ("banned", "bad", {"stoa/sync/a.cpp": "sem_init(&s, 1, 0);\n"}, "permits"),
+    ("banned", "bad", {"stoa/ring/a.cpp": "std::atomic_thread_fence(kSeqCst);\n"}, "fences"),
     ("no_sleep_in_tests", "good", {"tests/kit/wait_until.hpp": "sleep_for(x);\n",
                                    "stoa/ring/a_test.cpp": "wait.sleep(x);  // usleep\n"}, ""),
     ("no_sleep_in_tests", "bad", {"stoa/ring/a_test.cpp": "std::this_thread::sleep_for(1s);\n"},

@@ -15,8 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kDone = 1;
-
 struct Guarded {
     MutexLayout* layout() { return reinterpret_cast<MutexLayout*>(&lock); }
 
@@ -25,36 +23,12 @@ struct Guarded {
     std::uint64_t b;
 };
 
-class LockScenario;
-
-struct LockCase {
-    const char* name;
-    std::function<void(LockScenario&)> operation;
-    std::function<void(LockScenario&)> prepare{};
-    bool sleeps = false;
-    bool may_poison = false;
-};
-
-class LockScenario final : public LockStage<Guarded> {
+class LockScenario final : public LockStage<Guarded, LockScenario> {
 public:
-    explicit LockScenario(LockCase details) : case_{std::move(details)} {}
+    using LockStage::LockStage;
 
-    std::string name() const override { return case_.name; }
-    bool sleeps() const override { return case_.sleeps; }
-    // Where one that lives holds it there is nothing to recover.
-    bool recovers() const override { return !case_.sleeps; }
-    void prepare() override {
-        begin();
-        if (case_.prepare) case_.prepare(*this);
-    }
-    void victim() override {
-        case_.operation(*this);
-        outcome(crash::Role::victim).code = kDone;
-    }
-    void recover(const Case& /*now*/) override { static_cast<void>(hold_and_change(false)); }
+    void recover(const Case& /*now*/) override { static_cast<void>(hold_and_change()); }
     std::string interfere(const Case& now) override;
-    // A stopped heir keeps it.
-    std::string interfere_recovery(const Case& now) override { return interfere(now); }
     std::string verify(const Case& now) override;
     // The one that was there before everybody holds it, and gives it back.
     void wake() override {
@@ -63,8 +37,8 @@ public:
     }
 
     Guarded& guarded() { return object(); }
-    // False: poisoned. `mends`: what a death left.
-    bool hold_and_change(bool mends);
+    // False: poisoned.
+    bool hold_and_change();
     void hold_first() { guarded().lock.hold().value(); }
     void leave_a_dead_holder() {
         leave_a_dead_one([this] {
@@ -72,20 +46,16 @@ public:
             ++guarded().a;
         });
     }
-
-private:
-    LockCase case_;
 };
 
-bool LockScenario::hold_and_change(bool mends) {
+bool LockScenario::hold_and_change() {
     Guarded& it = guarded();
     const Result<Held> held = it.lock.hold();
     if (!held) return false;
     if (*held == Held::owner_died) {
         it.b = it.a;
-        if (!mends) it.lock.repaired();
+        it.lock.repaired();
     }
-    if (mends) it.lock.repaired();
     ++it.a;
     ++it.b;
     it.lock.unlock();
@@ -99,7 +69,7 @@ std::string LockScenario::interfere(const Case& /*now*/) {
     Guarded& it = guarded();
     const Holder before = it.lock.holder();
     const Result<Held> held = it.lock.hold(Deadline::after(5ms));
-    if (it.lock.is_poisoned()) return case_.may_poison ? "" : "it is poisoned, and nobody died";
+    if (it.lock.is_poisoned()) return details().may_poison ? "" : "it is poisoned, and nobody died";
     if (!held) {
         if (held.error().code != Errc::timed_out) return describe(held.error());
         return before == 0 ? "it is free, and nobody gets it" : "";
@@ -121,7 +91,7 @@ std::string LockScenario::verify(const Case& now) {
     const std::uint64_t word = it.layout()->word.load();
     const Holder holder = LockWord::holder(word);
     const bool poisoned = (word & LockWord::kPoisoned) != 0;
-    if (poisoned) return case_.may_poison ? "" : "it is poisoned";
+    if (poisoned) return details().may_poison ? "" : "it is poisoned";
     const bool first_holds = holder != 0 && holder_index(holder) == first();
     if (first_holds) {  // the victim was killed while it waited
         wake();
@@ -136,7 +106,7 @@ std::string LockScenario::verify(const Case& now) {
         return must_be_told ? "the heir is not told"
                             : "the heir of a living one is told of a death";
     }
-    if (!now.victim_dead && !now.recoverer_dead && must_be_told && !case_.prepare) {
+    if (!now.victim_dead && !now.recoverer_dead && must_be_told && !details().prepare) {
         return "nobody died, and it is held";
     }
     it.b = it.a;
@@ -153,7 +123,7 @@ std::string LockScenario::verify(const Case& now) {
 }
 
 void changes(LockScenario& stage) {
-    static_cast<void>(stage.hold_and_change(false));
+    static_cast<void>(stage.hold_and_change());
 }
 void changes_in_time(LockScenario& stage) {
     Guarded& it = stage.guarded();
@@ -186,38 +156,17 @@ struct Permits {
     SignalSemaphore posts;
 };
 
-class PermitScenario;
-
-struct PermitCase {
-    const char* name;
-    std::function<void(PermitScenario&)> operation;
-    std::function<void(PermitScenario&)> prepare{};
-    bool sleeps = false;
-};
-
 // Nobody holds more than there are, and in the end all are free again.
-class PermitScenario final : public LockStage<Permits> {
+class PermitScenario final : public LockStage<Permits, PermitScenario> {
 public:
-    explicit PermitScenario(PermitCase details) : case_{std::move(details)} {}
+    using LockStage::LockStage;
 
-    std::string name() const override { return case_.name; }
-    bool sleeps() const override { return case_.sleeps; }
-    bool recovers() const override { return !case_.sleeps; }
-    void prepare() override {
-        begin();
-        if (case_.prepare) case_.prepare(*this);
-    }
-    void victim() override {
-        case_.operation(*this);
-        outcome(crash::Role::victim).code = kDone;
-    }
     void recover(const Case& /*now*/) override {
         if (object().permits.acquire()) static_cast<void>(object().permits.release());
     }
     std::string interfere(const Case& /*now*/) override { return use(false); }
-    std::string interfere_recovery(const Case& /*now*/) override { return use(false); }
     std::string verify(const Case& now) override {
-        if (case_.sleeps) wake();
+        if (details().sleeps) wake();
         std::string text = use(true);
         if (!text.empty()) return text;
         const std::uint32_t posted = object().posts.posted();
@@ -253,7 +202,6 @@ private:
         return all && object().permits.free() != kPermits ? "a permit is held by nobody" : "";
     }
 
-    PermitCase case_;
     std::uint32_t expected_ = 0;
 };
 
@@ -266,7 +214,7 @@ void add_permit_scenarios(Scenarios& list) {
         g_wait_slice = 1ms;
         stage.leave_a_dead_one([&] { stage.hold_all(); });
     };
-    const PermitCase cases[] = {
+    const LockCase<PermitScenario> cases[] = {
         {.name = "semaphore.acquire", .operation = acquires_and_releases},
         {.name = "semaphore.inherit", .operation = acquires_and_releases, .prepare = all_dead},
         {.name = "semaphore.acquire_asleep",
@@ -284,7 +232,8 @@ void add_permit_scenarios(Scenarios& list) {
                  stage.expect_posts(1);
              }},
     };
-    for (const PermitCase& one : cases) list.push_back(std::make_unique<PermitScenario>(one));
+    for (const LockCase<PermitScenario>& one : cases)
+        list.push_back(std::make_unique<PermitScenario>(one));
 }
 
 }  // namespace
@@ -296,7 +245,7 @@ void add_lock_scenarios(Scenarios& list) {
         g_wait_slice = 1ms;
         stage.leave_a_dead_holder();
     };
-    const LockCase cases[] = {
+    const LockCase<LockScenario> cases[] = {
         {.name = "mutex.hold", .operation = changes},
         {.name = "mutex.inherit", .operation = changes, .prepare = slice},
         {.name = "mutex.inherit_in_time", .operation = changes_in_time, .prepare = dead},
@@ -307,7 +256,8 @@ void add_lock_scenarios(Scenarios& list) {
          .prepare = slice,
          .may_poison = true},
     };
-    for (const LockCase& one : cases) list.push_back(std::make_unique<LockScenario>(one));
+    for (const LockCase<LockScenario>& one : cases)
+        list.push_back(std::make_unique<LockScenario>(one));
     add_permit_scenarios(list);
 }
 

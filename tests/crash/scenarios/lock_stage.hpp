@@ -1,10 +1,10 @@
 // A table of participants and one object in shared memory: what the scenarios of locks share.
 //
-// Start here: LockStage<Object>::join, object.
+// Start here: LockCase names the operation; LockStage<Object> runs it, its kinds judge.
 // Threads:    none.
 // Processes:  each joins anew in its begin; the engine's own place is first().
 // Death:      as scenario.hpp.
-// Blocking:   never.
+// Blocking:   as its operation.
 // Lifetime:   a part of its scenario.
 // Units:      none.
 // Source:     none.
@@ -24,12 +24,41 @@
 
 namespace stoa::crash {
 
-template <typename Object>
+template <typename Stage>
+struct LockCase {
+    const char* name;
+    std::function<void(Stage&)> operation;
+    std::function<void(Stage&)> prepare{};
+    bool sleeps = false;
+    bool may_poison = false;
+};
+
+template <typename Object, typename Stage>
 class LockStage : public Scenario {
 public:
+    static constexpr std::uint64_t kDone = 1;  // what outcome().code says when it returned
+
+    explicit LockStage(LockCase<Stage> details) : case_{std::move(details)} {}
+
+    std::string name() const override { return case_.name; }
     std::vector<std::span<std::byte>> shared() override { return {memory_.bytes()}; }
+    bool sleeps() const override { return case_.sleeps; }
+    // Where one that lives holds it there is nothing to recover.
+    bool recovers() const override { return !case_.sleeps; }
+    void prepare() override {
+        Participants::create(table(), kPlaces, kPlaces).value();
+        new (memory_.bytes().data() + kTableBytes) Object;
+        join();
+        if (case_.prepare) case_.prepare(static_cast<Stage&>(*this));
+    }
     void victim_begin() override { join(); }
+    void victim() override {
+        case_.operation(static_cast<Stage&>(*this));
+        outcome(crash::Role::victim).code = kDone;
+    }
     void recover_begin(const Case& /*now*/) override { join(); }
+    // A stopped heir keeps it.
+    std::string interfere_recovery(const Case& now) override { return this->interfere(now); }
 
     [[nodiscard]] Object& object() {
         return *reinterpret_cast<Object*>(memory_.bytes().data() + kTableBytes);
@@ -53,17 +82,13 @@ public:
     }
 
 protected:
-    void begin() {
-        Participants::create(table(), kPlaces, kPlaces).value();
-        new (memory_.bytes().data() + kTableBytes) Object;
-        join();
-    }
     // The engine's own place, in whatever process asks.
     void act_as_first() {
         membership_.reset();
         membership_.emplace(memory_.bytes(), *table_, first_);
     }
     [[nodiscard]] std::uint32_t first() const noexcept { return first_; }
+    [[nodiscard]] const LockCase<Stage>& details() const noexcept { return case_; }
 
 private:
     static constexpr std::uint32_t kPlaces = 16;
@@ -71,6 +96,7 @@ private:
 
     std::span<std::byte> table() { return memory_.bytes().first(kTableBytes); }
 
+    LockCase<Stage> case_;
     kit::TempRegion memory_{kTableBytes + 4096};
     std::optional<Participants> table_;
     std::optional<Membership> membership_;

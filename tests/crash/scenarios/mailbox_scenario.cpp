@@ -37,6 +37,12 @@ void MailboxScenario::prepare() {
     }
     if (case_.prepare) case_.prepare(file());
     while (crowd_.size() < case_.crowd) crowd_.push_back(open(file(), ::stoa::Role::none));
+    if (case_.watched) {
+        set_.emplace(WaitSet::create().value());
+        STOA_CHECK(set_->add(crowd_.front().readable()));
+        crowd_.front().attachment().arm_readable();
+        crowd_.front().attachment().arm_writable();
+    }
     prepared_ = look();
 }
 

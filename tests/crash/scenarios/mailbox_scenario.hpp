@@ -45,6 +45,7 @@ struct MailboxCase {
     bool wakes_by_taking = false;  // else by sending
     bool adopts = false;           // one lane is enough for all senders in a row
     std::size_t crowd = 0;         // handles that are open all the time, and do nothing
+    bool watched = false;          // but that a wait set of the engine waits for one of them
 };
 
 // The victim's results: values[1] how many it sent; [2], [4] and [5] the numbers it received for
@@ -101,6 +102,7 @@ private:
 
     MailboxCase case_;
     std::vector<RawMailbox> crowd_;
+    std::optional<WaitSet> set_;  // of the engine
     std::optional<RawMailbox> victim_;
     std::optional<Mailbox<Value>> typed_;
     std::vector<RawMailbox> handles_;  // the judge's: one, or both sides of a pair

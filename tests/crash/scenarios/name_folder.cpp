@@ -35,7 +35,7 @@ std::string text_of(const std::string& what, const Error& error) {
 
 }  // namespace
 
-std::uint64_t inode_of(const Region& region) {
+std::uint64_t inode_of(const RegionImage& region) {
     return sys::info(region.file()).value().inode;
 }
 
@@ -53,8 +53,8 @@ void NameFolder::keep() {
         STOA_CHECK(file.ends_with(kMailboxSuffix));
         const std::string name = file.substr(0, file.size() - kMailboxSuffix.size());
         const auto read_write = sys::Access::read_write;
-        Region region =
-            Region::attach(open_file(path(), name, read_write).value(), RegionKind::mailbox)
+        RegionImage region =
+            RegionImage::attach(open_file(path(), name, read_write).value(), RegionKind::mailbox)
                 .value();
         MailboxPlan plan = MailboxPlan::read(region.content()).value();
         STOA_CHECK(plan.pool_count == 1);
@@ -118,8 +118,8 @@ std::string NameFolder::absent_or_complete(const std::string& name) const {
         const bool absent = file.error().code == Errc::not_found;
         return absent ? "" : text_of("the name cannot be opened", file.error());
     }
-    const Result<Region> region =
-        Region::attach(std::move(*file), RegionKind::mailbox, sys::Access::read_only);
+    const Result<RegionImage> region =
+        RegionImage::attach(std::move(*file), RegionKind::mailbox, sys::Access::read_only);
     if (!region) return text_of("the name leads to a damaged region", region.error());
     const Result<MailboxPlan> plan = MailboxPlan::read(region->content());
     if (!plan) return text_of("the name leads to a damaged mailbox", plan.error());

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "stoa/mailbox/plan.hpp"
-#include "stoa/shm/region.hpp"
+#include "stoa/shm/region_image.hpp"
 #include "tests/kit/temp.hpp"
 
 namespace stoa::crash {
@@ -21,7 +21,7 @@ namespace stoa::crash {
 struct KeptMailbox {
     std::string name;
     std::uint64_t inode = 0;
-    Region region;
+    RegionImage region;
     MailboxPlan plan;
     std::span<std::byte> head;  // header and the places that are used
     std::vector<std::byte> prepared_head;
@@ -57,6 +57,6 @@ private:
     std::vector<std::unique_ptr<KeptMailbox>> kept_;
 };
 
-[[nodiscard]] std::uint64_t inode_of(const Region& region);
+[[nodiscard]] std::uint64_t inode_of(const RegionImage& region);
 
 }  // namespace stoa::crash

@@ -3,7 +3,8 @@
 // Whatever happens to the victim, a name is absent or leads to a complete mailbox, survivors get a
 // mailbox under it without cleaning up by hand, the folder holds nothing else, and a live mailbox
 // never loses its name, whoever resumes a removal that it began long ago. Only while one who is
-// stopped holds the lock of a condemned file that name alone is busy (`exists`, see region_test).
+// stopped holds the lock of a condemned file that name alone is busy (`exists`, see
+// region_image_test).
 #include <csignal>
 #include <functional>
 #include <optional>
@@ -132,7 +133,7 @@ protected:
     [[nodiscard]] const std::string& path() const { return folder_->path(); }
     // A live mailbox that a survivor has open is what its name leads to; a condemned one is not.
     [[nodiscard]] std::string still_named(RawMailbox& box, const std::string& name) const {
-        Region& region = box.attachment().region();
+        RegionImage& region = box.attachment().region();
         const bool named = folder_->inode_of(name) == inode_of(region);
         if (region.condemned()) return named ? "a removed mailbox kept its name" : "";
         return named ? "" : "a live mailbox has lost its name";

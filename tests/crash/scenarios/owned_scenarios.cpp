@@ -275,7 +275,7 @@ public:
 protected:
     using OwnedScenario::OwnedScenario;
 
-    [[nodiscard]] Region& region() const { return keeper_->attachment().region(); }
+    [[nodiscard]] RegionImage& region() const { return keeper_->attachment().region(); }
     // Receives everything, and finds nothing lost.
     std::string drain(RawMailbox& box, std::uint32_t handles) {
         Result<RawMessage> got = box.try_receive();

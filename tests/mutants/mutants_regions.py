@@ -1,0 +1,88 @@
+"""Those of regions, their heaps and their objects; see mutants.py."""
+from mutant import Mutant, crash
+
+REGIONS = (
+    Mutant(
+        "heap_tag_not_confirmed",
+        "who overwrites a section's tag confirms its step first",
+        "stoa/shm/heap_sections.cpp",
+        "    confirm_tag(index, seen);\n    const std::uint64_t next =",
+        "    const std::uint64_t next =",
+        "crash_run", crash("heap.section_help"),
+    ),
+    Mutant(
+        "heap_no_second_look",
+        "who took a block looks whether its slab has still this class",
+        "stoa/shm/heap_small.cpp",
+        "if (slab_word(slab).load(kSeqCst) != word) [[unlikely]] {",
+        "if (false) {",
+        "crash_run", crash("heap.allocate_opens"),
+    ),
+    Mutant(
+        "heap_freed_within_the_section",
+        "what is freed in a section is free when it ended well",
+        "stoa/shm/heap.cpp",
+        "static_cast<void>(log_free(at, *owner, block));\n        return;",
+        "",
+        "section_test", ("stoa/shm/section_test",),
+    ),
+    Mutant(
+        "guarded_ended_by_a_child",
+        "a forked child does not end an access that it inherited",
+        "stoa/sync/guarded.hpp",
+        "if (at.me == 0) return;  // a forked child: the access is its parent's\n",
+        "",
+        "guarded_test", ("stoa/sync/guarded_test",),
+    ),
+    Mutant(
+        "directory_decides_by_store",
+        "who claims a name decides by a CAS, which fails when another one emptied its word",
+        "stoa/shm/directory.cpp",
+        "words_[*own].compare_exchange_strong(seen, next, kSeqCst);  // C5",
+        "(words_[*own].store(next, kSeqCst), seen == tentative);",
+        "crash_run", crash("region.construct"),
+    ),
+    Mutant(
+        "directory_ignores_tentative",
+        "who claims a name empties the word of another one that has not decided",
+        "stoa/shm/directory.cpp",
+        "                if (!own) break;\n", "                if (true) break;\n",
+        "crash_run", crash("region.construct"),
+    ),
+    Mutant(
+        "directory_heir_by_store",
+        "an heir replaces the very word that it looked at",
+        "stoa/shm/directory.cpp",
+        "    if (!words_[index].compare_exchange_strong(seen, next, kSeqCst)) return;\n",
+        "    words_[index].store(next, kSeqCst);\n",
+        "crash_run", crash("region.construct_after_constructor"),
+    ),
+    Mutant(
+        "object_not_rolled_back",
+        "what a dead constructor allocated is given back",
+        "stoa/shm/region_core.cpp",
+        "    if (entry.section.load(kSeqCst) != 0) heap->roll_back(entry.section);\n", "",
+        "crash_run", crash("region.construct_after_constructor"),
+    ),
+    Mutant(
+        "object_freed_too_early",
+        "a block counts as freed when that is decided",
+        "stoa/shm/region_core.cpp",
+        "        block &= ~kFreed;\n", "",
+        "crash_run", crash("region.construct_after_destructor"),
+    ),
+    Mutant(
+        "gone_asked_once",
+        "whether a holder is gone is asked again when its record changed meanwhile",
+        "stoa/life/membership.cpp",
+        "turn < 8;", "turn < 1;",
+        "crash_run", crash("region.open_after_constructor"),
+    ),
+    Mutant(
+        "sections_inherited_by_children",
+        "a forked child is in none of its parent's sections",
+        "stoa/sync/section.hpp",
+        " && open.generation == sys::current_generation()", "",
+        "region_test", ("stoa/shm/region_test", "--gtest_filter=*Forked*"),
+    ),
+)

@@ -1,0 +1,74 @@
+"""Those of wait sets and their boards; see mutants.py."""
+from mutant import Mutant
+
+_DEATH = "stoa/mailbox/wait_death_test"
+_OBJECT = "stoa/mailbox/object_wait_test"
+
+SETS = (
+    Mutant(
+        "wake_tells_no_set",
+        "whoever wakes those who sleep on a word tells the sets that watch",
+        "stoa/sync/bell.cpp",
+        "    ring_watchers(&word);\n",
+        "",
+        "mailbox_wait_test",
+        ("stoa/mailbox/mailbox_wait_test", "--gtest_filter=*RoundTripsGoOn*/pair"),
+    ),
+    Mutant(
+        "bell_tells_no_set",
+        "whoever rings a bell tells the sets that watch",
+        "stoa/sync/bell.cpp",
+        "        ring_watchers(&bell);\n",
+        "",
+        "object_wait_test", (_OBJECT, "--gtest_filter=*AnEventThatIsSetElsewhere*"),
+    ),
+    Mutant(
+        "set_deaf_to_deaths",
+        "the death of one who takes part is looked at at once",
+        "stoa/wait/shared_waits.cpp",
+        "if (!epoll_.add(process->get(), EPOLLIN, data_ | free)) return UINT32_MAX;",
+        "static_cast<void>(data_);",
+        "wait_death_test", (_DEATH, "--gtest_filter=*FoundByItsDeath"),
+    ),
+    Mutant(
+        "set_without_a_tick",
+        "what nobody rang for is found within a slice",
+        "stoa/wait/wait_set.cpp",
+        "if (!entry.listed_ && entry.source->ready()) entry.touch();",
+        "if (!entry.listed_ && false) entry.touch();",
+        "wait_death_test", (_DEATH, "--gtest_filter=*ByTheTick"),
+    ),
+    Mutant(
+        "board_of_an_earlier_turn",
+        "a board is known by its turn, not by a number that is used again",
+        "stoa/sync/wait_board.cpp",
+        "return word.board == which.board && word.turn == which.turn && owner == whose;",
+        "return word.board == which.board && owner == whose;",
+        "wait_death_test", (_DEATH, "--gtest_filter=*OfAnEarlierOne*"),
+    ),
+    Mutant(
+        "watch_not_taken_back",
+        "a participant that leaves a set is told no more, and may enter another",
+        "stoa/wait/shared_waits.cpp",
+        "STOA_CHECK(closed || source.set_watch({}));",
+        "STOA_CHECK(!closed || source.set_watch({}));",
+        "wait_death_test", (_DEATH, "--gtest_filter=*OfAnEarlierOne*"),
+    ),
+    Mutant(
+        "empty_set_not_shown",
+        "a set that another loop waits for sleeps for it, whatever its try_wait found",
+        "stoa/wait/wait_set.cpp",
+        "    if (exported_) show_to_others();  // once",
+        "    if (exported_ && waited) show_to_others();  // once",
+        "mailbox_wait_test",
+        ("stoa/mailbox/mailbox_wait_test", "--gtest_filter=*OfItsOwnTells*/single"),
+    ),
+    Mutant(
+        "holder_of_a_lock_not_looked_at",
+        "a lock whose holder died is ready",
+        "stoa/wait/shared_waits.hpp",
+        "if (good) member.source->look_for_holder();",
+        "if (good && false) member.source->look_for_holder();",
+        "object_wait_test", (_OBJECT, "--gtest_filter=*WhoseHolderDies*"),
+    ),
+)
