@@ -3,9 +3,14 @@
 usage: run.py SOURCE BUILD [--full | NAME ...]
 
 Without a name a share of them, another one each day; --full: all; else those named.
+BUILD is the dev tree of SOURCE; what is copied lies in BUILD/mutants.
+
+Where the kernel allows it, the copies of sources and tree are mounted over the originals, for us
+alone: then only what the mutant changes is compiled. Else all is compiled, in trees of their own.
 """
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,7 +19,9 @@ import time
 
 from mutants import MUTANTS
 
-PARTS = ("CMakeLists.txt", "CMakePresets.json", "cmake", "stoa", "tests", "examples")
+PARTS = ("CMakeLists.txt", "CMakePresets.json", "cmake", "stoa", "tests", "examples",
+         "bench", "cli")
+COPY_MARK = ".copy-for-mutants"  # a file that no original has
 RUN_SECONDS = 240  # a proof that hangs has turned red as well
 MOST_A_DAY = 1
 
@@ -31,7 +38,7 @@ def copy_sources(source: pathlib.Path, copy: pathlib.Path) -> None:
             wanted.add(target)
             if not target.exists() or target.read_bytes() != path.read_bytes():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+                shutil.copy2(path, target)  # as old as it is: ninja looks
     for path in copy.rglob("*"):
         if path.is_file() and path not in wanted:
             path.unlink()
@@ -50,26 +57,47 @@ def run(command, cwd, seconds):
         return None, output.decode(errors="replace")
 
 
-def build(copy, preset, target):
-    tree = copy.parent / preset
+def go_on_over_the_originals(source, tree, folder):
+    """Runs us again where copies of sources and tree lie over both; returns if that is refused."""
+    if os.geteuid() != 0 or not (tree / "build.ninja").exists():
+        return
+    shutil.rmtree(folder / "dev", ignore_errors=True)
+    shutil.copytree(tree, folder / "dev",
+                    ignore=shutil.ignore_patterns("mutants", "Testing", "cli", "bench"))
+    copies = shlex.quote(str(folder / "source")), shlex.quote(str(folder / "dev"))
+    below = shlex.quote(str(source)), shlex.quote(str(tree))
+    if tree.is_relative_to(source):
+        place = folder / "source" / tree.relative_to(source)
+        place.mkdir(parents=True, exist_ok=True)
+        mounts = (f"mount --bind {copies[1]} {shlex.quote(str(place))} && "
+                  f"mount --rbind {copies[0]} {below[0]}")
+    else:
+        mounts = (f"mount --bind {copies[0]} {below[0]} && mount --bind {copies[1]} {below[1]}")
+    unshare = ["unshare", "--mount", "sh", "-c"]
+    if subprocess.run([*unshare, mounts], capture_output=True).returncode == 0:
+        again = [sys.executable, "-B", str(pathlib.Path(__file__).resolve()), *sys.argv[1:]]
+        os.execvp("unshare", [*unshare, mounts + ' && exec "$@"', "sh", *again])
+
+
+def build(copy, tree, preset, target):
     if not (tree / "build.ninja").exists():
         configure = ["cmake", "--preset", preset, "-B", str(tree), "-DSTOA_BUILD_CLI=OFF",
                      "-DSTOA_BUILD_BENCH=OFF", "-DSTOA_WARNINGS_AS_ERRORS=OFF"]
         status, output = run(configure, copy, 300)
         if status != 0:
-            return tree, output
+            return output
     status, output = run(["cmake", "--build", str(tree), "--target", target], copy, 900)
-    return tree, None if status == 0 else output
+    return None if status == 0 else output
 
 
-def judge(mutant, copy):
+def judge(mutant, copy, tree):
     path = copy / mutant.file
     healthy = path.read_text()
     if healthy.count(mutant.find) != 1:
         return f"its text occurs {healthy.count(mutant.find)} times in {mutant.file}"
     path.write_text(healthy.replace(mutant.find, mutant.replace))
     try:
-        tree, problem = build(copy, mutant.preset, mutant.target)
+        problem = build(copy, tree, mutant.preset, mutant.target)
         if problem:
             return "does not build:\n" + problem[-2000:]
         command = [str(tree / mutant.command[0]), *mutant.command[1:]]
@@ -100,14 +128,19 @@ def choose(arguments):
 
 
 def main():
-    source, folder = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
+    source, tree = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
     chosen = choose(sys.argv[3:])
-    copy = folder / "source"
-    copy.mkdir(parents=True, exist_ok=True)
-    copy_sources(source, copy)
+    folder = tree / "mutants"
+    copy = source if (source / COPY_MARK).exists() else folder / "source"
+    if copy != source:
+        copy.mkdir(parents=True, exist_ok=True)
+        copy_sources(source, copy)
+        (copy / COPY_MARK).touch()
+        go_on_over_the_originals(source, tree, folder)
+    trees = {"dev": tree} if copy == source else {}
     failures = 0
     for mutant in chosen:
-        problem = judge(mutant, copy)
+        problem = judge(mutant, copy, trees.get(mutant.preset, folder / mutant.preset))
         if problem:
             failures += 1
             print(f"NOT CAUGHT {mutant.name}: {mutant.rule}\n  {problem}", flush=True)

@@ -1,0 +1,1 @@
+// Made for its header alone: CMakeLists.txt.
