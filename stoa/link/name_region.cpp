@@ -233,6 +233,7 @@ bool NameRegion::give_back() noexcept {
 }
 
 bool NameRegion::remove(const Domain& domain, std::string_view name) noexcept {
+    STOA_CRASH_POINT("link.remove.begun");
     Holder seen = layout_->owner.load(kSeqCst);
     if (seen != kNameRemoved) {
         if (seen != 0 && !is_gone(region_.participants(), seen)) return false;
@@ -245,10 +246,8 @@ bool NameRegion::remove(const Domain& domain, std::string_view name) noexcept {
 }
 
 bool NameRegion::is_garbage() const {
-    const Holder holder = layout_->owner.load(kSeqCst);
-    if (holder == kNameRemoved) return true;
-    if (holder != 0 && !is_gone(region_.participants(), holder)) return false;
-    bool used = false;
+    if (layout_->owner.load(kSeqCst) == kNameRemoved) return true;
+    bool used = false;  // also by its owner, who takes part in it
     region_.participants().for_each([&](const Participant& seen) {
         used = used || (seen.life != sys::Life::dead && (!index_ || seen.index != *index_));
     });
@@ -296,6 +295,7 @@ void NameRegion::sweep() noexcept {
 NameRegion::Card NameRegion::card(std::uint64_t join_id) const {
     for (int turn = 0; turn < kTurns; ++turn) {
         const std::uint64_t shown = layout_->turn.load(kAcquire);
+        STOA_CRASH_POINT("link.card.begun");
         const ProcessCard& from = layout_->card[shown % 2];
         Card card;
         std::array<std::uint64_t, kCardWords> words{};

@@ -13,6 +13,7 @@
 
 #include "stoa/link/admin.hpp"
 #include "stoa/wait/wait_set.hpp"
+#include "tests/kit/crash_at.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 #include "tests/kit/wait_until.hpp"
@@ -160,30 +161,20 @@ TEST_F(ProcessNames, AttributesAreReadByOthersAndEndWithTheirOwner) {
     EXPECT_TRUE(Process::find("me")->attributes.empty());
 }
 
-// Two values that belong together are never seen apart.
-TEST_F(ProcessNames, AttributesAreNeverTorn) {
-    kit::Child writer{[] {
-        Process me = Process::join("writer").value();
-        for (int i = 0; i < 20'000; ++i) {
-            const std::string text = std::string(static_cast<std::size_t>(i % 700), 'x');
-            EXPECT_TRUE(me.set_attribute("value", text + std::to_string(i)));
-        }
-        EXPECT_TRUE(me.set_attribute("done", "1"));
-        static_cast<void>(me.receive<int>());
+// The copy that it began to read is written again meanwhile.
+TEST_F(ProcessNames, AReaderOfAttributesBeginsAgainWhenTheyChange) {
+    Process me = Process::join("me").value();
+    ASSERT_TRUE(me.set_attribute("first", "1"));
+    kit::Child reader{[] {
+        kit::stop_self_at("link.card.begun");
+        EXPECT_EQ(Process::find("me")->attributes, (Attributes{{"first", "3"}, {"second", "3"}}));
     }};
-    ASSERT_TRUE(kit::wait_until([] { return Process::find("writer").has_value(); }));
-    bool done = false;
-    for (int n = 0; n < 1'000'000 && !done; ++n) {
-        const Attributes seen = Process::find("writer")->attributes;
-        done = seen.contains("done");
-        if (!seen.contains("value")) continue;
-        const std::string& text = seen.at("value");
-        const std::size_t digits = text.find_first_not_of('x');
-        ASSERT_NE(digits, std::string::npos);
-        ASSERT_EQ(digits, std::stoul(text.substr(digits)) % 700);
-    }
-    EXPECT_TRUE(done);
-    writer.kill_and_wait();
+    ASSERT_TRUE(reader.wait_stopped());
+    ASSERT_TRUE(me.set_attribute("second", "2"));
+    ASSERT_TRUE(me.set_attribute("first", "3"));
+    ASSERT_TRUE(me.set_attribute("second", "3"));
+    reader.resume();
+    EXPECT_TRUE(reader.wait().ok());
 }
 
 TEST_F(ProcessNames, AListTellsWhoHasJoinedAndWhatWaitsForThem) {
@@ -360,6 +351,25 @@ TEST_F(ProcessNames, GarbageIsWhatOnlyTheDeadUsed) {
     me.leave();
     EXPECT_TRUE(collect_link_garbage(false)->empty());
     EXPECT_TRUE(domain_.entries().empty());
+}
+
+TEST_F(ProcessNames, ANameThatIsTakenWhileItIsCollectedStays) {
+    kit::Child dead{[] {
+        const Process first = Process::join("name").value();
+        kill(getpid(), SIGKILL);
+    }};
+    dead.wait();
+    kit::Child collector{[] {
+        kit::stop_self_at("link.remove.begun");
+        EXPECT_TRUE(collect_link_garbage(false));
+    }};
+    ASSERT_TRUE(collector.wait_stopped());
+    Process me = Process::join("name").value();
+    collector.resume();
+    EXPECT_TRUE(collector.wait().ok());
+    Process other = Process::join("other").value();
+    ASSERT_TRUE(other.send("name", 1));
+    EXPECT_EQ(me.receive<int>()->value(), 1);
 }
 
 // The process lives on under another program: what that one does not hold is its own to take.

@@ -15,10 +15,9 @@ LINKS = (
         "name_removed_under_its_owner",
         "a name is removed when nobody alive has it",
         "stoa/link/name_region.cpp",
-        "    if (holder != 0 && !is_gone(region_.participants(), holder)) return false;\n"
-        "    bool used",
-        "    bool used",
-        "process_test", ("stoa/link/process_test", "--gtest_filter=*Garbage*"),
+        "        if (seen != 0 && !is_gone(region_.participants(), seen)) return false;\n",
+        "",
+        "process_test", ("stoa/link/process_test", "--gtest_filter=*WhileItIsCollected*"),
     ),
     Mutant(
         "link_without_a_knock",
@@ -34,7 +33,7 @@ LINKS = (
         "stoa/link/name_region.cpp",
         "        if (layout_->turn.load(kSeqCst) != shown) continue;\n",
         "",
-        "process_test", ("stoa/link/process_test", "--gtest_filter=*NeverTorn*"),
+        "process_test", ("stoa/link/process_test", "--gtest_filter=*OfAttributesBegins*"),
     ),
     Mutant(
         "link_wrong_type_lost",
