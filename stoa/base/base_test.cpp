@@ -21,6 +21,19 @@ TEST(Errors, EveryCodeHasANameAndAnAdvice) {
     EXPECT_EQ(name(static_cast<Errc>(250)), "unknown");
 }
 
+TEST(Errors, ValueOfAFailedResultThrowsTheSentence) {
+    const Result<int> failed = fail(Errc::in_use, "join");
+    try {
+        static_cast<void>(failed.value());
+        FAIL() << "it has no value";
+    } catch (const std::bad_expected_access<Error>& thrown) {
+        EXPECT_EQ(thrown.what(), describe(failed.error()));
+        EXPECT_EQ(thrown.error().code, Errc::in_use);
+    }
+    const Result<void> nothing = fail(Errc::denied, "open", EACCES);
+    EXPECT_THROW(nothing.value(), std::bad_expected_access<void>);
+}
+
 TEST(Errors, DescribeSaysStepCauseAndRemedy) {
     const std::string text = describe(Error{Errc::denied, EACCES, "open"});
     EXPECT_EQ(text,

@@ -4,6 +4,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <span>
 
 namespace stoa {
 namespace {
@@ -111,19 +112,32 @@ std::string_view advice(Errc code) noexcept {
     return text != nullptr ? text->advice : "the code is unknown; the memory may be damaged";
 }
 
+namespace {
+
+// As long as the room allows; ended by a zero.
+void describe_into(std::span<char> room, const Error& error) noexcept {
+    std::array<char, 128> buffer{};
+    const bool by_os = error.os_errno != 0;
+    const char* const reason =  // the GNU one
+        by_os ? strerror_r(error.os_errno, buffer.data(), buffer.size()) : "";
+    const std::string_view code = name(error.code);
+    const std::string_view remedy = advice(error.code);
+    std::snprintf(room.data(), room.size(), "%s: %.*s%s%s%s: %.*s", error.step,
+                  static_cast<int>(code.size()), code.data(), by_os ? " (" : "", reason,
+                  by_os ? ")" : "", static_cast<int>(remedy.size()), remedy.data());
+}
+
+}  // namespace
+
 std::string describe(const Error& error) {
-    std::string out{error.step};
-    out += ": ";
-    out += name(error.code);
-    if (error.os_errno != 0) {
-        std::array<char, 128> buffer{};
-        out += " (";
-        out += strerror_r(error.os_errno, buffer.data(), buffer.size());  // the GNU one
-        out += ")";
-    }
-    out += ": ";
-    out += advice(error.code);
-    return out;
+    std::array<char, 1024> text{};
+    describe_into(text, error);
+    return text.data();
 }
 
 }  // namespace stoa
+
+std::bad_expected_access<stoa::Error>::bad_expected_access(stoa::Error error) noexcept
+    : error_{error}, text_{} {
+    stoa::describe_into(text_, error);
+}

@@ -1,6 +1,7 @@
 // Errors: one closed list, one remedy each, std::expected everywhere.
 //
-// Start here: Result<T>, fail(); describe() turns an Error into a sentence with its remedy.
+// Start here: Result<T>, fail(); describe() turns an Error into a sentence with its remedy, which is
+//             also what() of the exception that value() of a failed Result throws.
 // Threads:    values; safe everywhere.
 // Processes:  an Errc may be stored in shared memory as its number; numbers never change meaning.
 // Death:      nothing here outlives a call.
@@ -19,6 +20,7 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace stoa {
 
@@ -119,6 +121,28 @@ struct [[nodiscard]] Error {  // allocates nothing: can be made on any path, out
         return a.code == b.code;
     }
 };
+
+}  // namespace stoa
+
+// What value() of a failed Result throws. A program that does not catch it ends with the error's
+// sentence, as describe() gives it, and not with the library's "bad access". Allocates nothing.
+template <>
+class std::bad_expected_access<stoa::Error> : public std::bad_expected_access<void> {
+public:
+    explicit bad_expected_access(stoa::Error error) noexcept;
+
+    [[nodiscard]] const char* what() const noexcept override { return text_; }
+    [[nodiscard]] stoa::Error& error() & noexcept { return error_; }
+    [[nodiscard]] const stoa::Error& error() const& noexcept { return error_; }
+    [[nodiscard]] stoa::Error&& error() && noexcept { return std::move(error_); }
+    [[nodiscard]] const stoa::Error&& error() const&& noexcept { return std::move(error_); }
+
+private:
+    stoa::Error error_;
+    char text_[384];
+};
+
+namespace stoa {
 
 template <typename T>
 using Result = std::expected<T, Error>;
