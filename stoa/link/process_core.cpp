@@ -264,7 +264,11 @@ Result<RawMailbox> ProcessCore::make_box(const LinkCore::Peer& peer, const LinkO
 LinkCore* ProcessCore::add(LinkCore::Peer peer, RawMailbox box) {
     const std::string name = peer.name;
     const LinkRef link{new LinkCore{*this, std::move(peer), std::move(box)}};
-    links_.insert_or_assign(name, link);
+    // Knocks are heard in any order: an older life of that name does not hide the newer one.
+    const auto [at, is_first] = links_.try_emplace(name, link);
+    if (!is_first && (link->peer().holder != 0 || at->second->peer().holder == 0)) {
+        at->second = link;
+    }
     all_.push_back(link);
     return link.get();
 }
