@@ -451,15 +451,8 @@ bool ProcessCore::hear(std::uint64_t peer_id) {
 void ProcessCore::accept_all() {
     constexpr int kMost = 1024;
     if (!listener_.valid()) return;
-    for (int n = 0; n < kMost; ++n) {
-        Result<sys::Fd> socket = sys::accept_one(listener_.fd());
-        if (!socket) break;
-        const Result<sys::Credentials> told = sys::peer_credentials(*socket);
-        if (!told) continue;
-        if (strangers_.size() >= kMostStrangers) strangers_.erase(strangers_.begin());
-        strangers_.push_back({.socket = std::move(*socket), .credentials = *told});
-    }
-    std::erase_if(strangers_, [&](Greeted& stranger) {
+    // True: nothing more is to come. Who says hello at once is never pushed out by who does not.
+    const auto has_spoken = [&](Greeted& stranger) {
         LinkHello hello{};
         std::vector<sys::Fd> fds;
         const Result<std::size_t> length =
@@ -473,7 +466,18 @@ void ProcessCore::accept_all() {
         if (greeted_.size() >= kMostGreeted) greeted_.erase(greeted_.begin());
         greeted_.push_back(std::move(stranger));
         return true;
-    });
+    };
+    std::erase_if(strangers_, has_spoken);
+    for (int n = 0; n < kMost; ++n) {
+        Result<sys::Fd> socket = sys::accept_one(listener_.fd());
+        if (!socket) break;
+        const Result<sys::Credentials> told = sys::peer_credentials(*socket);
+        if (!told) continue;
+        Greeted stranger{.socket = std::move(*socket), .credentials = *told};
+        if (has_spoken(stranger)) continue;
+        if (strangers_.size() >= kMostStrangers) strangers_.erase(strangers_.begin());
+        strangers_.push_back(std::move(stranger));
+    }
 }
 
 sys::Fd ProcessCore::take_connection(std::uint64_t from, std::uint32_t pid) {
