@@ -86,6 +86,16 @@ TEST_F(HostileLinks, GarbageAndStrangersAtTheSocketAreNotBelieved) {
     EXPECT_EQ(message->credentials()->pid, static_cast<std::uint32_t>(getpid()));
 }
 
+TEST_F(HostileLinks, StrangersWhoSayNothingDoNotPushOutOneWhoSaidHello) {
+    Process peer = Process::join("peer").value();
+    const std::array<int, 1> fds{STDIN_FILENO};
+    ASSERT_TRUE(peer.send("me", 1, {.fds = fds}));
+    std::vector<sys::Fd> strangers;
+    for (int i = 0; i < 100; ++i) strangers.push_back(sys::connect_to(socket_of(me_)).value());
+    const auto message = me_.receive<int>("peer");
+    ASSERT_TRUE(message) << describe(message.error());
+}
+
 TEST_F(HostileLinks, AFullTableOfKnocksIsAnErrorAndHearsNobodyTwice) {
     NameRegion region = NameRegion::open(Domain::find().value(), "me").value();
     for (std::uint64_t id = 1; id <= kKnockCount; ++id) ASSERT_TRUE(region.knock(id)) << id;

@@ -264,7 +264,11 @@ Result<RawMailbox> ProcessCore::make_box(const LinkCore::Peer& peer, const LinkO
 LinkCore* ProcessCore::add(LinkCore::Peer peer, RawMailbox box) {
     const std::string name = peer.name;
     const LinkRef link{new LinkCore{*this, std::move(peer), std::move(box)}};
-    links_.insert_or_assign(name, link);
+    // Knocks are heard in any order: an older life of that name does not hide the newer one.
+    const auto [at, is_first] = links_.try_emplace(name, link);
+    if (!is_first && (link->peer().holder != 0 || at->second->peer().holder == 0)) {
+        at->second = link;
+    }
     all_.push_back(link);
     return link.get();
 }
@@ -447,15 +451,8 @@ bool ProcessCore::hear(std::uint64_t peer_id) {
 void ProcessCore::accept_all() {
     constexpr int kMost = 1024;
     if (!listener_.valid()) return;
-    for (int n = 0; n < kMost; ++n) {
-        Result<sys::Fd> socket = sys::accept_one(listener_.fd());
-        if (!socket) break;
-        const Result<sys::Credentials> told = sys::peer_credentials(*socket);
-        if (!told) continue;
-        if (strangers_.size() >= kMostStrangers) strangers_.erase(strangers_.begin());
-        strangers_.push_back({.socket = std::move(*socket), .credentials = *told});
-    }
-    std::erase_if(strangers_, [&](Greeted& stranger) {
+    // True: nothing more is to come. Who says hello at once is never pushed out by who does not.
+    const auto has_spoken = [&](Greeted& stranger) {
         LinkHello hello{};
         std::vector<sys::Fd> fds;
         const Result<std::size_t> length =
@@ -469,7 +466,18 @@ void ProcessCore::accept_all() {
         if (greeted_.size() >= kMostGreeted) greeted_.erase(greeted_.begin());
         greeted_.push_back(std::move(stranger));
         return true;
-    });
+    };
+    std::erase_if(strangers_, has_spoken);
+    for (int n = 0; n < kMost; ++n) {
+        Result<sys::Fd> socket = sys::accept_one(listener_.fd());
+        if (!socket) break;
+        const Result<sys::Credentials> told = sys::peer_credentials(*socket);
+        if (!told) continue;
+        Greeted stranger{.socket = std::move(*socket), .credentials = *told};
+        if (has_spoken(stranger)) continue;
+        if (strangers_.size() >= kMostStrangers) strangers_.erase(strangers_.begin());
+        strangers_.push_back(std::move(stranger));
+    }
 }
 
 sys::Fd ProcessCore::take_connection(std::uint64_t from, std::uint32_t pid) {

@@ -210,6 +210,26 @@ TEST_F(ProcessNames, WhatADeadProcessSentIsReceivedAndThenItsDeathIsTold) {
 }
 
 // Blocked in each of the calls while the other one dies.
+// Knocks are heard in the order of their places in the table, which is chance: several rounds.
+TEST_F(ProcessNames, AnOlderLifeThatIsHeardLateDoesNotHideTheNewerOne) {
+    for (int round = 0; round < 20; ++round) {
+        Process me = Process::join("server").value();
+        kit::Child old{[] {
+            Process mine = Process::join("client").value();
+            EXPECT_TRUE(mine.send("server", Goal{1, 0}));
+            ::raise(SIGKILL);
+        }};
+        EXPECT_EQ(old.wait().signal, SIGKILL);
+        Process heir = Process::join("client").value();
+        ASSERT_TRUE(heir.send("server", Goal{2, 0}));
+        const Result<void> sent = me.try_send("client", Goal{3, 0});
+        ASSERT_TRUE(sent) << describe(sent.error()) << " in round " << round;
+        EXPECT_EQ(heir.receive<Goal>("server")->value().x, 3);
+        const int first = me.receive<Goal>()->value().x;
+        EXPECT_EQ(first + me.receive<Goal>()->value().x, 3);
+    }
+}
+
 TEST_F(ProcessNames, WhoWaitsForADyingPeerIsTold) {
     Process me = Process::join("me").value();
     const auto with_peer = [&](const LinkOptions& options, auto&& what) {

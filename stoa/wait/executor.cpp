@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "stoa/sys/epoll.hpp"
+#include "stoa/sys/fork_guard.hpp"
 #include "stoa/wait/executor_state.hpp"
 
 namespace stoa {
@@ -12,6 +13,7 @@ namespace {
 
 // Tags of the executor's set: the address of an operation, with a bit for its timer; 0: the bell.
 constexpr std::uint64_t kTimerBit = 1;
+constexpr Error kLate{Errc::timed_out, 0, "await"};
 
 std::uint64_t tag_of(WaitOperation& operation, std::uint64_t bit) noexcept {
     return reinterpret_cast<std::uintptr_t>(&operation) | bit;
@@ -49,7 +51,7 @@ Result<std::unique_ptr<ExecutorState>> ExecutorState::create() {
 }
 
 ExecutorState::ExecutorState(WaitSet set, sys::Fd bell) noexcept
-    : set_{std::move(set)}, bell_{std::move(bell)} {}
+    : generation_{sys::own_generation()}, set_{std::move(set)}, bell_{std::move(bell)} {}
 
 ExecutorState::~ExecutorState() {
     while (!roots_.empty()) {
@@ -163,6 +165,8 @@ void ExecutorState::ask_to_stop() noexcept {
 }
 
 Result<void> ExecutorState::run_with(Deadline deadline) {
+    // Before a task of the parent goes on here.
+    if (sys::current_generation() != generation_) return fail(Errc::forked, "executor");
     for (;;) {
         // acquire <- the release in ask_to_stop().
         if (asked_to_stop_.exchange(false, std::memory_order_acquire)) return {};
@@ -172,7 +176,12 @@ Result<void> ExecutorState::run_with(Deadline deadline) {
         const bool waits = runnable_.empty() && !is_last;
         const auto ready = set_.wait_with(waits ? deadline : Deadline::immediately());
         if (ready) {
-            for (const Ready& one : *ready) take(one);
+            // What is ready at its deadline is not late.
+            for (const bool timers : {false, true}) {
+                for (const Ready& one : *ready) {
+                    if (((one.tag & kTimerBit) != 0) == timers) take(one);
+                }
+            }
             run_reported();
         } else if (ready.error().code != Errc::empty && ready.error().code != Errc::timed_out) {
             return std::unexpected(ready.error());
@@ -210,7 +219,9 @@ void ExecutorState::take(const Ready& ready) {
     if (operation.executor_ == nullptr) return;  // it ended by what was reported before
     if ((ready.tag & kTimerBit) != 0) {
         operation.timer_ = {};
-        operation.end_with(Error{Errc::timed_out, 0, "await"});
+        operation.is_late_ = true;
+        if (operation.is_reported_) return;
+        operation.end_with(kLate);
         finish(operation);
     } else if (!std::exchange(operation.is_reported_, true)) {
         reports_.push_back({.operation = &operation, .ready = ready});
@@ -224,7 +235,10 @@ void ExecutorState::run_reported() {
         WaitOperation* const operation = reports_[i].operation;
         if (operation == nullptr) continue;
         operation->is_reported_ = false;
-        if (!operation->attempt(reports_[i].ready)) continue;
+        if (!operation->attempt(reports_[i].ready)) {
+            if (!operation->is_late_) continue;
+            operation->end_with(kLate);
+        }
         const std::coroutine_handle<> waiter = operation->waiter_;
         abandon(*operation);
         resume(waiter);

@@ -79,11 +79,11 @@ private:
 
     ExecutorState* executor_ = nullptr;  // while it waits
     std::coroutine_handle<> waiter_{};
-    Deadline deadline_ = Deadline::never();
     WaitId thing_{};
     WaitId timer_{};
     bool is_counted_ = false;   // it waits for a thing of shared memory
     bool is_reported_ = false;  // it is among the reports
+    bool is_late_ = false;      // its timer fired
     std::optional<std::stop_callback<AskToStop>> on_stop_{};
 };
 
@@ -125,6 +125,7 @@ private:
     [[nodiscard]] bool spin(WaitOperation& operation, WaitSource& source);
     void remove_from_set(WaitOperation& operation) noexcept;
 
+    std::uint64_t generation_;
     WaitSet set_;
     sys::Fd bell_;
     std::coroutine_handle<> next_{};

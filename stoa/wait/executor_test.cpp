@@ -121,6 +121,24 @@ TEST(Executor, ADeadlineEndsAWait) {
     EXPECT_EQ(spawned.take(), Errc::timed_out);
 }
 
+TEST(Executor, WhatIsReadyAtItsDeadlineIsNotLate) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const sys::Fd reads{ends[0]};
+    const sys::Fd writes{ends[1]};
+    Executor executor = Executor::create().value();
+    const auto look = [](int fd) -> Task<Result<Ready>> {
+        co_return co_await async_wait(FdReady{fd}, std::chrono::nanoseconds{0});
+    };
+    auto nothing = executor.spawn(look(reads.get()));
+    ASSERT_TRUE(executor.run());
+    EXPECT_EQ(nothing.take().error().code, Errc::timed_out);
+    ASSERT_EQ(::write(writes.get(), "x", 1), 1);
+    auto something = executor.spawn(look(reads.get()));
+    ASSERT_TRUE(executor.run());
+    EXPECT_TRUE(something.take());
+}
+
 TEST(Executor, AStopTokenEndsAWaitFromAnyThread) {
     Queue queue{1};
     Executor executor = Executor::create().value();
@@ -270,8 +288,16 @@ TEST(Executor, AForkedChildsCopySaysSo) {
     Executor executor = Executor::create().value();
     (void)executor.spawn([]() -> Task<> { co_await async_sleep(1h); }());
     EXPECT_FALSE(executor.run_for(1ms));
+    bool has_run = false;
+    (void)executor.spawn([](bool& ran) -> Task<> {
+        ran = true;
+        co_return;
+    }(has_run));
     const kit::Ending ending = kit::fork_and_run([&] {
-        EXPECT_EQ(executor.run().error().code, Errc::forked);
+        const Result<void> ran = executor.run();
+        EXPECT_FALSE(has_run);  // it is the parent's
+        ASSERT_FALSE(ran);
+        EXPECT_EQ(ran.error().code, Errc::forked);
         const Executor ends_here = std::move(executor);
     });
     EXPECT_TRUE(ending.ok());

@@ -24,9 +24,6 @@ void WaitSetState::list(std::uint32_t slot) noexcept {
 
 Result<std::span<const Ready>> WaitSetState::wait_with(Deadline deadline) {
     if (!is_own()) return fail(Errc::forked, "wait set");
-    if (used_ == 0 && deadline.is_never()) {
-        return fail(Errc::bad_argument, "wait set (it is empty: this wait would never end)");
-    }
     ready_.clear();
     waits_ = true;
     const Result<void> waited = wait_for_ready(deadline);
@@ -55,6 +52,9 @@ Result<void> WaitSetState::wait_for_ready(Deadline deadline) {
         }
         if (ready_.empty()) report_pending(true);
         if (!ready_.empty() && may_skip_epoll()) return {};
+        if (used_ == 0 && ready_.empty() && deadline.is_never()) {  // also: what was in it closed
+            return fail(Errc::bad_argument, "wait set (it is empty: this wait would never end)");
+        }
         const bool waits = ready_.empty() && !is_last;
         const Result<bool> again = rest(waits ? deadline : Deadline::immediately());
         if (!again) return std::unexpected(again.error());

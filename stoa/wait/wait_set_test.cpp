@@ -236,6 +236,14 @@ TEST(WaitSet, AClosedThingLeavesByItself) {
     EXPECT_EQ(set.remove(id).error().code, Errc::not_found);
 }
 
+TEST(WaitSet, AWaitForWhatIsClosedDoesNotLastForEver) {
+    WaitSet set = WaitSet::create().value();
+    const auto flag = std::make_shared<Flag>();
+    ASSERT_TRUE(set.add(flag));
+    flag->entry->close();
+    EXPECT_EQ(set.wait().error().code, Errc::bad_argument);
+}
+
 TEST(WaitSet, SignalsArriveWithValueAndSender) {
     WaitSet set = WaitSet::create().value();
     ASSERT_TRUE(set.add(Signal{SIGRTMIN + 1}, 5));
