@@ -30,12 +30,4 @@ Exit complain(std::string_view what, const Error& error) {
     return exit_for(error.code);
 }
 
-std::string printable(std::string_view text) {
-    std::string shown{text};
-    for (char& c : shown) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    }
-    return shown;
-}
-
 }  // namespace stoa::cli

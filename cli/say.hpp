@@ -1,7 +1,6 @@
 // What the command tells its user on stderr.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "cli/exit.hpp"
@@ -14,8 +13,5 @@ void complain(std::string_view text) noexcept;
 
 // "stoa: <what>: <what happened and what to do>"; returns the exit status that fits.
 Exit complain(std::string_view what, const Error& error);
-
-// For text that others chose (process names, type texts): control characters become '?'.
-[[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace stoa::cli

@@ -1,5 +1,5 @@
-// Text of others as a terminal may show it: nothing in it moves the cursor, changes colours or
-// direction, or looks like the end of a line.
+// Text that others chose (names, types, messages) as a terminal may show it: nothing in it moves
+// the cursor, changes colours or direction, or looks like the end of a line.
 //
 // Start here: shown().
 // Threads:    any.

@@ -10,6 +10,7 @@
 #include "cli/command/rights.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "stoa/shm/domain.hpp"
 #include "stoa/sys/file.hpp"
 #include "stoa/sys/rights.hpp"
@@ -65,7 +66,7 @@ Exit refuse_to_create(const std::string& what, const std::string& path, const Er
         complain(fmt::format(
             "{}: exists: something has this path; `stoa domain info {}` shows whether it "
             "is a folder for names, else choose another path",
-            what, printable(path)));
+            what, shown(path)));
         return exit_for(error.code);
     }
     if (error.code == Errc::unsafe_folder && error.os_errno == ENOENT) {
@@ -85,7 +86,7 @@ Exit create(const Options& options) {
     if (!options.group.empty()) {
         group = find_group(options.group);
         if (!group) {
-            complain(what + ": there is no group " + printable(options.group));
+            complain(what + ": there is no group " + shown(options.group));
             return Exit::usage;
         }
     }
@@ -100,7 +101,7 @@ Exit info(const Options& options) {
     if (!domain && domain.error().code == Errc::not_found) {
         complain(
             fmt::format("{}: not_found: there is no such folder; `stoa domain create {}` makes it",
-                        what, options.path.empty() ? "PATH" : printable(options.path)));
+                        what, options.path.empty() ? "PATH" : shown(options.path)));
         return Exit::no_such_name;
     }
     if (!domain) return complain(what, domain.error());

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "cli/output.hpp"
-#include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "cli/units.hpp"
 
 namespace stoa::cli {
@@ -237,7 +237,7 @@ std::optional<std::uint64_t> waiting_for(const MailboxFacts& facts, const Partic
 Json json_of(const Participant& seen) {
     return {{"index", seen.index},
             {"pid", seen.identity.pid},
-            {"process", printable(name_of(seen))},
+            {"process", shown(name_of(seen))},
             {"role", name_of(seen.role)},
             {"life", name_of(seen.life)},
             {"stopped", is_stopped(seen)},
@@ -251,7 +251,7 @@ Json json_of_kind(const MailboxFacts& facts) {
     Json json{{"name", facts.name},
               {"sharing", name_of(plan.sharing)},
               {"acknowledged", plan.acknowledged},
-              {"type", printable(plan.type_text)},
+              {"type", shown(plan.type_text)},
               {"capacity", capacity_json(plan)},
               {"max_bytes", plan.max_bytes},
               {"loan_quota", plan.loan_quota},
@@ -282,7 +282,7 @@ Json json_of(const MailboxFacts& facts) {
                  {"closed", facts.closed}});
     if (facts.owner == Owner::process) {
         json["owner_pid"] = facts.creator.pid;
-        json["owner_process"] = printable(sys::process_name(facts.creator.pid));
+        json["owner_process"] = shown(sys::process_name(facts.creator.pid));
     }
     json["participants"] = Json::array();
     for (const Participant& seen : facts.participants) {

@@ -8,6 +8,7 @@
 #include "cli/command/region.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "cli/units.hpp"
 #include "stoa/shm/region_core.hpp"
 #include "stoa/sync/lock_table.hpp"
@@ -61,8 +62,8 @@ std::string object_at(const Region& region, std::uint64_t offset) {
         const Result<std::span<const std::byte>> bytes = region.bytes_of(object.name);
         if (!bytes || at < bytes->data() || at >= bytes->data() + bytes->size()) continue;
         const auto inside = static_cast<std::uint64_t>(at - bytes->data());
-        return inside == 0 ? printable(object.name)
-                           : fmt::format("{} + {}", printable(object.name), inside);
+        return inside == 0 ? shown(object.name)
+                           : fmt::format("{} + {}", shown(object.name), inside);
     }
     return fmt::format("at {}", offset);
 }
@@ -86,7 +87,7 @@ Result<Locks> locks_of(const std::string& address) {
         if (std::ranges::any_of(locks.all, is_it)) continue;
         LockState state{.offset = offset, .lock = *shape};
         state.holders = holders_of_lock(image.participants(), image.memory(), offset, *shape);
-        if (!state.holders.empty()) locks.all.push_back({printable(object.name), state});
+        if (!state.holders.empty()) locks.all.push_back({shown(object.name), state});
     }
     return locks;
 }
@@ -98,7 +99,7 @@ std::chrono::nanoseconds waited(const LockUser& user) {
 }
 
 std::string text_of(const LockUser& user) {
-    return fmt::format("{} ({}){}", printable(user.name), user.pid,
+    return fmt::format("{} ({}){}", shown(user.name), user.pid,
                        user.is_gone ? ", gone: the next one inherits" : "");
 }
 
@@ -127,7 +128,7 @@ std::string text_of(const Locks& locks) {
 }
 
 Json json_of(const LockUser& user, bool waits) {
-    Json json{{"pid", user.pid}, {"process", printable(user.name)}};
+    Json json{{"pid", user.pid}, {"process", shown(user.name)}};
     if (!waits) json["gone"] = user.is_gone;
     if (!waits && user.since_ns != 0) {
         json["held_s_at_least"] = std::chrono::duration<double>(waited(user)).count();

@@ -5,6 +5,7 @@
 #include "cli/command/facts.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "cli/units.hpp"
 #include "stoa/mailbox/attachment.hpp"
 
@@ -21,7 +22,7 @@ std::string participants_text(const MailboxFacts& facts) {
         const std::optional<std::uint64_t> waiting = waiting_for(facts, seen);
         text +=
             fmt::format("{:>8} {:<15} {:<9} {:<8} {:<9} {:>12} {:>12}{}\n", seen.identity.pid,
-                        printable(name_of(seen)), name_of(seen.role),
+                        shown(name_of(seen)), name_of(seen.role),
                         is_stopped(seen) ? "stopped" : name_of(seen.life), name_of(seen.waits),
                         seen.sent, seen.received, waiting ? fmt::format(" {:>12}", *waiting) : "");
     }
@@ -31,7 +32,7 @@ std::string participants_text(const MailboxFacts& facts) {
 std::string owner_text(const MailboxFacts& facts) {
     if (facts.owner == Owner::system) return "owner      system: it stays until it is removed\n";
     return fmt::format("owner      process {} ({}): it ends with its owner\n", facts.creator.pid,
-                       printable(sys::process_name(facts.creator.pid)));
+                       shown(sys::process_name(facts.creator.pid)));
 }
 
 std::string text_of(const MailboxFacts& facts) {
@@ -39,7 +40,7 @@ std::string text_of(const MailboxFacts& facts) {
     std::string text =
         fmt::format("name       {}\nsharing    {}{}\ntype       {}\ncapacity   {}\n", facts.name,
                     name_of(plan.sharing), plan.acknowledged ? ", acknowledged" : "",
-                    printable(plan.type_text), capacity_text(plan));
+                    shown(plan.type_text), capacity_text(plan));
     text += owner_text(facts);
     text += policies_text(plan) + reserve_text(plan, facts.memory_bytes);
     if (plan.grows()) {

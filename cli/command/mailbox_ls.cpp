@@ -8,6 +8,7 @@
 #include "cli/command/facts.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "cli/units.hpp"
 #include "stoa/shm/domain.hpp"
 
@@ -71,7 +72,7 @@ bool folder_is_missing() {
     const Result<Domain> domain = Domain::find();
     if (domain || domain.error().code != Errc::not_found) return false;
     complain(fmt::format("mailbox ls: there is no folder {}; the first mailbox made in it makes it",
-                         printable(named)));
+                         shown(named)));
     return true;
 }
 

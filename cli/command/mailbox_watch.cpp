@@ -8,6 +8,7 @@
 #include "cli/command/facts.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "cli/stop.hpp"
 #include "cli/units.hpp"
 #include "stoa/mailbox/attachment.hpp"
@@ -60,13 +61,13 @@ private:
         std::string text;
         for (const Participant& seen : now.participants) {
             if (seen.waits == WaitsFor::nothing) continue;
-            text += fmt::format("{}{} ({}) for {}", text.empty() ? "" : ", ",
-                                printable(name_of(seen)), seen.identity.pid, name_of(seen.waits));
+            text += fmt::format("{}{} ({}) for {}", text.empty() ? "" : ", ", shown(name_of(seen)),
+                                seen.identity.pid, name_of(seen.waits));
         }
         if (text.empty()) text = "nobody";
         for (const Participant& seen : now.participants) {
             if (!is_stopped(seen)) continue;
-            text += fmt::format("  stopped: {} ({})", printable(name_of(seen)), seen.identity.pid);
+            text += fmt::format("  stopped: {} ({})", shown(name_of(seen)), seen.identity.pid);
         }
         return text;
     }

@@ -6,6 +6,7 @@
 #include "cli/command/region.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "stoa/shm/plain_region.hpp"
 
 namespace stoa::cli {
@@ -73,7 +74,7 @@ Exit dump_object(const std::string& address, const std::string& object, bool raw
         const Result<std::span<const std::byte>> bytes = region->bytes_of(name);
         if (!bytes) return complain(what + " " + name, bytes.error());
         if (object.empty() && !raw) {
-            if (const Exit told = print(printable(name) + ":\n"); told != Exit::done) return told;
+            if (const Exit told = print(shown(name) + ":\n"); told != Exit::done) return told;
         }
         if (const Exit done = dump(*bytes, raw); done != Exit::done) return done;
     }

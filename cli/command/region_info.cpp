@@ -7,6 +7,7 @@
 #include "cli/command/region.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "cli/units.hpp"
 
 namespace stoa::cli {
@@ -23,13 +24,13 @@ std::string objects_text(const RegionFacts& facts) {
     if (facts.objects.empty()) return "no objects\n";
     std::size_t width = 6;
     for (const ObjectInfo& object : facts.objects) {
-        width = std::max(width, printable(object.name).size());
+        width = std::max(width, shown(object.name).size());
     }
     std::string text =
         fmt::format("\n{:<{}} {:>10} {:>10} {}\n", "OBJECT", width, "BYTES", "AGE", "TYPE");
     for (const ObjectInfo& object : facts.objects) {
-        text += fmt::format("{:<{}} {:>10} {:>10} {}\n", printable(object.name), width,
-                            object.bytes, human_seconds(age_of(object)), printable(object.type));
+        text += fmt::format("{:<{}} {:>10} {:>10} {}\n", shown(object.name), width, object.bytes,
+                            human_seconds(age_of(object)), shown(object.type));
     }
     return text;
 }
@@ -38,7 +39,7 @@ std::string attached_text(const RegionFacts& facts) {
     if (facts.participants.empty()) return "\nnobody has it attached\n";
     std::string text = fmt::format("\n{:>8} {:<15} {}\n", "PID", "PROCESS", "LIFE");
     for (const Participant& seen : facts.participants) {
-        text += fmt::format("{:>8} {:<15} {}\n", seen.identity.pid, printable(name_of(seen)),
+        text += fmt::format("{:>8} {:<15} {}\n", seen.identity.pid, shown(name_of(seen)),
                             is_stopped(seen) ? "stopped" : name_of(seen.life));
     }
     return text;
@@ -88,15 +89,15 @@ Json json_of(const RegionFacts& facts) {
     json["objects"] = Json::array();
     for (const ObjectInfo& object : facts.objects) {
         json["objects"].push_back(
-            {{"name", printable(object.name)},
-             {"type", printable(object.type)},
+            {{"name", shown(object.name)},
+             {"type", shown(object.type)},
              {"bytes", object.bytes},
              {"age_s", std::chrono::duration<double>(age_of(object)).count()}});
     }
     json["attached"] = Json::array();
     for (const Participant& seen : facts.participants) {
         json["attached"].push_back({{"pid", seen.identity.pid},
-                                    {"process", printable(name_of(seen))},
+                                    {"process", shown(name_of(seen))},
                                     {"life", is_stopped(seen) ? "stopped" : name_of(seen.life)}});
     }
     return json;

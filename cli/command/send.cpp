@@ -5,6 +5,7 @@
 #include "cli/command/flow.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
+#include "cli/shown.hpp"
 #include "cli/units.hpp"
 
 namespace stoa::cli {
@@ -28,7 +29,7 @@ struct Options : FlowOptions {
 
 std::string text_of(const Answer& answer) {
     const std::string who = fmt::format(
-        "{} (pid {})", answer.name.empty() ? "a process" : printable(answer.name), answer.pid);
+        "{} (pid {})", answer.name.empty() ? "a process" : shown(answer.name), answer.pid);
     switch (answer.outcome) {
         case Outcome::taken: return "taken by " + who;
         case Outcome::acked: return "acked by " + who;
@@ -111,7 +112,7 @@ private:
         const MailboxPlan& plan = mailbox_.plan();
         if (plan.type_size == 0 || message.size() == plan.type_size) return true;
         complain(fmt::format("{} has {} bytes, the mailbox holds values of {} bytes: {}", what(),
-                             message.size(), plan.type_size, printable(plan.type_text)));
+                             message.size(), plan.type_size, shown(plan.type_text)));
         return false;
     }
 

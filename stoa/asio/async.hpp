@@ -1,7 +1,8 @@
 // Asio: messages, and everything that can be waited for, with completion tokens.
 //
 // Start here: co_await stoa::asio::async_receive(orders, asio::use_awaitable); async_send,
-//             async_wait. With a context in front: async_receive(context, orders, use_future).
+//             async_call, async_wait. With a context in front: async_receive(context, orders,
+//             use_future).
 // Threads:    one thread at a time per handle; the calls work in a strand of the context, which is
 //             the strand of the first caller if it has one.
 // Processes:  as stoa/wait/wait_set.hpp.
@@ -23,6 +24,8 @@
 #include <concepts>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -125,30 +128,50 @@ auto initiate(Context context, Call call, What what, Token&& token) {
         token, std::move(context), std::move(call), std::move(what));
 }
 
-template <typename Context, typename From, typename Token>
-auto receive_on(Context context, From& from, Token&& token) {
-    using Outcome = decltype(from.try_receive());
+// Tries until it is done.
+template <typename Context, typename Try, typename What, typename Token>
+auto try_on(Context context, Try attempt, What what, Token&& token) {
+    using Outcome = std::invoke_result_t<Try&>;
     return initiate<Outcome>(
         std::move(context),
-        [&from](const Ready* /*ready*/) -> std::optional<Outcome> {
-            Outcome outcome = from.try_receive();
+        [attempt = std::move(attempt)](const Ready* /*ready*/) mutable -> std::optional<Outcome> {
+            Outcome outcome = attempt();
             if (!outcome && is_not_yet(outcome.error().code)) return std::nullopt;
             return outcome;
         },
+        std::move(what), std::forward<Token>(token));
+}
+
+template <typename Context, typename From, typename Token>
+auto receive_on(Context context, From& from, Token&& token) {
+    return try_on(
+        std::move(context), [&from] { return from.try_receive(); },
         [&from]() -> Waitable { return from.readable(); }, std::forward<Token>(token));
 }
 
-template <typename Context, typename To, typename Value, typename Token>
-auto send_on(Context context, To& to, Value value, Token&& token) {
-    using Outcome = Result<void>;
-    return initiate<Outcome>(
+// Of what receives several types; `name`: of whom, or nothing.
+template <typename T, typename Context, typename From, typename Token, typename... Name>
+auto receive_typed_on(Context context, From& from, Token&& token, const Name&... name) {
+    return try_on(
+        std::move(context), [&from, name...] { return from.template try_receive<T>(name...); },
+        [&from, name...]() -> Waitable { return from.readable(name...); },
+        std::forward<Token>(token));
+}
+
+template <typename Context, typename To, typename Value, typename Token, typename... Name>
+auto send_on(Context context, To& to, Value value, Token&& token, const Name&... name) {
+    return try_on(
         std::move(context),
-        [&to, value = std::move(value)](const Ready* /*ready*/) -> std::optional<Outcome> {
-            Outcome outcome = to.try_send(value);
-            if (!outcome && is_not_yet(outcome.error().code)) return std::nullopt;
-            return outcome;
-        },
-        [&to]() -> Waitable { return to.writable(); }, std::forward<Token>(token));
+        [&to, value = std::move(value), name...] { return to.try_send(name..., value); },
+        [&to, name...]() -> Waitable { return to.writable(name...); }, std::forward<Token>(token));
+}
+
+template <typename Context, typename Call, typename Token>
+auto call_on(Context context, Call call, Token&& token) {
+    const auto kept = std::make_shared<Call>(std::move(call));
+    return try_on(
+        std::move(context), [kept] { return kept->try_receive(); },
+        [kept]() -> Waitable { return kept->readable(); }, std::forward<Token>(token));
 }
 
 template <typename Context, typename Token>
@@ -177,6 +200,23 @@ template <typename To, typename Value>
 concept Sendable = requires(To& to, const Value& value) {
     to.try_send(value);
     { to.writable() } -> std::convertible_to<Waitable>;
+};
+
+template <typename From, typename T, typename... Name>
+concept ReceivesTyped = requires(From& from, const Name&... name) {
+    from.template try_receive<T>(name...);
+    { from.readable(name...) } -> std::convertible_to<Waitable>;
+};
+
+template <typename To, typename Value>
+concept SendsToNames = requires(To& to, const std::string& name, const Value& value) {
+    to.try_send(name, value);
+    { to.writable(name) } -> std::convertible_to<Waitable>;
+};
+
+template <typename To, typename Reply, typename... Request>
+concept Callable = requires(To& to, Request&&... request) {
+    to.template pending_call<Reply>(std::forward<Request>(request)...);
 };
 
 }  // namespace detail
@@ -208,6 +248,81 @@ template <detail::ContextOrExecutor Context, typename To, typename Value, typena
     requires detail::Sendable<To, Value>
 auto async_send(Context&& context, To& to, Value value, Token&& token) {
     return detail::send_on(detail::executor_of(context), to, std::move(value),
+                           std::forward<Token>(token));
+}
+
+// Of what receives several types, as a link does, or a process from anyone; with a name: from who
+// has it. Errors: as async_receive
+template <typename T, typename From, typename Token>
+    requires detail::ReceivesTyped<From, T>
+auto async_receive(From& from, Token&& token) {
+    return detail::receive_typed_on<T>(detail::OfHandler{}, from, std::forward<Token>(token));
+}
+template <typename T, detail::ContextOrExecutor Context, typename From, typename Token>
+    requires detail::ReceivesTyped<From, T>
+auto async_receive(Context&& context, From& from, Token&& token) {
+    return detail::receive_typed_on<T>(detail::executor_of(context), from,
+                                       std::forward<Token>(token));
+}
+template <typename T, typename From, typename Token>
+    requires detail::ReceivesTyped<From, T, std::string>
+auto async_receive(From& from, std::string_view name, Token&& token) {
+    return detail::receive_typed_on<T>(detail::OfHandler{}, from, std::forward<Token>(token),
+                                       std::string{name});
+}
+template <typename T, detail::ContextOrExecutor Context, typename From, typename Token>
+    requires detail::ReceivesTyped<From, T, std::string>
+auto async_receive(Context&& context, From& from, std::string_view name, Token&& token) {
+    return detail::receive_typed_on<T>(detail::executor_of(context), from,
+                                       std::forward<Token>(token), std::string{name});
+}
+
+// void(Result<void>): to the process that has that name. Errors: as async_send
+template <typename To, typename Value, typename Token>
+    requires detail::SendsToNames<To, Value>
+auto async_send(To& to, std::string_view name, Value value, Token&& token) {
+    return detail::send_on(detail::OfHandler{}, to, std::move(value), std::forward<Token>(token),
+                           std::string{name});
+}
+template <detail::ContextOrExecutor Context, typename To, typename Value, typename Token>
+    requires detail::SendsToNames<To, Value>
+auto async_send(Context&& context, To& to, std::string_view name, Value value, Token&& token) {
+    return detail::send_on(detail::executor_of(context), to, std::move(value),
+                           std::forward<Token>(token), std::string{name});
+}
+
+// void(Result<Received<Reply>>): a call of a link, or of the process that has a name. Many may be
+// on their way at once. Errors: stopped: a reply that comes later is dropped; limit_reached; those
+// of its call
+template <typename Reply, typename To, typename Request, typename Token>
+    requires detail::Callable<To, Reply, Request>
+auto async_call(To& to, Request&& request, Token&& token) {
+    return detail::call_on(detail::OfHandler{},
+                           to.template pending_call<Reply>(std::forward<Request>(request)),
+                           std::forward<Token>(token));
+}
+template <typename Reply, detail::ContextOrExecutor Context, typename To, typename Request,
+          typename Token>
+    requires detail::Callable<To, Reply, Request>
+auto async_call(Context&& context, To& to, Request&& request, Token&& token) {
+    return detail::call_on(detail::executor_of(context),
+                           to.template pending_call<Reply>(std::forward<Request>(request)),
+                           std::forward<Token>(token));
+}
+template <typename Reply, typename To, typename Request, typename Token>
+    requires detail::Callable<To, Reply, std::string_view, Request>
+auto async_call(To& to, std::string_view name, Request&& request, Token&& token) {
+    return detail::call_on(detail::OfHandler{},
+                           to.template pending_call<Reply>(name, std::forward<Request>(request)),
+                           std::forward<Token>(token));
+}
+template <typename Reply, detail::ContextOrExecutor Context, typename To, typename Request,
+          typename Token>
+    requires detail::Callable<To, Reply, std::string_view, Request>
+auto async_call(Context&& context, To& to, std::string_view name, Request&& request,
+                Token&& token) {
+    return detail::call_on(detail::executor_of(context),
+                           to.template pending_call<Reply>(name, std::forward<Request>(request)),
                            std::forward<Token>(token));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "stoa/base/crash_point.hpp"
 #include "stoa/link/process_core.hpp"
@@ -56,7 +57,8 @@ Result<void> LinkCore::look() {
 Error LinkCore::end_of(Error error, bool sends) noexcept {
     if (!ends(error.code)) return error;
     if (process_ == nullptr || !box_) return {.code = Errc::gone, .step = "link (it has left)"};
-    over_ = true;
+    // What it sent may still be there: only a receive knows that it is over.
+    if (!std::exchange(sends ? peer_is_gone_ : over_, true)) touch_waits();
     if (error.code == Errc::peer_died || peer_state() == PeerState::died) {
         return {.code = Errc::peer_died, .step = sends ? "send" : "receive"};
     }
@@ -160,18 +162,25 @@ Result<void> LinkCore::send_fds(LinkHeader& header, std::span<const int> fds, De
 
 // --- receiving ----------------------------------------------------------------------------------
 
-Waitable LinkCore::readable() {
-    if (!box_) return Error{.code = Errc::gone, .step = "link (this process has left)"};
-    return box_->readable();
-}
-
 void LinkCore::set_aside(LinkIncoming incoming) {
-    if (incoming.raw && !aside_.empty()) {  // one may stay where it lies
+    const LinkKind kind = incoming.header.kind;
+    const bool replies = kind == LinkKind::reply || kind == LinkKind::refusal;
+    const auto call = replies ? open_calls_.find(incoming.header.call) : open_calls_.end();
+    if (replies && call == open_calls_.end()) return;
+    // One message may stay where it lies; replies are as many as there are calls.
+    if (incoming.raw && (replies || !aside_.empty())) {
         const Bytes payload = incoming.payload();
         incoming.own.assign(payload.begin(), payload.end());
         incoming.raw.reset();
     }
+    if (replies) {
+        call->second.reply = std::move(incoming);
+        if (call->second.entry != nullptr) call->second.entry->touch();
+        return;
+    }
     aside_.push_back(std::move(incoming));
+    for (Touched* const entry : entries_) entry->touch();
+    if (process_ != nullptr) process_->touch_waits();
 }
 
 Result<LinkIncoming> LinkCore::from_aside(const LinkWanted& wanted, bool& found) {
@@ -185,6 +194,15 @@ Result<LinkIncoming> LinkCore::from_aside(const LinkWanted& wanted, bool& found)
     return incoming;
 }
 
+// The reply to the call for which somebody waits. Errors: unanswered, wrong_type
+Result<LinkIncoming> LinkCore::as_reply(LinkIncoming incoming, const LinkWanted& wanted) const {
+    if (incoming.header.kind == LinkKind::refusal) return fail(Errc::unanswered, "call");
+    if (!wanted.anything && incoming.header.type != wanted.type) {
+        return fail(Errc::wrong_type, "call (the reply is of another type)");
+    }
+    return incoming;
+}
+
 // `skip`: it is nobody's, or set aside.
 Result<LinkIncoming> LinkCore::sort(RawMessage raw, const LinkWanted& wanted, bool& skip) {
     LinkIncoming incoming;
@@ -195,19 +213,14 @@ Result<LinkIncoming> LinkCore::sort(RawMessage raw, const LinkWanted& wanted, bo
     if (!is_known(header.kind)) return fail(Errc::corrupt, "link");
     incoming.raw = std::move(raw);
     if (header.kind == LinkKind::end) return fail(Errc::end_of_stream, "receive");
-    if (header.kind == LinkKind::reply || header.kind == LinkKind::refusal) {
-        // Of a call that ended: nobody waits for it.
-        skip = wanted.reply == 0 || header.call != wanted.reply;
-        if (!skip && header.kind == LinkKind::refusal) return fail(Errc::unanswered, "call");
-        if (!skip && !wanted.anything && header.type != wanted.type) {
-            return fail(Errc::wrong_type, "call (the reply is of another type)");
-        }
-        return incoming;
+    const bool replies = header.kind == LinkKind::reply || header.kind == LinkKind::refusal;
+    if (replies && wanted.reply != 0 && header.call == wanted.reply) {
+        return as_reply(std::move(incoming), wanted);
     }
-    if (wanted.reply != 0) {
+    skip = replies || wanted.reply != 0;
+    if (skip) {
         set_aside(std::move(incoming));
-        skip = true;
-        return fail(Errc::empty, "call");
+        return fail(Errc::empty, "receive");
     }
     if (wanted.anything || header.type == wanted.type) return incoming;
     aside_.push_front(std::move(incoming));
@@ -249,6 +262,16 @@ Result<LinkIncoming> LinkCore::receive(const LinkWanted& wanted, Deadline deadli
 Result<LinkIncoming> LinkCore::receive(const LinkWanted& wanted, Deadline deadline,
                                        Result<RawMessage> first) {
     return next(wanted, deadline, std::move(first));
+}
+
+Result<LinkIncoming> LinkCore::reply_to(std::uint64_t number, LinkWanted wanted) {
+    if (process_ != nullptr) {
+        if (Result<void> good = process_->check(); !good) return std::unexpected(good.error());
+    }
+    std::optional<LinkIncoming>& reply = open_calls_.at(number).reply;
+    if (reply) return as_reply(std::move(*reply), wanted);
+    wanted.reply = number;
+    return receive(wanted, Deadline::immediately());
 }
 
 Result<void> LinkCore::wait(Deadline deadline) {
@@ -316,6 +339,7 @@ void LinkCore::hang_up() noexcept {
     }
     pulses_.reset();
     process_ = nullptr;
+    touch_waits();
 }
 
 // --- pulses -------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -55,6 +56,8 @@ struct LinkWanted {
     std::uint64_t reply = 0;  // only the answer to this call
 };
 
+class LinkWait;
+
 class LinkCore {
 public:
     // Who the other end is.
@@ -79,10 +82,10 @@ public:
 
     [[nodiscard]] const Peer& peer() const noexcept { return peer_; }
     [[nodiscard]] PeerState peer_state() noexcept;
-    // One load, and now and then a system call.
+    // One load, a look at the processor's clock, and now and then a system call.
     [[nodiscard]] bool seems_here() noexcept {
         return peer_.holder != 0 && peer_.region->is_owned_by(peer_.holder) &&
-               ((++sends_ & 15U) != 0 || peer_.watch == nullptr || !peer_.watch->gone());
+               (peer_.watch == nullptr || !peer_.watch->gone());
     }
     [[nodiscard]] RawMailbox* box() noexcept { return box_ ? &*box_ : nullptr; }
     [[nodiscard]] ProcessCore* process() noexcept { return process_; }
@@ -113,7 +116,9 @@ public:
         return !aside_.empty() ||
                (box_ && (box_->has_message() || !box_->attachment().region().live()));
     }
+    // For wait sets, in link_wait.cpp: a message, the end or an error of a receive; of a send.
     [[nodiscard]] Waitable readable();
+    [[nodiscard]] Waitable writable();
     // Errors: full, peer_died, closed, those of RawMailbox
     [[nodiscard]] Result<void> pulse(std::uint64_t value);
     [[nodiscard]] Result<std::vector<sys::Fd>> take_fds(const LinkHeader& header);
@@ -142,18 +147,33 @@ public:
                                       Deadline deadline);
     // Errors: gone
     [[nodiscard]] Result<LinkOptions> options() const;
-    // What a short way received and its caller has no use for: it is the next, or the last of what
-    // is set aside.
+    // What was received and is not what its receiver waits for: the last of what is set aside.
     template <typename T>
     void set_aside(const LinkWire<T>& wire) {
         const auto* const bytes = reinterpret_cast<const std::byte*>(&wire.value);
         set_aside({.header = wire.header, .raw = {}, .own = {bytes, bytes + sizeof wire.value}});
     }
+    // Of an awaited call it is the reply; other replies are nobody's.
     void set_aside(LinkIncoming incoming);
     // Waits until receive_now() is worth another try. Errors: as receive
     [[nodiscard]] Result<void> wait(Deadline deadline);
 
     [[nodiscard]] std::uint64_t next_call() noexcept { return ++calls_; }
+
+    // --- calls that are awaited: whoever finds the reply of one in the lane puts it aside for it -
+    [[nodiscard]] std::uint64_t open_call() {
+        const std::uint64_t number = next_call();
+        open_calls_.try_emplace(number);
+        return number;
+    }
+    void close_call(std::uint64_t number) noexcept { open_calls_.erase(number); }
+    [[nodiscard]] std::size_t open_calls() const noexcept { return open_calls_.size(); }
+    // It waits for its reply from now on, and not for room.
+    void call_is_sent(std::uint64_t number) { open_calls_.at(number).sent = true; }
+    // The reply to an open call. Errors: empty: not yet; as receive
+    [[nodiscard]] Result<LinkIncoming> reply_to(std::uint64_t number, LinkWanted wanted);
+    // For wait sets: `bytes` of payload may be sent, until it is; then its reply is here.
+    [[nodiscard]] Waitable progress_of(std::uint64_t number, std::uint64_t bytes);
     // Of who made the connection, or accepted it. Errors: not_supported
     [[nodiscard]] Result<sys::Credentials> credentials();
     void connected(sys::Fd socket) noexcept { out_ = std::move(socket); }
@@ -164,8 +184,12 @@ public:
     [[nodiscard]] bool is_over() noexcept { return over_; }
 
 private:
+    friend class LinkWait;
     ~LinkCore() = default;
     [[nodiscard]] Result<void> look();
+    [[nodiscard]] Result<LinkIncoming> as_reply(LinkIncoming incoming,
+                                                const LinkWanted& wanted) const;
+    void touch_waits() noexcept;
     [[nodiscard]] Error end_of(Error error, bool sends) noexcept;
     [[nodiscard]] Result<LinkIncoming> from_aside(const LinkWanted& wanted, bool& found);
     [[nodiscard]] Result<LinkIncoming> next(const LinkWanted& wanted, Deadline deadline,
@@ -190,10 +214,17 @@ private:
     std::optional<RawMailbox> pulses_;  // of the peer
     LaneFence fence_ = publisher_fence();
     std::uint32_t holders_ = 0;
-    std::uint32_t sends_ = 0;
     std::uint64_t calls_ = 0;
+    struct OpenCall {
+        bool sent = false;
+        std::optional<LinkIncoming> reply{};
+        Touched* entry = nullptr;  // of the set that waits for it
+    };
+    std::unordered_map<std::uint64_t, OpenCall> open_calls_;
+    std::vector<Touched*> entries_;  // of sets that wait for messages or room
     std::uint64_t batches_ = 0;
     bool over_ = false;
+    bool peer_is_gone_ = false;  // a send or a wait set found that
     std::deque<LinkIncoming> aside_;
     sys::Fd out_;  // to the peer's socket
     sys::Fd in_;   // from the peer, accepted

@@ -5,8 +5,9 @@
 // Processes:  of one domain. A forked child joins under a name of its own (an inherited handle says
 //             `forked`); one that calls exec lives on, and keeps its name until it ends.
 // Death:      at any instruction: the name is free at once; what was sent is received, then the
-//             others learn peer_died. A message is delivered to the very process that had the name
-//             when it was sent, or to nobody.
+//             others learn peer_died: a send that begins 20 us later at once, a blocked call within
+//             100 ms, what a wait set or a coroutine waits for at once. A message is delivered to
+//             the very process that had the name when it was sent, or to nobody.
 // Blocking:   send, receive and call until done; try_ never; _for and _until until then.
 // Lifetime:   leaves in the destructor; messages and Links may outlive it and then say `gone`.
 // Units:      values of T: trivially copyable, encoded (strings, containers), or bytes.
@@ -24,6 +25,7 @@
 #include <utility>
 
 #include "stoa/link/admin.hpp"
+#include "stoa/link/pending_call.hpp"
 #include "stoa/link/process_core.hpp"
 #include "stoa/link/received.hpp"
 #include "stoa/sys/signals.hpp"
@@ -213,6 +215,15 @@ public:
     // For a WaitSet: the death of the peer; whether there is a message from it.
     [[nodiscard]] Waitable died() const { return Death{link_->peer().identity}; }
     [[nodiscard]] Waitable readable() const { return link_->readable(); }
+    // The same: whether the largest message could be sent. Errors of add(): not_supported (capacity
+    // zero: there is no room)
+    [[nodiscard]] Waitable writable() const { return link_->writable(); }
+    // A call that is to be awaited, beside others: async_call makes it, and a WaitSet waits for it.
+    template <detail::LinkReceivable R, typename T>
+    [[nodiscard]] auto pending_call(T&& request) const {
+        return PendingCall<R, detail::KeptRequest<T>>{
+            link_, detail::keep_request(std::forward<T>(request))};
+    }
 
     // Lends memory for one message. Errors: as send; too_many_loans
     [[nodiscard]] Result<LinkLoan> loan(std::uint64_t bytes,
@@ -242,8 +253,7 @@ private:
                           (kind == LinkKind::message || kind == LinkKind::call);
         if (fits) [[likely]]
             return true;
-        // An answer to a call that ended is nobody's; of another type: it is the first.
-        if (kind == LinkKind::message || kind == LinkKind::call) link_->set_aside(wire);
+        link_->set_aside(wire);  // of another type: it is the first
         return false;
     }
     [[nodiscard]] Result<LinkLoan> lend(std::uint64_t bytes, std::uint64_t type,
@@ -279,9 +289,7 @@ Result<Received<R>> Link::call_with(const T& request, Deadline deadline, const T
             if (header.call == call && header.kind == LinkKind::reply) {
                 return fail(Errc::wrong_type, "call (the reply is of another type)");
             }
-            if (header.kind == LinkKind::message || header.kind == LinkKind::call) {
-                link_->set_aside(wire);
-            }
+            link_->set_aside(wire);
         }
     }
     LinkWanted wanted = detail::wanted<R>();
@@ -457,6 +465,13 @@ public:
     }
     // For a WaitSet: ready when a receive from anyone is worth a try.
     [[nodiscard]] Waitable readable() { return core_->readable(); }
+    // A receive from, or a send of the largest message to, the process that has that name. Errors
+    // of add(): as link(); not_supported: see Link::writable
+    [[nodiscard]] Waitable readable(std::string_view name) { return core_->readable(name); }
+    [[nodiscard]] Waitable writable(std::string_view name) {
+        const Result<Link> link = to(name, {}, Deadline::immediately());
+        return link ? link->writable() : Waitable{link.error()};
+    }
     // The same as a descriptor for other loops: readable when try_receive() is worth a call; call
     // it until it says empty. It belongs to this process handle. Errors: limit_reached, forked
     [[nodiscard]] Result<int> ready_fd() { return core_->ready_fd(); }
@@ -497,6 +512,13 @@ public:
         Result<Link> link = to(name, talk, deadline);
         if (!link) return std::unexpected(link.error());
         return link->template call_with<R>(request, deadline, talk);
+    }
+
+    // As Link::pending_call; the name is looked for when it is sent.
+    template <detail::LinkReceivable R, typename T>
+    [[nodiscard]] auto pending_call(std::string_view name, T&& request) {
+        return PendingCall<R, detail::KeptRequest<T>>{
+            *core_, name, detail::keep_request(std::forward<T>(request))};
     }
 
     [[nodiscard]] ProcessCore& core() noexcept { return *core_; }

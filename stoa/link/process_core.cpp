@@ -154,7 +154,8 @@ Result<void> ProcessCore::listen(std::uint64_t join_id) {
 void ProcessCore::leave() noexcept {
     if (left_ || sys::current_generation() != generation_) return;
     left_ = true;
-    end_waits();
+    ready_set_.reset();
+    touch_waits();                           // what they wait for says `gone` from now on
     const bool mine = region_->give_back();  // E1
     // E2. It takes none: another one may have the name already, and some may be for that one.
     static_cast<void>(std::erase_if(unheard_, [&](std::uint64_t id) { return hear(id); }));

@@ -50,7 +50,10 @@ public:
                                                                    const JoinOptions& options);
     ProcessCore(const ProcessCore&) = delete;
     ProcessCore& operator=(const ProcessCore&) = delete;
-    ~ProcessCore() { leave(); }
+    ~ProcessCore() {
+        leave();
+        if (sys::current_generation() == generation_) end_waits();
+    }
 
     // Errors: forked, gone: it has left
     [[nodiscard]] Result<void> check() const noexcept {
@@ -101,6 +104,10 @@ public:
 
     // Whether a receive from anyone has something to look at.
     [[nodiscard]] Waitable readable();
+    // The same of a receive from that name. Errors of add(): not_found
+    [[nodiscard]] Waitable readable(std::string_view name);
+    // Something happened that their marks do not tell.
+    void touch_waits() noexcept;
     [[nodiscard]] Result<int> ready_fd();
     [[nodiscard]] bool has_something() {
         return region_->knocked() != knocks_heard_ || anyone_ready();

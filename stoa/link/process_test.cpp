@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include "stoa/link/admin.hpp"
@@ -390,6 +391,53 @@ TEST_F(ProcessNames, ANameThatIsTakenWhileItIsCollectedStays) {
     Process other = Process::join("other").value();
     ASSERT_TRUE(other.send("name", 1));
     EXPECT_EQ(me.receive<int>()->value(), 1);
+}
+
+TEST_F(ProcessNames, AProgramThatCallsExecKeepsItsNameUntilItEnds) {
+    Process parent = Process::join("parent").value();
+    kit::Child child{[] {
+        Process me = Process::join("me").value();
+        EXPECT_TRUE(me.send("parent", 1));
+        execl("/bin/sleep", "sleep", "1000", nullptr);
+        _exit(99);
+    }};
+    ASSERT_EQ(parent.receive<int>("me", kWait)->value(), 1);
+    ASSERT_TRUE(kit::wait_until([&] {
+        std::string program;
+        std::ifstream{"/proc/" + std::to_string(child.pid()) + "/comm"} >> program;
+        return program == "sleep";
+    }));
+    // Alive, and nobody in it listens.
+    EXPECT_EQ(Process::join("me").error().code, Errc::in_use);
+    EXPECT_TRUE(parent.send("me", 2));
+    EXPECT_EQ(parent.call_for<int>("me", 3, 1ms).error().code, Errc::timed_out);
+    child.kill_and_wait();
+    EXPECT_EQ(parent.send("me", 4).error().code, Errc::peer_died);
+    EXPECT_EQ(parent.receive<int>("me").error().code, Errc::peer_died);
+    EXPECT_TRUE(Process::join("me"));
+}
+
+// Who waits for the old program is told; the new one has links of its own.
+TEST_F(ProcessNames, AProgramThatTakesItsNameAgainAfterExecEndsWhatItOwed) {
+    if (const char* const domain = std::getenv("STOA_TEST_EXEC")) {
+        Process again = Process::join("me", {.domain = domain}).value();
+        EXPECT_TRUE(again.send("parent", 5));
+        EXPECT_EQ(again.receive<int>("parent").error().code, Errc::end_of_stream);
+        return;
+    }
+    Process parent = Process::join("parent").value();
+    kit::Child child{[&] {
+        Process me = Process::join("me").value();
+        const auto call = me.receive<int>("parent", kWait);
+        EXPECT_TRUE(call->is_call());
+        setenv("STOA_TEST_EXEC", domain_.path().c_str(), 1);
+        execl("/proc/self/exe", "process_test", "--gtest_filter=*EndsWhatItOwed", nullptr);
+        _exit(99);
+    }};
+    EXPECT_EQ(parent.call<int>("me", 9, kWait).error().code, Errc::end_of_stream);
+    EXPECT_EQ(parent.receive<int>("me", kWait)->value(), 5);
+    parent.leave();
+    EXPECT_TRUE(child.wait().ok());
 }
 
 // The process lives on under another program: what that one does not hold is its own to take.

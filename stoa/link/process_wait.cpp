@@ -13,44 +13,56 @@ namespace stoa {
 class ProcessWait final : public WaitSource {
 public:
     explicit ProcessWait(ProcessCore& core) : core_{&core} { core.waits_.push_back(this); }
+    // For what one process sends. It may not have made its link yet.
+    ProcessWait(ProcessCore& core, LinkCore::Peer peer) : ProcessWait{core} {
+        peer_.emplace(std::move(peer));
+    }
     ProcessWait(const ProcessWait&) = delete;
     ProcessWait& operator=(const ProcessWait&) = delete;
     ~ProcessWait() override {
         if (core_ != nullptr) std::erase(core_->waits_, this);
     }
-    // The process leaves.
+    void touch() noexcept {
+        if (entry_ != nullptr) entry_->touch();
+    }
+    // The handle goes.
     void end() noexcept {
         core_ = nullptr;
         if (entry_ != nullptr) entry_->close();
     }
 
     [[nodiscard]] bool ready() noexcept override {
-        return core_ != nullptr && (!core_->check() || core_->has_something());
+        if (core_ == nullptr || !core_->check()) return core_ != nullptr;
+        return peer_ ? peer_has_something() : core_->has_something();
     }
     void arm() noexcept override {
-        if (core_ == nullptr) return;
+        if (!has_joined()) return;
         static_cast<void>(arm_bell(core_->region().bell()));
         // Senders look at the bell without a fence: the barrier is ours.
         reach_all_publishers();
     }
     void disarm() noexcept override {}
     [[nodiscard]] std::uint32_t spin_pauses() noexcept override {
-        return core_ != nullptr && core_->may_spin() ? kAdaptiveSpins : 0;
+        return has_joined() && core_->may_spin() ? kAdaptiveSpins : 0;
     }
     [[nodiscard]] const void* watched_as() const noexcept override {
-        return core_ != nullptr ? core_->region().record() : nullptr;
+        return has_joined() ? core_->region().record() : nullptr;
     }
     Result<void> set_watch(const WatchWord& whom) noexcept override {
-        if (core_ == nullptr || core_->region().set_watch(whom)) return {};
+        if (!has_joined() || core_->region().set_watch(whom)) return {};
         return fail(Errc::in_use, "wait set (another set waits for this process)");
     }
     Result<void> look_around() noexcept override {
-        return core_ != nullptr ? core_->look_around() : Result<void>{};
+        return has_joined() ? core_->look_around() : Result<void>{};
     }
     void for_each_peer(PeerVisitor& visitor) override {
-        if (core_ == nullptr) return;
-        for (const LinkRef& link : core_->links()) {
-            if (link->peer().watch != nullptr) visitor.visit(link->peer().identity);
+        if (!has_joined()) return;
+        const auto visit = [&](const LinkCore::Peer& peer) {
+            if (peer.watch != nullptr) visitor.visit(peer.identity);
+        };
+        for (const LinkRef& link : core_->links()) visit(link->peer());
+        for (const ProcessWait* const wait : core_->waits_) {
+            if (wait->peer_) visit(*wait->peer_);
         }
     }
     Result<void> attach(Touched& entry) noexcept override {
@@ -63,7 +75,23 @@ public:
     void detach() noexcept override { entry_ = nullptr; }
 
 private:
-    ProcessCore* core_;  // null: ended
+    // As the receive would look: at all links of that name that are not over, or for the first one.
+    [[nodiscard]] bool peer_has_something() {
+        if (core_->region_->knocked() != core_->knocks_heard_) return true;
+        bool linked = false;
+        for (const LinkRef& link : core_->links()) {
+            if (link->peer().name != peer_->name || link->is_over()) continue;
+            if (link->is_ready() || link->peer_state() != LinkCore::PeerState::here) return true;
+            linked = true;
+        }
+        return !linked && (!peer_->region->is_owned_by(peer_->holder) ||
+                           (peer_->watch != nullptr && peer_->watch->gone()));
+    }
+
+    [[nodiscard]] bool has_joined() const noexcept { return core_ != nullptr && !core_->left_; }
+
+    ProcessCore* core_;                     // null: ended
+    std::optional<LinkCore::Peer> peer_{};  // whose messages; nothing: anyone's
     Touched* entry_ = nullptr;
 };
 
@@ -71,8 +99,20 @@ Waitable ProcessCore::readable() {
     return Waitable{std::make_shared<ProcessWait>(*this)};
 }
 
+Waitable ProcessCore::readable(std::string_view name) {
+    for (const LinkRef& link : all_) {
+        if (link->peer().name == name && !link->is_over()) return link->readable();
+    }
+    Result<LinkCore::Peer> peer = find_peer(name);
+    if (!peer) return peer.error();
+    return std::make_shared<ProcessWait>(*this, std::move(*peer));
+}
+
+void ProcessCore::touch_waits() noexcept {
+    for (ProcessWait* const wait : waits_) wait->touch();
+}
+
 void ProcessCore::end_waits() noexcept {
-    ready_set_.reset();
     for (ProcessWait* const wait : std::exchange(waits_, {})) wait->end();
 }
 

@@ -405,7 +405,9 @@ private:
     Queue* in_ = nullptr;
     std::chrono::nanoseconds looked_at_ = sys::coarse_now();
     std::optional<Membership> membership_;
-    std::vector<MailboxWait*> waits_;     // in sets, or on their way there
+    std::vector<MailboxWait*> waits_;  // in sets, or on their way there
+    std::uint32_t armed_readers_ = 0;  // of them: those that share the mark of a receiver
+    std::uint32_t armed_writers_ = 0;
     std::unique_ptr<WaitSet> ready_set_;  // of ready_fd()
     std::optional<LaneOut> lane_out_;
     std::optional<LaneIn> lane_in_;

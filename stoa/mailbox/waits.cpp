@@ -47,6 +47,7 @@ public:
     }
     void arm() noexcept override {
         if (at_ == nullptr) return;
+        if (!std::exchange(armed_, true) && what_ != What::receipt) ++armed_now();
         switch (what_) {
             case What::message: at_->arm_readable(); break;
             case What::space: at_->arm_writable(); break;
@@ -54,7 +55,9 @@ public:
         }
     }
     void disarm() noexcept override {
-        if (at_ == nullptr) return;
+        if (!std::exchange(armed_, false) || at_ == nullptr || what_ == What::receipt) return;
+        // One mark stands for all entries of the handle: the last one takes it away.
+        if (--armed_now() > 0) return;
         if (what_ == What::message) at_->disarm_readable();
         if (what_ == What::space) at_->disarm_writable();
     }
@@ -86,10 +89,15 @@ public:
     void detach() noexcept override { entry_ = nullptr; }
 
 private:
+    [[nodiscard]] std::uint32_t& armed_now() const noexcept {
+        return what_ == What::message ? at_->armed_readers_ : at_->armed_writers_;
+    }
+
     Attachment* at_;  // null: ended
     What what_;
     std::uint64_t bytes_;
     PoolTicket ticket_;
+    bool armed_ = false;
     Touched* entry_ = nullptr;
 };
 

@@ -1,7 +1,7 @@
 // Executor: runs coroutines in one thread, with one wait set for all that they wait for.
 //
 // Start here: Executor::create(), spawn(task), run(); in tasks: co_await async_receive(mailbox),
-//             async_send, async_wait(anything), async_sleep.
+//             async_send, async_call, async_wait(anything), async_sleep.
 // Threads:    one at a time runs it and spawns; stop() and stop tokens work from any other, stop()
 //             from signal handlers too.
 // Processes:  it belongs to the process that made it: a forked child's copy says `forked`.
@@ -16,6 +16,8 @@
 #include <concepts>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -197,6 +199,14 @@ private:
     std::optional<Outcome> outcome_{};
 };
 
+// Of a thing of its own, which goes when the wait ends.
+template <typename From>
+auto awaiting(From from, Until until) {
+    const auto kept = std::make_shared<From>(std::move(from));
+    return Awaiting{[kept] { return kept->try_receive(); },
+                    [kept]() -> stoa::Waitable { return kept->readable(); }, std::move(until)};
+}
+
 class [[nodiscard]] AwaitingReady final : WaitOperation {
 public:
     AwaitingReady(stoa::Waitable what, Until until) noexcept
@@ -261,6 +271,19 @@ auto async_receive(From& from, Until until = {}) {
                             [&from]() -> Waitable { return from.readable(); }, std::move(until)};
 }
 
+// From the process that has that name: async_receive<Goal>(me, "planner").
+template <typename T, typename From>
+    requires requires(From& from, const std::string& name) {
+        from.template try_receive<T>(name);
+        { from.readable(name) } -> std::convertible_to<Waitable>;
+    }
+auto async_receive(From& from, std::string_view name, Until until = {}) {
+    return detail::Awaiting{
+        [&from, name = std::string{name}] { return from.template try_receive<T>(name); },
+        [&from, name = std::string{name}]() -> Waitable { return from.readable(name); },
+        std::move(until)};
+}
+
 // Sends when there is room. A value that is given as a temporary is kept until then. `options`: as
 // its try_send takes them. Errors: timed_out; stopped; those of its send
 template <typename To, typename Value, typename... Options>
@@ -277,6 +300,41 @@ auto async_send(To& to, Value&& value, Until until = {}, const Options&... optio
                 given);
         },
         [&to]() -> Waitable { return to.writable(); }, std::move(until)};
+}
+
+// To the process that has that name: async_send(me, "driver", goal).
+template <typename To, typename Value>
+    requires requires(To& to, const std::string& name, const Value& value) {
+        to.try_send(name, value);
+        { to.writable(name) } -> std::convertible_to<Waitable>;
+    }
+auto async_send(To& to, std::string_view name, Value&& value, Until until = {}) {
+    return detail::Awaiting{
+        [&to, name = std::string{name}, kept = std::tuple<Value>{std::forward<Value>(value)}] {
+            return to.try_send(name, std::get<0>(kept));
+        },
+        [&to, name = std::string{name}]() -> Waitable { return to.writable(name); },
+        std::move(until)};
+}
+
+// A call of a link, or of the process that has a name: async_call<Done>(me, "driver", goal). Many
+// may be on their way at once. The request is kept until it is sent; a reply that comes after the
+// end of the wait is dropped. Errors: timed_out; stopped; those of its call
+template <typename Reply, typename To, typename Request>
+    requires requires(To& to, Request&& request) {
+        to.template pending_call<Reply>(std::forward<Request>(request));
+    }
+auto async_call(To& to, Request&& request, Until until = {}) {
+    return detail::awaiting(to.template pending_call<Reply>(std::forward<Request>(request)),
+                            std::move(until));
+}
+template <typename Reply, typename To, typename Request>
+    requires requires(To& to, std::string_view name, Request&& request) {
+        to.template pending_call<Reply>(name, std::forward<Request>(request));
+    }
+auto async_call(To& to, std::string_view name, Request&& request, Until until = {}) {
+    return detail::awaiting(to.template pending_call<Reply>(name, std::forward<Request>(request)),
+                            std::move(until));
 }
 
 // Errors: stopped
