@@ -1,7 +1,7 @@
 // Errors: one closed list, one remedy each, std::expected everywhere.
 //
-// Start here: Result<T>, fail(); describe() turns an Error into a sentence with its remedy, which is
-//             also what() of the exception that value() of a failed Result throws.
+// Start here: Result<T>, fail(); describe() turns an Error into a sentence with its remedy, which
+//             is also what() of the exception that value() of a failed Result throws.
 // Threads:    values; safe everywhere.
 // Processes:  an Errc may be stored in shared memory as its number; numbers never change meaning.
 // Death:      nothing here outlives a call.

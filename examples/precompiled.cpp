@@ -1,1 +1,0 @@
-// Made for its header alone: CMakeLists.txt.
