@@ -3,6 +3,7 @@ from mutant import Mutant
 
 _DEATH = "stoa/mailbox/wait_death_test"
 _OBJECT = "stoa/mailbox/object_wait_test"
+_SHARED = "stoa/wait/shared_waits_test"
 
 SETS = (
     Mutant(
@@ -29,6 +30,22 @@ SETS = (
         "if (!epoll_.add(process->get(), EPOLLIN, data_ | free)) return UINT32_MAX;",
         "static_cast<void>(data_);",
         "wait_death_test", (_DEATH, "--gtest_filter=*FoundByItsDeath"),
+    ),
+    Mutant(
+        "newcomers_met_late",
+        "who joined since the last look is met as fast as states are looked at",
+        "stoa/wait/shared_waits.hpp",
+        "kLookedForPeers = 256;",
+        "kLookedForPeers = 8;",
+        "shared_waits_test", (_SHARED, "--gtest_filter=*WhoCame*"),
+    ),
+    Mutant(
+        "peer_dead_elsewhere",
+        "a peer that is known to be dead is dead for whoever learns of it later",
+        "stoa/wait/shared_waits.cpp",
+        "return peers_[i].process.valid() ? i : kDead;",
+        "return i;",
+        "shared_waits_test", (_SHARED, "--gtest_filter=*AnEndThatWasTold*"),
     ),
     Mutant(
         "set_without_a_tick",
