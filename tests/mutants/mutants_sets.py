@@ -88,4 +88,20 @@ SETS = (
         "if (good && false) member.source->look_for_holder();",
         "object_wait_test", (_OBJECT, "--gtest_filter=*WhoseHolderDies*"),
     ),
+    Mutant(
+        "shared_mutex_marked_for_its_writer",
+        "who waits in a set for a SharedMutex is told as those who wait to read are",
+        "stoa/wait/object_wait.cpp",
+        "arm_bell(words_.layout->opened);",
+        "arm_bell(words_.layout->emptied);",
+        "object_wait_test", (_OBJECT, "--gtest_filter=*ReadyToRead*"),
+    ),
+    Mutant(
+        "entering_writer_left_to_stand",
+        "a writer that died while it waited for readers is dropped by who waits in a set",
+        "stoa/wait/object_wait.cpp",
+        "if (words_.left_by_the_gone(at(), seen)) gone_",
+        "if (at().is_gone(LockWord::holder(seen)) && (seen & kEntering) == 0) gone_",
+        "object_wait_test", (_OBJECT, "--gtest_filter=*AWriterThatDiesWhile*"),
+    ),
 )
