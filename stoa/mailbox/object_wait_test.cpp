@@ -98,49 +98,58 @@ TEST_F(ObjectWaits, AMutexWhoseHolderDiesIsReady) {
     EXPECT_EQ(child.wait().signal, SIGKILL);
 }
 
+// What is armed is looked at again when it was rung for, and not before.
 TEST_F(ObjectWaits, ASharedMutexIsReadyToWriteWhenTheLastReaderLeaves) {
     auto lock = region_.find_or_construct<SharedMutex<>>("l").value();
+    Region again = open();
+    auto same = again.find_or_construct<SharedMutex<>>("l").value();
     ASSERT_TRUE(lock->hold_shared());
     ASSERT_TRUE(lock->hold_shared());
-    kit::Child child{[] {
-        Region mine = open();
-        auto same = mine.find_or_construct<SharedMutex<>>("l").value();
-        WaitSet to_write = WaitSet::create().value();
-        ASSERT_TRUE(to_write.add(when_unlocked(*same)));
-        expect_empty(to_write);
-        mine.find_or_construct<Event>("waits").value()->set();
-        expect_woken(to_write);
-        EXPECT_TRUE(same->hold(Deadline::immediately()));
-        same->unlock();
-    }};
-    ASSERT_TRUE(region_.find_or_construct<Event>("waits").value()->wait());
+    ASSERT_TRUE(set_.add(when_unlocked(*same)));
+    expect_empty(set_);
     lock->unlock_shared();
-    EXPECT_FALSE(lock->hold(Deadline::immediately()));  // we read still
+    expect_empty(set_);  // one reads still
     lock->unlock_shared();
-    EXPECT_TRUE(child.wait().ok());
+    ASSERT_TRUE(set_.try_wait());
+    EXPECT_TRUE(same->hold(Deadline::immediately()));
+    expect_empty(set_);
+    same->unlock();
+    EXPECT_TRUE(set_.try_wait());
 }
 
 TEST_F(ObjectWaits, ASharedMutexIsReadyToReadWhenTheWriterLeavesOrAPlaceIsFree) {
     auto lock = region_.find_or_construct<SharedMutex<1>>("l").value();
+    Region again = open();
+    auto same = again.find_or_construct<SharedMutex<1>>("l").value();
+    ASSERT_TRUE(set_.add(when_unlocked_shared(*same)));
     for (const bool writes : {true, false}) {
-        auto waits = region_.find_or_construct<Event>(writes ? "w" : "r").value();
         ASSERT_TRUE(writes ? lock->hold() : lock->hold_shared());
-        kit::Child child{[writes] {
-            Region mine = open();
-            auto same = mine.find_or_construct<SharedMutex<1>>("l").value();
-            WaitSet to_read = WaitSet::create().value();
-            ASSERT_TRUE(to_read.add(when_unlocked_shared(*same)));
-            expect_empty(to_read);
-            mine.find_or_construct<Event>(writes ? "w" : "r").value()->set();
-            expect_woken(to_read);
-            EXPECT_TRUE(same->hold_shared(Deadline::immediately()));
-            expect_woken(to_read);  // once more, as its place has room
-            same->unlock_shared();
-        }};
-        ASSERT_TRUE(waits->wait());
+        expect_empty(set_);
         writes ? lock->unlock() : lock->unlock_shared();
-        EXPECT_TRUE(child.wait().ok());
+        ASSERT_TRUE(set_.try_wait());
+        EXPECT_TRUE(same->hold_shared(Deadline::immediately()));
+        EXPECT_TRUE(set_.try_wait());  // once more: the place is its own
+        same->unlock_shared();
     }
+}
+
+TEST_F(ObjectWaits, ASharedMutexThatIsUnlockedElsewhereIsReady) {
+    auto lock = region_.find_or_construct<SharedMutex<>>("l").value();
+    ASSERT_TRUE(lock->hold());
+    kit::Child child{[] {
+        Region mine = open();
+        auto same = mine.find_or_construct<SharedMutex<>>("l").value();
+        WaitSet set = WaitSet::create().value();
+        ASSERT_TRUE(set.add(when_unlocked_shared(*same)));
+        expect_empty(set);
+        mine.find_or_construct<Event>("waits").value()->set();
+        expect_woken(set);
+        EXPECT_TRUE(same->hold_shared(Deadline::immediately()));
+        same->unlock_shared();
+    }};
+    ASSERT_TRUE(region_.find_or_construct<Event>("waits").value()->wait());
+    lock->unlock();
+    EXPECT_TRUE(child.wait().ok());
 }
 
 // By the death alone, without a tick.

@@ -212,14 +212,15 @@ protected:
     template <typename Condition>
     bool wait_patiently(Condition&& condition, const kit::Child& who) {
         const auto begin = std::chrono::steady_clock::now();
-        const auto idle = [&] { return starved(who.pid()) + starved(::getpid()); };
-        const auto idle_before = idle();
+        const auto its_before = starved(who.pid());
+        const auto ours_before = starved(::getpid());
         bool is_met = false;
         static_cast<void>(kit::wait_until(
             [&] {
                 is_met = condition();
                 const auto waited = std::chrono::steady_clock::now() - begin;
-                const auto in_vain = idle() - idle_before;
+                const auto in_vain =
+                    std::max(starved(who.pid()) - its_before, starved(::getpid()) - ours_before);
                 if (is_met && waited > longest_) {
                     longest_ = waited;
                     longest_starved_ = in_vain;
