@@ -255,6 +255,7 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
     };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
         const LaneNews news{around_};
+        STOA_CRASH_POINT("lane_engine.in.before_mark");
         mark_asleep();
         const std::chrono::nanoseconds limit = sleep_limit(wanted);
         if (!ready()) {

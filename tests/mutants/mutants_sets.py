@@ -89,6 +89,22 @@ SETS = (
         "object_wait_test", (_OBJECT, "--gtest_filter=*WhoseHolderDies*"),
     ),
     Mutant(
+        "own_mark_left",
+        "a call of the owner that marks a lane anew tells the set that there may be more",
+        "stoa/channel/lane_engine.cpp",
+        "        ring_watchers(source_.memory(source_.context, known_.empty()",
+        "        static_cast<void>(source_.memory(source_.context, known_.empty()",
+        "wait_death_test", (_DEATH, "--gtest_filter=*CallOfItsOwner*"),
+    ),
+    Mutant(
+        "watch_inherited",
+        "whoever joins is watched by nobody yet, whatever the last one in its place left",
+        "stoa/life/participants.cpp",
+        "    r.watch.store(0, kRelaxed);\n",
+        "",
+        "wait_death_test", (_DEATH, "--gtest_filter=*ProcessThatExecs*"),
+    ),
+    Mutant(
         "no_news_in_a_lane",
         "who sleeps on a word of a lane sleeps on the news of its mailbox as well",
         "stoa/channel/lane_engine.cpp",
