@@ -10,6 +10,7 @@
 #include "stoa/wait/wait_set.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
+#include "tests/kit/wait_until.hpp"
 
 namespace stoa {
 namespace {
@@ -94,6 +95,129 @@ TEST_F(ObjectWaits, AMutexWhoseHolderDiesIsReady) {
     EXPECT_EQ(lock->hold(Deadline::immediately()).value(), Held::owner_died);
     lock->repaired();
     lock->unlock();
+    EXPECT_EQ(child.wait().signal, SIGKILL);
+}
+
+// What is armed is looked at again when it was rung for, and not before.
+TEST_F(ObjectWaits, ASharedMutexIsReadyToWriteWhenTheLastReaderLeaves) {
+    auto lock = region_.find_or_construct<SharedMutex<>>("l").value();
+    Region again = open();
+    auto same = again.find_or_construct<SharedMutex<>>("l").value();
+    ASSERT_TRUE(lock->hold_shared());
+    ASSERT_TRUE(lock->hold_shared());
+    ASSERT_TRUE(set_.add(when_unlocked(*same)));
+    expect_empty(set_);
+    lock->unlock_shared();
+    expect_empty(set_);  // one reads still
+    lock->unlock_shared();
+    ASSERT_TRUE(set_.try_wait());
+    EXPECT_TRUE(same->hold(Deadline::immediately()));
+    expect_empty(set_);
+    same->unlock();
+    EXPECT_TRUE(set_.try_wait());
+}
+
+TEST_F(ObjectWaits, ASharedMutexIsReadyToReadWhenTheWriterLeavesOrAPlaceIsFree) {
+    auto lock = region_.find_or_construct<SharedMutex<1>>("l").value();
+    Region again = open();
+    auto same = again.find_or_construct<SharedMutex<1>>("l").value();
+    ASSERT_TRUE(set_.add(when_unlocked_shared(*same)));
+    for (const bool writes : {true, false}) {
+        ASSERT_TRUE(writes ? lock->hold() : lock->hold_shared());
+        expect_empty(set_);
+        writes ? lock->unlock() : lock->unlock_shared();
+        ASSERT_TRUE(set_.try_wait());
+        EXPECT_TRUE(same->hold_shared(Deadline::immediately()));
+        EXPECT_TRUE(set_.try_wait());  // once more: the place is its own
+        same->unlock_shared();
+    }
+}
+
+TEST_F(ObjectWaits, ASharedMutexThatIsUnlockedElsewhereIsReady) {
+    auto lock = region_.find_or_construct<SharedMutex<>>("l").value();
+    ASSERT_TRUE(lock->hold());
+    kit::Child child{[] {
+        Region mine = open();
+        auto same = mine.find_or_construct<SharedMutex<>>("l").value();
+        WaitSet set = WaitSet::create().value();
+        ASSERT_TRUE(set.add(when_unlocked_shared(*same)));
+        expect_empty(set);
+        mine.find_or_construct<Event>("waits").value()->set();
+        expect_woken(set);
+        EXPECT_TRUE(same->hold_shared(Deadline::immediately()));
+        same->unlock_shared();
+    }};
+    ASSERT_TRUE(region_.find_or_construct<Event>("waits").value()->wait());
+    lock->unlock();
+    EXPECT_TRUE(child.wait().ok());
+}
+
+// By the death alone, without a tick.
+TEST_F(ObjectWaits, ASharedMutexWhoseWriterDiesIsReadyInBothWays) {
+    auto lock = region_.find_or_construct<SharedMutex<>>("l").value();
+    for (const bool alone : {true, false}) {
+        auto held = region_.find_or_construct<Event>(alone ? "w" : "r").value();
+        kit::Child child{[alone] {
+            Region mine = open();
+            ASSERT_TRUE(mine.find_or_construct<SharedMutex<>>("l").value()->hold());
+            mine.find_or_construct<Event>(alone ? "w" : "r").value()->set();
+            ::pause();
+        }};
+        ASSERT_TRUE(held->wait());
+        const WaitId id =
+            set_.add(alone ? when_unlocked(*lock) : when_unlocked_shared(*lock)).value();
+        expect_empty(set_);
+        child.kill();
+        expect_woken(set_);
+        const Deadline now = Deadline::immediately();
+        EXPECT_EQ((alone ? lock->hold(now) : lock->hold_shared(now)).value(), Held::owner_died);
+        lock->repaired();
+        alone ? lock->unlock() : lock->unlock_shared();
+        EXPECT_TRUE(set_.remove(id));
+        EXPECT_EQ(child.wait().signal, SIGKILL);
+    }
+}
+
+TEST_F(ObjectWaits, ASharedMutexWhoseReaderDiesIsReadyToWrite) {
+    auto lock = region_.find_or_construct<SharedMutex<>>("l").value();
+    auto held = region_.find_or_construct<Event>("held").value();
+    kit::Child child{[] {
+        Region mine = open();
+        ASSERT_TRUE(mine.find_or_construct<SharedMutex<>>("l").value()->hold_shared());
+        mine.find_or_construct<Event>("held").value()->set();
+        ::pause();
+    }};
+    ASSERT_TRUE(held->wait());
+    ASSERT_TRUE(set_.add(when_unlocked(*lock)));
+    expect_empty(set_);
+    child.kill();
+    expect_woken(set_);
+    EXPECT_EQ(lock->hold(Deadline::immediately()).value(), Held::clean);
+    lock->unlock();
+    EXPECT_EQ(child.wait().signal, SIGKILL);
+}
+
+// It keeps readers out, and nobody rings for them while its word stands.
+TEST_F(ObjectWaits, AWriterThatDiesWhileItWaitsForReadersIsInNobodysWay) {
+    auto lock = region_.find_or_construct<SharedMutex<>>("l").value();
+    ASSERT_TRUE(lock->hold_shared());
+    kit::Child child{
+        [] { static_cast<void>(open().find_or_construct<SharedMutex<>>("l").value()->hold()); }};
+    ASSERT_TRUE(kit::wait_until([&] { return lock->writer() != 0; }));
+    ASSERT_TRUE(set_.add(when_unlocked_shared(*lock), 1));
+    WaitSet to_write = WaitSet::create().value();
+    Region again = open();
+    auto same = again.find_or_construct<SharedMutex<>>("l").value();
+    ASSERT_TRUE(to_write.add(when_unlocked(*same), 2));
+    expect_empty(set_);
+    expect_empty(to_write);
+    child.kill();
+    expect_woken(set_);
+    EXPECT_TRUE(lock->hold_shared(Deadline::immediately()));
+    lock->unlock_shared();
+    expect_empty(to_write);  // we read still
+    lock->unlock_shared();
+    expect_woken(to_write);
     EXPECT_EQ(child.wait().signal, SIGKILL);
 }
 

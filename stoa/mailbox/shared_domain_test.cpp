@@ -13,6 +13,7 @@
 #include "stoa/base/atomic.hpp"
 #include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/raw_mailbox.hpp"
+#include "stoa/wait/wait_set.hpp"
 #include "tests/kit/leaks.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
@@ -122,6 +123,54 @@ TEST_F(SharedDomain, MembersSendReceiveSweepAndDestroyEachOthersMailboxes) {
         EXPECT_TRUE(RawMailbox::destroy("m"));
         EXPECT_TRUE(RawMailbox::create("m", small()));
     }));
+}
+
+// Who may not open the set's board rings nobody: the tick finds it. Its death needs no right.
+TEST_F(SharedDomain, AMemberInAWaitSetFindsWhatAnotherOneSendsAndIsToldOfItsDeath) {
+    kit::TempRegion memory{sizeof(Atomic<int>)};
+    auto& step = *new (memory.bytes().data()) Atomic<int>{0};
+    MailboxOptions how = small();
+    how.acknowledged = true;
+    ASSERT_TRUE(done_as(kFirst, [&] { ASSERT_TRUE(RawMailbox::create("m", how)); }));
+    kit::Child waiter{[&] {
+        become(kFirst);
+        RawMailbox box = RawMailbox::open("m").value();
+        WaitSet set = WaitSet::create().value();
+        ASSERT_TRUE(set.add(box.readable()));
+        EXPECT_EQ(code_of(set.try_wait()), Errc::empty);
+        step.store(1, kSeqCst);
+        ASSERT_TRUE(set.wait());
+        RawMessage first = box.try_receive().value();
+        EXPECT_EQ(first.text(), "sent");
+        ASSERT_TRUE(first.ack());
+        step.store(2, kSeqCst);
+        ASSERT_TRUE(kit::wait_until([&] { return step.load(kSeqCst) == 3; }));
+        g_wait_slice = std::chrono::hours{24};
+        for (;;) {  // a tick that was due before, and what it met
+            const Result<std::span<const Ready>> woken = set.wait_for(std::chrono::seconds{20});
+            ASSERT_TRUE(woken) << describe(woken.error());
+            const auto message = box.try_receive();
+            if (!message) continue;
+            EXPECT_TRUE(message->redelivered());
+            EXPECT_EQ(message->text(), "leased");
+            break;
+        }
+    }};
+    ASSERT_TRUE(kit::wait_until([&] { return step.load(kSeqCst) == 1; }));
+    kit::Child other{[&] {
+        become(kSecond);
+        RawMailbox box = RawMailbox::open("m").value();
+        ASSERT_TRUE(box.send(bytes_of("sent")));
+        ASSERT_TRUE(kit::wait_until([&] { return step.load(kSeqCst) == 2; }));
+        ASSERT_TRUE(box.send(bytes_of("leased")));
+        const RawMessage held = box.receive().value();
+        step.store(3, kSeqCst);
+        for (;;) ::pause();
+    }};
+    ASSERT_TRUE(kit::wait_until([&] { return step.load(kSeqCst) == 3; }));
+    other.kill();
+    EXPECT_TRUE(waiter.wait().ok());
+    (void)other.wait();
 }
 
 // Both proofs of death, across users.

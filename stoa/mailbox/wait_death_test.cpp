@@ -4,9 +4,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/mailbox.hpp"
 #include "stoa/wait/wait_set.hpp"
 #include "tests/kit/crash_at.hpp"
@@ -35,6 +37,12 @@ protected:
         std::uint64_t value = 0;
         const Result<void> got = from.receive_into(value, Deadline::immediately());
         return got ? value : 0;
+    }
+
+    static bool runs(pid_t pid, const std::string& program) {
+        std::ifstream file{"/proc/" + std::to_string(pid) + "/comm"};
+        std::string name;
+        return file >> name && name == program;
     }
 
     kit::TempDomain domain_;
@@ -187,6 +195,48 @@ TEST_F(WaitDeath, ASetWithTheNumbersOfAnEarlierOneIsRung) {
     EXPECT_TRUE(child.wait().ok());
 }
 
+// A call of the owner marks a lane anew. A sender that had looked at the set's mark, and finds the
+// call's, answers to neither; the call takes one message, and tells the set that there may be more.
+TEST_F(WaitDeath, WhatACallOfItsOwnerLeavesIsTold) {
+    g_wait_slice = 24h;
+    for (const Sharing sharing : {Sharing::pair, Sharing::single_receiver}) {
+        ASSERT_TRUE(Numbers::create("m", {.sharing = sharing, .role = Role::none}));
+        kit::Child receiver{[] {
+            Numbers in = Numbers::open("m", {.role = Role::receives, .domain = {}}).value();
+            WaitSet set = WaitSet::create().value();
+            ASSERT_TRUE(set.add(in.readable()));
+            while (taken(in) != 1) ASSERT_TRUE(set.wait_for(20s));
+            ASSERT_EQ(set.try_wait().error().code, Errc::empty);
+            kit::stop_self_at("lane_engine.in.before_mark");
+            std::uint64_t value = 0;
+            ASSERT_TRUE(in.receive_into(value));
+            EXPECT_EQ(value, 2U);
+            ::raise(SIGSTOP);
+            ASSERT_TRUE(set.wait_for(20s));
+            EXPECT_EQ(taken(in), 3U);
+        }};
+        kit::Child sends{[] {
+            Numbers out = sender("m");
+            ASSERT_TRUE(out.send(1));
+            ::raise(SIGSTOP);
+            kit::stop_self_at("lane.mark.seen");
+            constexpr std::uint64_t kMore[] = {2, 3};
+            ASSERT_TRUE(out.send_all(kMore));
+        }};
+        ASSERT_TRUE(sends.wait_stopped());
+        ASSERT_TRUE(receiver.wait_stopped());  // it looked, and found nothing
+        sends.resume();
+        ASSERT_TRUE(sends.wait_stopped());  // it has sent, and looked at the set's mark
+        receiver.resume();
+        ASSERT_TRUE(receiver.wait_stopped());
+        sends.resume();
+        EXPECT_TRUE(sends.wait().ok());
+        receiver.resume();
+        EXPECT_TRUE(receiver.wait().ok()) << static_cast<int>(sharing);
+        ASSERT_TRUE(Numbers::destroy("m"));
+    }
+}
+
 TEST_F(WaitDeath, AForkedChildHasNoPartInASet) {
     g_wait_slice = 24h;
     Numbers in = make("m");
@@ -202,6 +252,52 @@ TEST_F(WaitDeath, AForkedChildHasNoPartInASet) {
     ASSERT_TRUE(set.wait_for(20s));
     EXPECT_EQ(taken(in), 7U);
     EXPECT_TRUE(child.wait().ok());
+}
+
+// The process lives on without its set: its marks stand in the mailbox, and its descriptors have
+// the numbers of the set's. Who has its board open from before rings for nobody.
+TEST_F(WaitDeath, AProcessThatExecsHangsNobodyAndItsHeirIsTold) {
+    g_wait_slice = 24h;
+    for (const Sharing sharing : {Sharing::any, Sharing::single_receiver, Sharing::pair,
+                                  Sharing::round_robin, Sharing::broadcast}) {
+        ASSERT_TRUE(Numbers::create("m", {.sharing = sharing, .role = Role::none}));
+        int ready[2];
+        ASSERT_EQ(::pipe(ready), 0);
+        kit::Child child{[&ready] {
+            Numbers in = Numbers::open("m", {.role = Role::receives, .domain = {}}).value();
+            WaitSet set = WaitSet::create().value();
+            ASSERT_TRUE(set.add(in.readable()));
+            ASSERT_EQ(::write(ready[1], "x", 1), 1);
+            while (taken(in) == 0) ASSERT_TRUE(set.wait_for(20s));
+            ASSERT_EQ(set.try_wait().error().code, Errc::empty);
+            constexpr int kNumbers = 64;
+            for (int fd = 3; fd < kNumbers; ++fd) ::dup2(ready[0], fd);
+            ::execl("/bin/sleep", "sleep", "100", nullptr);
+        }};
+        char byte = 0;
+        ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+        Numbers out = sender("m");
+        ASSERT_TRUE(out.send(1));
+        ASSERT_TRUE(kit::wait_until([&] { return runs(child.pid(), "sleep"); }));
+        for (std::uint64_t i = 2; i < 5; ++i) {
+            ASSERT_TRUE(out.send(i)) << static_cast<int>(sharing);
+            if (sharing == Sharing::pair) continue;
+            EXPECT_TRUE(kit::fork_and_run([] { ASSERT_TRUE(sender("m").send(9)); }).ok());
+        }
+        EXPECT_EQ(child.kill_and_wait().signal, SIGKILL);
+        for (const int fd : ready) ::close(fd);
+        ASSERT_TRUE(sweep_mailbox("m"));  // so that the heir has its very place
+        Numbers heir = Numbers::open("m", {.role = Role::receives, .domain = {}}).value();
+        while (taken(heir) != 0) {
+        }
+        WaitSet set = WaitSet::create().value();
+        ASSERT_TRUE(set.add(heir.readable()));
+        ASSERT_EQ(set.try_wait().error().code, Errc::empty);
+        ASSERT_TRUE(out.send(20));
+        ASSERT_TRUE(set.try_wait()) << static_cast<int>(sharing);
+        EXPECT_EQ(taken(heir), 20U);
+        ASSERT_TRUE(Numbers::destroy("m"));
+    }
 }
 
 TEST_F(WaitDeath, ADeadWaiterIsInNobodysWay) {

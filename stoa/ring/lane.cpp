@@ -250,6 +250,7 @@ void LaneSender::reopen() noexcept {
 }
 
 const Atomic<std::uint32_t>* LaneSender::look_at_mark(std::uint32_t mark) noexcept {
+    STOA_CRASH_POINT("lane.mark.seen");
     // S5. It sleeps where it stands, perhaps on a record that a dead predecessor published.
     if (LaneMark::asleep(mark) && layout_->receiver.mark.load(kAcquire) == mark) {
         const std::uint64_t delivered = layout_->receiver.delivered.load(kAcquire);

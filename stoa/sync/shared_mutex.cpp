@@ -121,20 +121,32 @@ SharedWords::Got SharedWords::try_in(const Here& at) const noexcept {
     return Got::blocked;
 }
 
+bool SharedWords::has_place(Holder me) const noexcept {
+    return std::ranges::any_of(places, [me](const ReaderPlace& place) {
+        return ReaderWord::with_one_more(place.word.load(kSeqCst), me) != 0;
+    });
+}
+
+bool SharedWords::left_by_the_gone(const Here& at, std::uint64_t seen) const noexcept {
+    if (LockWord::holder(seen) == 0 || !at.is_gone(LockWord::holder(seen))) return false;
+    if ((seen & kEntering) == 0) return true;
+    STOA_CRASH_POINT("shared_mutex.writer_died");
+    if (layout->word.compare_exchange_strong(seen, 0, kSeqCst)) {
+        if ((seen & LockWord::kWaiters) != 0) wake(low_half(layout->word), 1);
+        ring_bell_of_many(layout->opened);
+    }
+    return false;
+}
+
 // What stands in its way may be dead.
 SharedWords::Got SharedWords::try_in_for_the_dead(const Here& at) const noexcept {
     std::uint64_t seen = layout->word.load(kSeqCst);
     if (LockWord::holder(seen) == 0) {
         drop_the_gone(at);
-    } else if (at.is_gone(LockWord::holder(seen))) {
-        const bool entering = (seen & kEntering) != 0;
+    } else if (left_by_the_gone(at, seen)) {
         const std::uint64_t mine = (seen & ~kHolderMask) | at.me | LockWord::kInconsistent;
-        STOA_CRASH_POINT("shared_mutex.writer_died");
-        if (layout->word.compare_exchange_strong(seen, entering ? 0 : mine, kSeqCst)) {
-            if (!entering) return Got::alone;
-            if ((seen & LockWord::kWaiters) != 0) wake(low_half(layout->word), 1);
-            ring_bell_of_many(layout->opened);
-        }
+        STOA_CRASH_POINT("shared_mutex.heir");
+        if (layout->word.compare_exchange_strong(seen, mine, kSeqCst)) return Got::alone;
     }
     return try_in(at);
 }

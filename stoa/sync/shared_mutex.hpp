@@ -59,6 +59,12 @@ struct SharedWords {
         return LockWord::holder(word) == me && (word & kEntering) == 0;
     }
     [[nodiscard]] bool nobody_reads() const noexcept;
+    // Whether there is a place for one more reader of `me`, had no writer come.
+    [[nodiscard]] bool has_place(Holder me) const noexcept;
+    void drop_the_gone(const Here& at) const noexcept;
+    // Whether the writer that `seen` names is gone and was in: the next one gets it alone. One that
+    // still waited for readers is dropped.
+    [[nodiscard]] bool left_by_the_gone(const Here& at, std::uint64_t seen) const noexcept;
 
 private:
     enum class Got : std::uint8_t { in, blocked, poisoned, alone };
@@ -71,7 +77,6 @@ private:
     [[nodiscard]] Got try_in_for_the_dead(const Here& at) const noexcept;
     [[nodiscard]] Atomic<std::uint64_t>* announce(const Here& at) const noexcept;
     bool leave(Atomic<std::uint64_t>& place, Holder me) const noexcept;
-    void drop_the_gone(const Here& at) const noexcept;
 };
 
 }  // namespace detail
@@ -162,6 +167,7 @@ public:
     }
 
 private:
+    friend struct WaitWords;  // stoa/wait/object_wait.hpp
     [[nodiscard]] detail::SharedWords words() noexcept { return {&layout_, places_}; }
     // Where the process looks first.
     [[nodiscard]] Atomic<std::uint64_t>& place_of(const Here& at) noexcept {

@@ -92,6 +92,33 @@ private:
     Holder gone_ = ~Holder{0};
 };
 
+// Whoever gives it back, to write or to read, rings for those who wait to read where no writer is
+// left: what is waited for here as well, in both ways.
+class SharedWait final : public ObjectWait {
+public:
+    SharedWait(const void* lock, const detail::SharedWords& words, bool alone) noexcept
+        : ObjectWait{lock}, words_{words}, alone_{alone} {}
+
+private:
+    [[nodiscard]] bool is_ready() noexcept override {
+        const std::uint64_t seen = words_.layout->word.load(kSeqCst);
+        const Holder writer = LockWord::holder(seen);
+        if ((seen & LockWord::kPoisoned) != 0 || (writer != 0 && writer == gone_)) return true;
+        if (writer != 0) return false;
+        return alone_ ? words_.nobody_reads() : words_.has_place(at().me);
+    }
+    void mark() noexcept override { arm_bell(words_.layout->opened); }
+    void look_at_holder() noexcept override {
+        words_.drop_the_gone(at());
+        const std::uint64_t seen = words_.layout->word.load(kSeqCst);
+        if (words_.left_by_the_gone(at(), seen)) gone_ = LockWord::holder(seen);
+    }
+
+    detail::SharedWords words_;
+    bool alone_;
+    Holder gone_ = 0;  // a writer that was in
+};
+
 class PermitWait final : public ObjectWait {
 public:
     PermitWait(const void* semaphore, std::span<Atomic<Holder>> holders,
@@ -156,6 +183,10 @@ namespace detail {
 
 std::shared_ptr<WaitSource> word_is_free(const void* lock, Atomic<std::uint64_t>& word) {
     return std::make_shared<WordWait>(lock, word);
+}
+
+std::shared_ptr<WaitSource> shared_is_free(const void* lock, const SharedWords& words, bool alone) {
+    return std::make_shared<SharedWait>(lock, words, alone);
 }
 
 std::shared_ptr<WaitSource> permit_is_free(const void* semaphore, std::span<Atomic<Holder>> holders,

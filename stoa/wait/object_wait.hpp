@@ -1,7 +1,7 @@
 // Objects of regions in a wait set: locks, semaphores, events, buffers.
 //
-// Start here: when_unlocked(mutex), when_free(semaphore), when_posted(semaphore), when_set(event);
-//             ObjectWait is what such a thing is made of.
+// Start here: when_unlocked(mutex), when_unlocked_shared(shared_mutex), when_free(semaphore),
+//             when_posted(semaphore), when_set(event); ObjectWait is what such a thing is made of.
 // Threads:    as the set. Threads of one process that wait for objects of one region in several
 //             sets open the region once for each of them: a participant is told in one set.
 // Processes:  the objects lie in a region that this process is in.
@@ -21,6 +21,7 @@
 #include "stoa/sync/mutex.hpp"
 #include "stoa/sync/recursive_mutex.hpp"
 #include "stoa/sync/semaphore.hpp"
+#include "stoa/sync/shared_mutex.hpp"
 #include "stoa/wait/waitable.hpp"
 
 namespace stoa {
@@ -32,6 +33,10 @@ struct WaitWords {
     }
     [[nodiscard]] static Atomic<std::uint64_t>& of(RecursiveMutex& lock) noexcept {
         return lock.layout_.word;
+    }
+    template <std::uint32_t kProcesses>
+    [[nodiscard]] static detail::SharedWords of(SharedMutex<kProcesses>& lock) noexcept {
+        return lock.words();
     }
     template <std::uint32_t kPermits>
     [[nodiscard]] static detail::Permits of(Semaphore<kPermits>& semaphore) noexcept {
@@ -85,6 +90,9 @@ namespace detail {
 
 [[nodiscard]] std::shared_ptr<WaitSource> word_is_free(const void* lock,
                                                        Atomic<std::uint64_t>& word);
+// `alone`: to write, else to read.
+[[nodiscard]] std::shared_ptr<WaitSource> shared_is_free(const void* lock, const SharedWords& words,
+                                                         bool alone);
 [[nodiscard]] std::shared_ptr<WaitSource> permit_is_free(const void* semaphore,
                                                          std::span<Atomic<Holder>> holders,
                                                          Atomic<std::uint32_t>& bell);
@@ -98,6 +106,17 @@ namespace detail {
 }
 [[nodiscard]] inline Waitable when_unlocked(RecursiveMutex& lock) {
     return detail::word_is_free(&lock, WaitWords::of(lock));
+}
+// To write: nobody writes or reads, or who does is dead, or it is poisoned. Errors: as above
+template <std::uint32_t kProcesses>
+[[nodiscard]] Waitable when_unlocked(SharedMutex<kProcesses>& lock) {
+    return detail::shared_is_free(&lock, WaitWords::of(lock), true);
+}
+// To read: nobody writes or waits to, and a place is free; or the writer is dead, or it is
+// poisoned. Errors: as above
+template <std::uint32_t kProcesses>
+[[nodiscard]] Waitable when_unlocked_shared(SharedMutex<kProcesses>& lock) {
+    return detail::shared_is_free(&lock, WaitWords::of(lock), false);
 }
 // A permit is free, or one of the dead. Errors: as when_unlocked
 template <std::uint32_t kPermits>

@@ -104,7 +104,8 @@ std::uint32_t SharedWaits::find_peer(const sys::Identity& identity) {
             free = i;
             continue;
         }
-        if (peers_[i].identity == identity) return i;
+        // Its end may have been told while it was no peer of this place yet.
+        if (peers_[i].identity == identity) return peers_[i].process.valid() ? i : kDead;
         ++used;
     }
     if (used == kMostPeers) return UINT32_MAX;
@@ -125,7 +126,7 @@ void SharedWaits::drop_peer(std::uint32_t number) noexcept {
 }
 
 // Who takes part by now. Those who came since the last look die unseen till then: a tick.
-void SharedWaits::look_for_peers(std::uint32_t place) {
+std::size_t SharedWaits::look_for_peers(std::uint32_t place) {
     seen_.clear();
     Collect collect{seen_};
     places_[place].members.front().source->for_each_peer(collect);
@@ -143,6 +144,15 @@ void SharedWaits::look_for_peers(std::uint32_t place) {
         if (number >= kDead) continue;
         ++peers_[number].used_by;
         known.push_back(number);
+    }
+    return seen_.size();
+}
+
+void SharedWaits::look_for_newcomers() {
+    std::size_t met = 0;
+    for (std::uint32_t n = 0; n < kLookedForPeers && n < places_.size() && met < kMet; ++n) {
+        next_for_peers_ = next_for_peers_ + 1 < places_.size() ? next_for_peers_ + 1 : 0;
+        if (!places_[next_for_peers_].members.empty()) met += look_for_peers(next_for_peers_);
     }
 }
 

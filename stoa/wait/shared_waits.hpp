@@ -28,8 +28,11 @@ namespace stoa {
 class SharedWaits {
 public:
     static constexpr std::uint32_t kMostPeers = 256;
-    static constexpr std::uint32_t kLookedAround = 8;  // places in a tick
-    static constexpr std::size_t kHolders = 64;        // of each of them
+    // In a tick:
+    static constexpr std::uint32_t kLookedForPeers = 256;  // places
+    static constexpr std::size_t kMet = 2048;              // peers of them
+    static constexpr std::uint32_t kLookedAround = 8;      // places that are swept in any case
+    static constexpr std::size_t kHolders = 64;            // of each of them
 
     // `bell`, `epoll`: the set's; `data`: of an event of peer 0. Errors: limit_reached
     [[nodiscard]] static Result<std::unique_ptr<SharedWaits>> create(const sys::Epoll& epoll,
@@ -69,20 +72,21 @@ public:
         board_.sleep();
         if (deaths_.empty()) [[likely]]
             return !anything_rung();
-        for (const std::uint32_t place : std::exchange(deaths_, {})) look_at_death(place, visit);
+        look_at_deaths(visit);
         return false;
     }
     void wake() noexcept { board_.wake(); }
 
-    // Looks for deaths in the next few places, and learns who takes part there by now. visit(slot):
-    // an error ended it.
+    // Learns who takes part by now in the next places, and looks for deaths there: in a few also of
+    // those whose pidfd is not to be had. visit(slot): somebody died, or an error ended it.
     template <typename Visit>
     void look_around(Visit&& visit) {
+        look_for_newcomers();
+        look_at_deaths(visit);
         for (std::uint32_t n = 0; n < kLookedAround && n < places_.size(); ++n) {
             next_place_ = next_place_ + 1 < places_.size() ? next_place_ + 1 : 0;
             Place& place = places_[next_place_];
             if (place.members.empty()) continue;
-            look_for_peers(next_place_);
             for (std::size_t m = 0; m < kHolders && m < place.members.size(); ++m) {
                 place.next = place.next + 1 < place.members.size() ? place.next + 1 : 0;
                 place.members[place.next].source->look_for_holder();
@@ -111,7 +115,7 @@ private:
     };
     struct Peer {
         sys::Identity identity{};
-        sys::Fd process{};          // not valid: none was to be had, or it is dead
+        sys::Fd process{};          // not valid: it is dead
         std::uint32_t used_by = 0;  // places; 0: free
     };
     class Collect;
@@ -119,6 +123,10 @@ private:
     SharedWaits(const sys::Epoll& epoll, std::uint64_t data, WaitBoard board) noexcept
         : epoll_{epoll}, data_{data}, board_{std::move(board)} {}
 
+    template <typename Visit>
+    void look_at_deaths(Visit&& visit) {
+        for (const std::uint32_t place : std::exchange(deaths_, {})) look_at_death(place, visit);
+    }
     template <typename Visit>
     void look_at_death(std::uint32_t place, Visit&& visit) {
         const std::vector<Member>& members = places_[place].members;
@@ -131,7 +139,8 @@ private:
     }
     [[nodiscard]] Result<std::uint32_t> take_place(const void* watched_as);
     void give_place(std::uint32_t place) noexcept;
-    void look_for_peers(std::uint32_t place);
+    std::size_t look_for_peers(std::uint32_t place);
+    void look_for_newcomers();
     void meet_strangers();
     [[nodiscard]] std::uint32_t find_peer(const sys::Identity& identity);
     void drop_peer(std::uint32_t number) noexcept;
@@ -145,6 +154,7 @@ private:
     std::unordered_map<const void*, std::uint32_t> place_of_;
     std::vector<Peer> peers_;
     std::uint32_t next_place_ = 0;
+    std::uint32_t next_for_peers_ = 0;
     std::vector<std::uint32_t> strangers_;  // places whose peers are not known yet
     std::vector<std::uint32_t> deaths_;     // places that a dead one has a part in
     std::vector<sys::Identity> seen_;       // room for look_for_peers

@@ -3,6 +3,7 @@ from mutant import Mutant
 
 _DEATH = "stoa/mailbox/wait_death_test"
 _OBJECT = "stoa/mailbox/object_wait_test"
+_SHARED = "stoa/wait/shared_waits_test"
 
 SETS = (
     Mutant(
@@ -29,6 +30,22 @@ SETS = (
         "if (!epoll_.add(process->get(), EPOLLIN, data_ | free)) return UINT32_MAX;",
         "static_cast<void>(data_);",
         "wait_death_test", (_DEATH, "--gtest_filter=*FoundByItsDeath"),
+    ),
+    Mutant(
+        "newcomers_met_late",
+        "who joined since the last look is met as fast as states are looked at",
+        "stoa/wait/shared_waits.hpp",
+        "kLookedForPeers = 256;",
+        "kLookedForPeers = 8;",
+        "shared_waits_test", (_SHARED, "--gtest_filter=*WhoCame*"),
+    ),
+    Mutant(
+        "peer_dead_elsewhere",
+        "a peer that is known to be dead is dead for whoever learns of it later",
+        "stoa/wait/shared_waits.cpp",
+        "return peers_[i].process.valid() ? i : kDead;",
+        "return i;",
+        "shared_waits_test", (_SHARED, "--gtest_filter=*AnEndThatWasTold*"),
     ),
     Mutant(
         "set_without_a_tick",
@@ -70,5 +87,45 @@ SETS = (
         "if (good) member.source->look_for_holder();",
         "if (good && false) member.source->look_for_holder();",
         "object_wait_test", (_OBJECT, "--gtest_filter=*WhoseHolderDies*"),
+    ),
+    Mutant(
+        "own_mark_left",
+        "a call of the owner that marks a lane anew tells the set that there may be more",
+        "stoa/channel/lane_engine.cpp",
+        "        ring_watchers(source_.memory(source_.context, known_.empty()",
+        "        static_cast<void>(source_.memory(source_.context, known_.empty()",
+        "wait_death_test", (_DEATH, "--gtest_filter=*CallOfItsOwner*"),
+    ),
+    Mutant(
+        "watch_inherited",
+        "whoever joins is watched by nobody yet, whatever the last one in its place left",
+        "stoa/life/participants.cpp",
+        "    r.watch.store(0, kRelaxed);\n",
+        "",
+        "wait_death_test", (_DEATH, "--gtest_filter=*ProcessThatExecs*"),
+    ),
+    Mutant(
+        "no_news_in_a_lane",
+        "who sleeps on a word of a lane sleeps on the news of its mailbox as well",
+        "stoa/channel/lane_engine.cpp",
+        "        if (around_.news == nullptr) {",
+        "        if (around_.news == nullptr || seen_ != UINT32_MAX) {",
+        "close_test", ("stoa/mailbox/close_test", "--gtest_filter=*WakesWhoever*"),
+    ),
+    Mutant(
+        "shared_mutex_marked_for_its_writer",
+        "who waits in a set for a SharedMutex is told as those who wait to read are",
+        "stoa/wait/object_wait.cpp",
+        "arm_bell(words_.layout->opened);",
+        "arm_bell(words_.layout->emptied);",
+        "object_wait_test", (_OBJECT, "--gtest_filter=*ReadyToRead*"),
+    ),
+    Mutant(
+        "entering_writer_left_to_stand",
+        "a writer that died while it waited for readers is dropped by who waits in a set",
+        "stoa/wait/object_wait.cpp",
+        "if (words_.left_by_the_gone(at(), seen)) gone_",
+        "if (at().is_gone(LockWord::holder(seen)) && (seen & kEntering) == 0) gone_",
+        "object_wait_test", (_OBJECT, "--gtest_filter=*AWriterThatDiesWhile*"),
     ),
 )

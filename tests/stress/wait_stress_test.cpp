@@ -9,15 +9,17 @@
 
 #include <poll.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "stoa/mailbox/admin.hpp"
 #include "stoa/mailbox/mailbox.hpp"
 #include "stoa/wait/wait_set.hpp"
 #include "tests/kit/process.hpp"
@@ -33,6 +35,7 @@ using Numbers = Mailbox<std::uint64_t>;
 constexpr std::uint32_t kSets = 3;
 constexpr std::uint32_t kSenders = 4;
 constexpr auto kPatience = 300s;  // an alarm: nothing here takes so long
+constexpr auto kSleep = 60s;      // another: that long a set that has work does not sleep
 
 std::uint32_t budget(const char* variable, std::uint32_t usual) {
     const char* text = std::getenv(variable);
@@ -46,7 +49,24 @@ struct Notes {  // in shared memory
     Atomic<std::uint64_t> sent[kSenders];
     Atomic<std::uint64_t> got[kSets];
     Atomic<std::uint64_t> wrong;
+    // What each set is doing, for the report of a failure.
+    Atomic<std::uint32_t> doing[kSets];
+    Atomic<std::uint64_t> opened[kSets];
+    Atomic<std::uint64_t> waits[kSets];
 };
+
+enum Doing : std::uint32_t { opens, adds, waits, calls, takes };
+constexpr const char* kDoing[] = {"opens", "adds", "waits", "calls", "takes"};
+
+// How long a process has waited for a processor. On a loaded machine that is most of the time in
+// which a successor opens thousands of mailboxes, and says nothing of who sleeps too long.
+std::chrono::nanoseconds starved(pid_t pid) {
+    std::ifstream file{"/proc/" + std::to_string(pid) + "/schedstat"};
+    std::int64_t ran_ns = 0;
+    std::int64_t starved_ns = 0;
+    file >> ran_ns >> starved_ns;
+    return std::chrono::nanoseconds{starved_ns};
+}
 
 std::string name_of(std::uint32_t id) {
     return "m" + std::to_string(id);
@@ -77,16 +97,15 @@ protected:
     }
     // The role of a dead one is free as soon as somebody has swept it.
     static Numbers open(std::uint32_t id, Role role) {
-        for (;;) {
-            Result<Numbers> box = Numbers::open(name_of(id), {.role = role, .domain = {}});
-            if (box) return std::move(*box);
-            if (box.error().code == Errc::in_use || box.error().code == Errc::no_free_place) {
-                std::this_thread::yield();
-                continue;
-            }
-            ADD_FAILURE() << name_of(id) << ": " << describe(box.error());
-            std::abort();
-        }
+        Result<Numbers> box = fail(Errc::in_use, "not opened yet");
+        const auto is_open = [&] {
+            box = Numbers::open(name_of(id), {.role = role, .domain = {}});
+            return box ||
+                   (box.error().code != Errc::in_use && box.error().code != Errc::no_free_place);
+        };
+        if (kit::wait_until(is_open, kPatience) && box) return std::move(*box);
+        ADD_FAILURE() << name_of(id) << ": " << describe(box.error());
+        std::abort();
     }
     [[nodiscard]] Notes& notes() const { return *reinterpret_cast<Notes*>(memory_.bytes().data()); }
     [[nodiscard]] bool stops() const { return notes().stop.load() != 0; }
@@ -99,7 +118,8 @@ protected:
         std::uint64_t sent = 0;
         while (!stops()) {
             if (sent >= notes().allowed[me].load()) {
-                std::this_thread::yield();
+                static_cast<void>(kit::wait_until(
+                    [&] { return stops() || sent < notes().allowed[me].load(); }, kPatience));
                 continue;
             }
             const auto id = static_cast<std::uint32_t>(random() % ids_);
@@ -142,17 +162,23 @@ protected:
     void wait_until_stopped(std::uint32_t me) {
         std::mt19937 random{std::random_device{}()};
         Mine mine{.in = {}, .ids = {}, .set = WaitSet::create().value()};
+        notes().doing[me].store(opens);
         for (std::uint32_t id = me; id < ids_; id += kSets) {
             mine.ids.push_back(id);
             mine.in.push_back(open(id, Role::receives));
+            notes().opened[me].store(mine.in.size());
         }
+        notes().doing[me].store(adds);
         for (std::size_t i = 0; i < mine.in.size(); ++i) {
             mine.set.add(mine.in[i].readable(), i).value();
         }
         pollfd loop{.fd = me == 2 ? mine.set.fd().value() : -1, .events = POLLIN, .revents = 0};
         notes().ready.fetch_add(1);
         while (!stops()) {
+            notes().doing[me].store(calls);
             if (me != 1 && random() % 8 == 0) call_by_itself(me, mine, random);
+            notes().doing[me].store(waits);
+            notes().waits[me].fetch_add(1);
             if (me == 2 && ::poll(&loop, 1, -1) < 0) continue;
             const Result<std::span<const Ready>> ready =
                 me == 2 ? mine.set.try_wait() : mine.set.wait();
@@ -160,6 +186,7 @@ protected:
                 if (ready.error().code != Errc::empty) notes().wrong.fetch_add(1);
                 continue;
             }
+            notes().doing[me].store(takes);
             for (const Ready& one : *ready) take(me, mine, one.tag, me == 1);
         }
     }
@@ -180,9 +207,60 @@ protected:
         return sum;
     }
 
+    // As kit::wait_until, for what `who` is to do. What it and we wait for a processor does not
+    // count.
+    template <typename Condition>
+    bool wait_patiently(Condition&& condition, const kit::Child& who) {
+        const auto begin = std::chrono::steady_clock::now();
+        const auto its_before = starved(who.pid());
+        const auto ours_before = starved(::getpid());
+        bool is_met = false;
+        static_cast<void>(kit::wait_until(
+            [&] {
+                is_met = condition();
+                const auto waited = std::chrono::steady_clock::now() - begin;
+                const auto in_vain =
+                    std::max(starved(who.pid()) - its_before, starved(::getpid()) - ours_before);
+                if (is_met && waited > longest_) {
+                    longest_ = waited;
+                    longest_starved_ = in_vain;
+                }
+                return is_met || waited - in_vain > kSleep;
+            },
+            24h));
+        return is_met;
+    }
+    // For the report of a failure: where each set is, and what waits where.
+    [[nodiscard]] std::string state(const std::vector<kit::Child>& children,
+                                    std::uint32_t id) const {
+        std::string text =
+            "mailbox " + std::to_string(id) + " of set " + std::to_string(id % kSets) + "\n";
+        for (std::uint32_t set = 0; set < kSets; ++set) {
+            text += "set " + std::to_string(set) + " (pid " + std::to_string(children[set].pid()) +
+                    ") " + kDoing[notes().doing[set].load()] + ", opened " +
+                    std::to_string(notes().opened[set].load()) + ", waits " +
+                    std::to_string(notes().waits[set].load()) + ", got " +
+                    std::to_string(notes().got[set].load()) + "\n";
+        }
+        const Result<MailboxFacts> facts = look_at_mailbox(name_of(id));
+        if (!facts) return text + describe(facts.error());
+        text += "depth " + std::to_string(facts->depth) + ", leased " +
+                std::to_string(facts->leased) + ", loaned " + std::to_string(facts->loaned) + "\n";
+        for (const Participant& one : facts->participants) {
+            text += "  place " + std::to_string(one.index) + ": pid " +
+                    std::to_string(one.identity.pid) + ", role " +
+                    std::to_string(static_cast<std::uint32_t>(one.role)) + ", life " +
+                    std::to_string(static_cast<int>(one.life)) + ", waits for " +
+                    std::to_string(static_cast<int>(one.waits)) + "\n";
+        }
+        return text;
+    }
+
     kit::TempDomain domain_;
     kit::TempRegion memory_;
     std::uint32_t ids_;
+    std::chrono::nanoseconds longest_{};  // of the waits that ended well
+    std::chrono::nanoseconds longest_starved_{};
 };
 
 TEST_F(WaitStress, NoWakeUpIsLostWithoutTicks) {
@@ -249,13 +327,16 @@ TEST_F(WaitStress, KilledAndStoppedSendersAndSetsLeaveNothingUnseen) {
                 const Result<std::size_t> there = looker.raw().peek(bytes);
                 return !there && there.error().code == Errc::empty;
             };
-            ASSERT_TRUE(kit::wait_until(is_empty, kPatience)) << "mailbox " << id;
+            ASSERT_TRUE(wait_patiently(is_empty, children[id % kSets])) << state(children, id);
         }
     }
     for (kit::Child& child : children) child.kill_and_wait();
     EXPECT_EQ(notes().wrong.load(), 0U);
     std::printf("%lu messages, %lu phases, %lu kills, %lu stops\n", all_got(), phases, kills,
                 stops);
+    std::printf("the longest wait %.2f s, %.2f s of it for a processor\n",
+                std::chrono::duration<double>(longest_).count(),
+                std::chrono::duration<double>(longest_starved_).count());
 }
 
 }  // namespace
