@@ -23,27 +23,6 @@ Error error_of(LaneSend status) noexcept {
     return {.code = Errc::corrupt, .step = "send"};
 }
 
-// Who sleeps on a word of a lane is told there by the other side alone. What concerns everybody,
-// such as a close, counts up the news.
-class LaneNews {
-public:
-    explicit LaneNews(const LookAround& around) noexcept
-        : around_{around}, seen_{around.news != nullptr ? around.news->load(kSeqCst) : 0} {}
-
-    void sleep(const LaneSleep& where, std::chrono::nanoseconds limit) const noexcept {
-        if (around_.news == nullptr) {
-            (void)sys::futex_wait(*where.word, where.expected, limit);
-        } else if (around_.check(around_.context)) {  // later ones change the word
-            STOA_CRASH_POINT("lane_engine.sleep.looked");
-            (void)sys::futex_wait_either(*where.word, where.expected, *around_.news, seen_, limit);
-        }
-    }
-
-private:
-    const LookAround& around_;
-    std::uint32_t seen_;
-};
-
 }  // namespace
 
 LaneFence publisher_fence() noexcept {
@@ -79,11 +58,10 @@ void LaneOut::sleep(std::uint64_t bytes, std::chrono::nanoseconds wanted) noexce
     const bool for_place = !has_place();
     sender_.mark_asleep(for_place ? LaneSender::Await::delivery : LaneSender::Await::room);
     const std::chrono::nanoseconds limit = sleep_limit(wanted);
-    const LaneNews news{around_};
     if (for_place ? !has_place() : !sender_.has_room(bytes, alignment_)) {
         const LaneSleep where =
             for_place ? sender_.delivery_sleep(bound_.delivered_seen()) : sender_.room_sleep();
-        news.sleep(where, limit);
+        (void)sys::futex_wait(*where.word, where.expected, limit);
     }
     // A wait set's mark stays: whoever answered to it has told the set.
     armed_for_place_ = for_place;
@@ -254,7 +232,6 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
         return any_ready() || bell_->load(kSeqCst) != seen || more();
     };
     const auto sleep = [&](std::chrono::nanoseconds wanted) {
-        const LaneNews news{around_};
         STOA_CRASH_POINT("lane_engine.in.before_mark");
         mark_asleep();
         const std::chrono::nanoseconds limit = sleep_limit(wanted);
@@ -262,7 +239,8 @@ Result<void> LaneIn::wait_for_message(Deadline deadline) {
             if (bell_ != nullptr) {
                 (void)sys::futex_wait(*bell_, seen, limit);
             } else {
-                news.sleep(one->ready_sleep(), limit);
+                const LaneSleep place = one->ready_sleep();
+                (void)sys::futex_wait(*place.word, place.expected, limit);
             }
         }
         wait_ends();

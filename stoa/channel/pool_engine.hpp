@@ -35,8 +35,6 @@ struct LookAround {
     bool (*closed)(void* context);         // nothing more is to be sent
     void* context;
     Atomic<std::uint64_t>* waits = nullptr;  // where this endpoint says what it waits for
-    // Counts up, and wakes, when all who wait are to look: closed, destroyed, somebody recovered.
-    const Atomic<std::uint32_t>* news = nullptr;
 };
 
 // What an engine asks the mailbox that it belongs to.

@@ -532,9 +532,7 @@ LookAround Attachment::around() noexcept {
             .look = [](void* self) { return static_cast<Attachment*>(self)->look_around(); },
             .closed = [](void* self) { return static_cast<Attachment*>(self)->region_.closed(); },
             .context = this,
-            .waits = record_ != nullptr ? &record_->waits : nullptr,
-            // Where there are lanes nothing else rings it.
-            .news = plan_.lane_count > 0 ? &station(0).bells.letters : nullptr};
+            .waits = record_ != nullptr ? &record_->waits : nullptr};
 }
 
 // A lane's sender that waits for room ends with `closed` as well.

@@ -62,38 +62,6 @@ TEST_F(Close, WhatAFirstSenderSendsBeforeItClosesArrives) {
     }
 }
 
-// Both sides of a pair sleep on words of the lane, whose other side never comes. By the close
-// alone, without a slice.
-TEST_F(Close, WakesWhoeverSleepsInALane) {
-    g_wait_slice = 24h;
-    for (const Sharing sharing : {Sharing::pair, Sharing::single_receiver, Sharing::round_robin}) {
-        for (const WaitsFor what : {WaitsFor::message, WaitsFor::room}) {
-            for (int round = 0; round < 20; ++round) {
-                const bool sends = what == WaitsFor::room;
-                const Role other = sends ? Role::receives : Role::sends;
-                RawMailbox box =
-                    RawMailbox::create("m",
-                                       {.capacity = bounded(1), .sharing = sharing, .role = other})
-                        .value();
-                kit::Child child{[sends] {
-                    RawMailbox own =
-                        RawMailbox::open("m", {.role = sends ? Role::sends : Role::receives})
-                            .value();
-                    Result<void> sent;
-                    while (sends && sent) sent = own.send("x");
-                    const Errc end = sends ? sent.error().code : own.receive().error().code;
-                    _exit(end == (sends ? Errc::closed : Errc::end_of_stream) ? 0 : 1);
-                }};
-                ASSERT_TRUE(kit::wait_until([what] { return somebody_waits(what); }));
-                ASSERT_TRUE(box.close());
-                ASSERT_TRUE(child.wait().ok()) << static_cast<int>(sharing) << ' ' << round;
-                RawMailbox::destroy("m").value();
-            }
-        }
-    }
-    g_wait_slice = kWaitSlice;
-}
-
 TEST_F(Close, EndsARendezvousThatWaits) {
     for (const Sharing sharing : kQueued) {
         RawMailbox box =

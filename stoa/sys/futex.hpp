@@ -1,11 +1,11 @@
 // Sleeping on a 32-bit word of shared memory until somebody wakes it.
 //
-// Start here: futex_wait(word, expected, timeout), futex_wake(word, count); futex_wait_either.
+// Start here: futex_wait(word, expected, timeout), futex_wake(word, count).
 // Threads:    safe.
 // Processes:  the word may lie in any shared mapping, read-only ones included; not process-private.
 // Death:      a sleeper that dies is no longer a sleeper; a waker that dies before futex_wake woke
 //             nobody, which is why waits are sliced.
-// Blocking:   the waits, at most `timeout`. futex_wake never. All are signal-safe.
+// Blocking:   futex_wait, at most `timeout`. futex_wake never. Both are signal-safe.
 // Lifetime:   the word must stay mapped during the call.
 // Units:      nanoseconds, relative, CLOCK_MONOTONIC.
 // Source:     futex(2); Drepper, "Futexes are tricky" 2011.
@@ -29,13 +29,6 @@ enum class FutexWait : std::uint8_t {
 // Sleeps while the word holds `expected`. The comparison and falling asleep are one step.
 [[nodiscard]] FutexWait futex_wait(const Atomic<std::uint32_t>& word, std::uint32_t expected,
                                    std::chrono::nanoseconds timeout) noexcept;
-
-// As futex_wait, but sleeps also on another word: while both hold what is expected. Where the
-// kernel has no such call (before 5.16, or a filter forbids it) it sleeps on `word` alone.
-[[nodiscard]] FutexWait futex_wait_either(const Atomic<std::uint32_t>& word, std::uint32_t expected,
-                                          const Atomic<std::uint32_t>& other,
-                                          std::uint32_t other_expected,
-                                          std::chrono::nanoseconds timeout) noexcept;
 
 // Wakes at most `count` sleepers; returns how many.
 int futex_wake(const Atomic<std::uint32_t>& word, int count) noexcept;

@@ -29,13 +29,10 @@ Word& word_in(const Mapping& mapping, std::uint64_t offset = 0) {
 }
 
 // The kernel says which call a process sleeps in.
-bool sleeps_in(long call, pid_t pid) {
+bool sleeps_in_futex(pid_t pid) {
     std::ifstream file{"/proc/" + std::to_string(pid) + "/syscall"};
     long number = -1;
-    return file >> number && number == call;
-}
-bool sleeps_in_futex(pid_t pid) {
-    return sleeps_in(SYS_futex, pid);
+    return file >> number && number == SYS_futex;
 }
 
 TEST(Futex, WordThatChangedIsNotWaitedFor) {
@@ -80,24 +77,6 @@ TEST(Futex, WakesNoMoreThanAsked) {
         [&] { return futex_wake(word_in(mapping), std::numeric_limits<int>::max()) == 1; }));
     EXPECT_TRUE(one.wait().ok());
     EXPECT_TRUE(two.wait().ok());
-}
-
-TEST(Futex, EitherOfTwoWordsWakes) {
-    const Mapping mapping = map_anonymous_shared(kPage).value();
-    Word& first = word_in(mapping);
-    Word& other = word_in(mapping, 64);
-    for (const Word* woken : {&first, &other}) {
-        kit::Child sleeper{
-            [&] { EXPECT_EQ(futex_wait_either(first, 0, other, 0, kForever), FutexWait::woken); }};
-        ASSERT_TRUE(kit::wait_until([&] { return sleeps_in(SYS_futex_waitv, sleeper.pid()); }));
-        EXPECT_EQ(futex_wake(*woken, 1), 1);
-        EXPECT_TRUE(sleeper.wait().ok());
-    }
-    EXPECT_EQ(futex_wait_either(first, 1, other, 0, kForever), FutexWait::changed);
-    EXPECT_EQ(futex_wait_either(first, 0, other, 1, kForever), FutexWait::changed);
-    EXPECT_EQ(futex_wait_either(first, 0, other, 0, 1ms), FutexWait::timed_out);
-    EXPECT_EQ(futex_wait_either(first, 0, other, 0, -5s), FutexWait::timed_out);
-    EXPECT_EQ(first.load(kRelaxed) + other.load(kRelaxed), 0U);
 }
 
 TEST(Futex, SleeperThatWasKilledIsNotCounted) {

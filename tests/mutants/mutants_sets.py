@@ -105,14 +105,6 @@ SETS = (
         "wait_death_test", (_DEATH, "--gtest_filter=*ProcessThatExecs*"),
     ),
     Mutant(
-        "no_news_in_a_lane",
-        "who sleeps on a word of a lane sleeps on the news of its mailbox as well",
-        "stoa/channel/lane_engine.cpp",
-        "        if (around_.news == nullptr) {",
-        "        if (around_.news == nullptr || seen_ != UINT32_MAX) {",
-        "close_test", ("stoa/mailbox/close_test", "--gtest_filter=*WakesWhoever*"),
-    ),
-    Mutant(
         "shared_mutex_marked_for_its_writer",
         "who waits in a set for a SharedMutex is told as those who wait to read are",
         "stoa/wait/object_wait.cpp",
