@@ -4,6 +4,7 @@
 set -u
 folder=$1
 shift
+[ $# -gt 0 ] || { echo "no examples are named"; exit 1; }
 export STOA_DOMAIN=$folder/domain_of_all
 rm -rf "$STOA_DOMAIN"
 cd "$folder" || exit 1
