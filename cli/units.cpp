@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace stoa::cli {
 namespace {
@@ -40,6 +41,19 @@ std::optional<double> factor_of(std::string_view unit) {
     return std::pow(1024.0, static_cast<double>(power + 1));
 }
 
+// 1e9 for "" and "s", 1e6 for "ms", ...
+std::optional<double> nanoseconds_of(std::string_view unit) {
+    while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
+    constexpr std::array kUnits{
+        std::pair{"us", 1e3},  std::pair{"ms", 1e6}, std::pair{"", 1e9},     std::pair{"s", 1e9},
+        std::pair{"sec", 1e9}, std::pair{"m", 60e9}, std::pair{"min", 60e9}, std::pair{"h", 3600e9},
+    };
+    for (const auto& [name, nanoseconds] : kUnits) {
+        if (unit == name) return nanoseconds;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
@@ -53,13 +67,15 @@ std::optional<std::uint64_t> parse_bytes(std::string_view text) {
     return static_cast<std::uint64_t>(bytes);
 }
 
-std::optional<std::chrono::nanoseconds> parse_seconds(std::string_view text) {
-    const std::optional<double> seconds = take_number(text);
-    if (!seconds || !text.empty()) return std::nullopt;
-    constexpr double kMost = 1e9;  // 30 years; longer is for ever
-    const double nanoseconds = std::min(*seconds, kMost) * 1'000'000'000.0;
+std::optional<std::chrono::nanoseconds> parse_time(std::string_view text) {
+    const std::optional<double> number = take_number(text);
+    if (!number) return std::nullopt;
+    const std::optional<double> unit = nanoseconds_of(text);
+    if (!unit) return std::nullopt;
+    constexpr double kMost = 1e18;  // 30 years; longer is for ever
+    const double nanoseconds = std::min(*number * *unit, kMost);
     // Less than one, and yet not none: 0 often means never.
-    if (*seconds > 0 && nanoseconds < 1) return std::chrono::nanoseconds{1};
+    if (*number > 0 && nanoseconds < 1) return std::chrono::nanoseconds{1};
     return std::chrono::nanoseconds{static_cast<std::int64_t>(nanoseconds)};
 }
 

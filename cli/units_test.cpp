@@ -26,14 +26,23 @@ TEST(Units, WhatIsNoSizeIsRefused) {
     }
 }
 
-TEST(Units, TimesAreSecondsOfZeroOrMore) {
-    EXPECT_EQ(parse_seconds("2"), 2s);
-    EXPECT_EQ(parse_seconds("0.25"), 250ms);
-    EXPECT_EQ(parse_seconds("0"), 0s);
-    EXPECT_EQ(parse_seconds("0.0000000001"), 1ns);  // 0 would be for ever
-    EXPECT_GT(parse_seconds("99999999999999999999"), 24h);
-    for (const char* text : {"", "soon", "-1", "-0", "1s", "nan", "inf", "1e3"}) {
-        EXPECT_EQ(parse_seconds(text), std::nullopt) << text;
+TEST(Units, TimesAreSecondsUnlessTheySayOtherwise) {
+    EXPECT_EQ(parse_time("2"), 2s);
+    EXPECT_EQ(parse_time("0.25"), 250ms);
+    EXPECT_EQ(parse_time("0"), 0s);
+    EXPECT_EQ(parse_time("0.0000000001"), 1ns);  // 0 would be for ever
+    EXPECT_GT(parse_time("99999999999999999999"), 24h);
+    EXPECT_GT(parse_time("99999999999999999999h"), 24h);
+    for (const char* text : {"1.5s", "1.5 s", "1500ms", "1500000us", "0.025min", "0.025m"}) {
+        EXPECT_EQ(parse_time(text), 1500ms) << text;
+    }
+    EXPECT_EQ(parse_time("2h"), 2h);
+}
+
+TEST(Units, WhatIsNoTimeIsRefused) {
+    for (const char* text : {"", "s", "soon", "-1", "-0", "-1s", "nan", "inf", "1e3", "1S", "1Ms",
+                             "1 s ago", "1d", "1s2"}) {
+        EXPECT_EQ(parse_time(text), std::nullopt) << text;
     }
 }
 

@@ -9,7 +9,7 @@
 enum What : std::uint64_t { kOrder, kBytes, kSignal, kTick, kDeath };
 
 int main() {
-    auto orders = stoa::Mailbox<int>::create("orders").value();
+    auto orders = stoa::Mailbox<int>::create("five_kinds", {.owner = stoa::Owner::process}).value();
     auto set = stoa::WaitSet::create().value();
     int ends[2];
     if (pipe(ends) != 0) return 1;
@@ -20,7 +20,7 @@ int main() {
     const auto parent = stoa::sys::self().value();
     const int child = fork();
     if (child == 0) {
-        stoa::Mailbox<int>::open("orders").value().send(7).value();
+        stoa::Mailbox<int>::open("five_kinds").value().send(7).value();
         stoa::sys::send_signal(parent, SIGRTMIN, 42).value();
         return write(ends[1], "x", 1) == 1 ? 0 : 1;
     }

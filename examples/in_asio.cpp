@@ -20,9 +20,9 @@ asio::awaitable<void> serve(Orders& orders, asio::steady_timer& timer) {
 }
 
 int main() {
-    auto orders = Orders::create("orders").value();
+    auto orders = Orders::create("in_asio", {.owner = stoa::Owner::process}).value();
     if (fork() == 0) {
-        auto mine = Orders::open("orders").value();
+        auto mine = Orders::open("in_asio").value();
         for (int i = 1; i <= 100; ++i) mine.send(i).value();
         return mine.close() ? 0 : 1;
     }

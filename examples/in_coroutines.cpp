@@ -26,9 +26,9 @@ stoa::Task<> shop(stoa::Executor& executor, Orders& orders) {
 }
 
 int main() {
-    auto orders = Orders::create("orders").value();
+    auto orders = Orders::create("in_coroutines", {.owner = stoa::Owner::process}).value();
     if (fork() == 0) {
-        auto mine = Orders::open("orders").value();
+        auto mine = Orders::open("in_coroutines").value();
         for (int i = 1; i <= 100; ++i) mine.send(i).value();
         return mine.close() ? 0 : 1;
     }

@@ -8,13 +8,13 @@
 #include "stoa/stoa.hpp"
 
 int main() {
-    auto orders = stoa::Mailbox<int>::create("orders").value();
+    auto orders = stoa::Mailbox<int>::create("in_epoll", {.owner = stoa::Owner::process}).value();
     const int loop = epoll_create1(EPOLL_CLOEXEC);
     epoll_event event{.events = EPOLLIN, .data = {.fd = orders.ready_fd().value()}};
     if (epoll_ctl(loop, EPOLL_CTL_ADD, event.data.fd, &event) != 0) return 1;
 
     if (fork() == 0) {
-        auto mine = stoa::Mailbox<int>::open("orders").value();
+        auto mine = stoa::Mailbox<int>::open("in_epoll").value();
         for (int i = 1; i <= 3; ++i) mine.send(i).value();
         return 0;
     }

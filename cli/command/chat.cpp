@@ -8,6 +8,7 @@
 #include "cli/chat/roster.hpp"
 #include "cli/command/command.hpp"
 #include "cli/command/facts.hpp"
+#include "cli/command/joining.hpp"
 #include "cli/framing.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
@@ -59,6 +60,12 @@ public:
         put(word, name, {}, fmt::format("* {} {}\n", shown(name), word));
     }
     void notice(std::string_view text) { put("notice", {}, text, fmt::format("* {}\n", text)); }
+    void here(const std::vector<std::string>& names) {
+        if (json_) return put(Json{{"event", "here"}, {"names", names}});
+        std::string all;
+        for (const std::string& name : names) all += (all.empty() ? "here: " : ", ") + shown(name);
+        notice(all.empty() ? "nobody else is here" : all);
+    }
     void error(std::string_view name, std::string_view text) {
         put("error", name, text, fmt::format("* {}\n", shown(text)));
     }
@@ -75,6 +82,9 @@ private:
         Json json{{"event", event}};
         if (!name.empty()) json["name"] = name;
         if (!text.empty()) json["text"] = text;
+        put(json);
+    }
+    void put(const Json& json) {
         out_.append(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
     }
 
@@ -261,13 +271,7 @@ private:
         }
     }
 
-    void who() {
-        std::string all;
-        for (const std::string& name : roster_.names()) {
-            all += (all.empty() ? "" : ", ") + shown(name);
-        }
-        screen_.notice(all.empty() ? "nobody else is here" : "here: " + all);
-    }
+    void who() { screen_.here(roster_.names()); }
 
     void say(std::string_view text) {
         const Result<void> said = room_.say({.name = options_.name, .text = std::string{text}});
@@ -319,7 +323,7 @@ Exit chat(const Options& options) {
     Result<WaitSet> set = WaitSet::create();
     if (!set) return complain(what, set.error());
     Result<Process> me = Process::join(options.name, join);
-    if (!me) return complain(what, me.error());
+    if (!me) return not_joined(what, options.name, me.error());
     Result<Room> room = Room::enter(options.room);
     if (!room) return complain(what + ": room " + options.room, room.error());
     return Chat{options, std::move(*me), std::move(*room), std::move(*set)}.run();
@@ -333,7 +337,9 @@ void add_chat(CLI::App& app, Chosen& chosen) {
         "chat", "chat NAME: Talk with others on this machine, in a room and one to one");
     verb->add_option("NAME", options->name, "Your name")->required()->type_name("");
     verb->add_option("--room", options->room, "The room [lobby]")->type_name("ROOM");
-    verb->add_flag("--json", options->json, "Print a JSON object for each thing that happens");
+    verb->add_flag("--json", options->json,
+                   "Print a JSON object for each thing that happens: its event (said, told, "
+                   "joined, left, died, here, notice, error), name, text or names");
     verb->add_flag("--stay", options->stay, "Stay when the input ends, until Ctrl-C");
     verb->footer(
         "Start it in two terminals, under two names. A line goes to all in the room; a line that\n"

@@ -20,15 +20,16 @@ CLI::Option* add_bytes(CLI::App& verb, const std::string& name, std::uint64_t& b
     return verb.add_option_function<std::string>(name, take, help)->type_name("BYTES");
 }
 
-CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
-                         std::optional<std::chrono::nanoseconds>& time, const std::string& help) {
+CLI::Option* add_time(CLI::App& verb, const std::string& name,
+                      std::optional<std::chrono::nanoseconds>& time, const std::string& help) {
     const auto take = [&time, name](const std::string& text) {
-        time = parse_seconds(text);
+        time = parse_time(text);
         if (!time) {
-            throw CLI::ValidationError(name, text + " is not a number of seconds such as 2 or 0.5");
+            throw CLI::ValidationError(
+                name, text + " is not a number of seconds such as 2 or 0.5, nor 500ms, 3m or 1h");
         }
     };
-    return verb.add_option_function<std::string>(name, take, help)->type_name("SECONDS");
+    return verb.add_option_function<std::string>(name, take, help)->type_name("TIME");
 }
 
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {

@@ -34,11 +34,12 @@ struct Chosen {
     bool names_its_folder = false;
 };
 
-// Options with units. Their values are checked while the arguments are parsed.
+// Options with units: sizes, and times (a number alone is seconds). Their values are checked
+// while the arguments are parsed.
 CLI::Option* add_bytes(CLI::App& verb, const std::string& name, std::uint64_t& bytes,
                        const std::string& help);
-CLI::Option* add_seconds(CLI::App& verb, const std::string& name,
-                         std::optional<std::chrono::nanoseconds>& time, const std::string& help);
+CLI::Option* add_time(CLI::App& verb, const std::string& name,
+                      std::optional<std::chrono::nanoseconds>& time, const std::string& help);
 // A whole number in decimal digits; the parser alone would read 010 as eight.
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 CLI::Option* add_name(CLI::App& verb, std::string& name);  // the mailbox, required

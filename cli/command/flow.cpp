@@ -17,7 +17,7 @@ void add_flow_options(CLI::App& verb, FlowOptions& options, const std::string& t
     verb.add_flag("--length-prefixed", options.length_prefixed,
                   "Binary: 4 bytes of length, little-endian, before each message")
         ->excludes(null);
-    CLI::Option* timeout = add_seconds(verb, "--timeout", options.timeout, timeout_help);
+    CLI::Option* timeout = add_time(verb, "--timeout", options.timeout, timeout_help);
     verb.add_flag("--no-wait", options.no_wait, no_wait_help)->excludes(timeout);
 }
 

@@ -24,9 +24,20 @@ std::string pids_of(const std::vector<Participant>& dead) {
     return pids;
 }
 
+// What goes as a whole, being of use to the dead alone; empty: something else.
+std::string_view whole_thing(std::string_view name) noexcept {
+    if (name.ends_with(".process")) return "the name of a process that ended";
+    if (name.ends_with(".link")) return "a link between processes that ended";
+    if (name.ends_with(".pulse")) return "pulses for a process that ended";
+    return {};
+}
+
 std::string text_of(const Collected& one, bool dry_run) {
     switch (one.what) {
         case Collected::What::finished_removal:
+            if (const std::string_view what = whole_thing(one.name); !what.empty()) {
+                return fmt::format("{}: {}", what, dry_run ? "gc would remove it" : "removed");
+            }
             return dry_run ? "is half removed; gc would finish that" : "finished its removal";
         case Collected::What::swept:
             return fmt::format("{} {} (pid {})", dry_run ? "would sweep" : "swept",

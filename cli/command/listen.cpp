@@ -1,10 +1,12 @@
-// stoa listen --name NAME
+// stoa listen NAME
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <limits>
 
 #include "cli/command/command.hpp"
 #include "cli/command/facts.hpp"
+#include "cli/command/joining.hpp"
 #include "cli/framing.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
@@ -12,11 +14,14 @@
 #include "cli/stop.hpp"
 #include "cli/units.hpp"
 #include "stoa/link/process.hpp"
+#include "stoa/wait/wait_set.hpp"
 
 namespace stoa::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kSlice{100};
+constexpr std::uint64_t kOutputTag = 1;
+constexpr std::uint64_t kLinksTag = 2;
 
 struct Options {
     std::string name;
@@ -31,10 +36,15 @@ struct Options {
 
 class Listening {
 public:
-    Listening(const Options& options, Process me)
-        : options_{options}, me_{std::move(me)}, out_{Output::standard()} {}
+    Listening(const Options& options, Process me, WaitSet set)
+        : options_{options}, me_{std::move(me)}, set_{std::move(set)}, out_{Output::standard()} {}
 
     Exit run() {
+        if (const Result<WaitId> id = set_.add(me_.readable(), kLinksTag); !id) {
+            return complain(what(), id.error());
+        }
+        // Its reader's end; a file has none, and cannot be waited for.
+        static_cast<void>(set_.add(FdReady{STDOUT_FILENO, 0}, kOutputTag));
         const std::uint64_t wanted =
             options_.count == 0 ? std::numeric_limits<std::uint64_t>::max() : options_.count;
         Exit ended = Exit::done;
@@ -44,29 +54,43 @@ public:
     }
 
 private:
+    [[nodiscard]] std::string what() const { return "listen as " + options_.name; }
+
     Exit step() {
         const Deadline deadline =
             options_.timeout ? Deadline::after(*options_.timeout) : Deadline::never();
         for (;;) {
             if (stop_requested()) return Exit::stopped;
             if (out_.reader_gone()) return Exit::broken_pipe;
-            Result<Received<Bytes>> message =
-                me_.receive_with<Bytes>(Deadline::after(deadline.left(kSlice)));
+            const Result<Received<Bytes>> message = me_.try_receive<Bytes>();
             if (message) return show(*message);
             const Errc code = message.error().code;
             if (code != Errc::timed_out && code != Errc::empty) {
-                return complain("listen as " + options_.name, message.error());
+                return complain(what(), message.error());
             }
-            if (!deadline.passed()) continue;
-            return nothing_came();
+            if (deadline.passed()) return nothing_came();
+            if (Result<void> waited = wait(deadline.left(kSlice)); !waited) {
+                return complain(what(), waited.error());
+            }
         }
+    }
+
+    // Ends also when the reader does: what is sent after that is not taken.
+    Result<void> wait(std::chrono::nanoseconds longest) {
+        const Result<std::span<const Ready>> ready = set_.wait_for(longest);
+        if (!ready && ready.error().code != Errc::timed_out) return std::unexpected(ready.error());
+        for (const Ready& one : ready ? *ready : std::span<const Ready>{}) {
+            if (one.tag != kOutputTag || out_.reader_gone()) continue;
+            static_cast<void>(set_.remove(one.id));  // shut down, and yet it can be written to
+            break;
+        }
+        return {};
     }
 
     Exit nothing_came() const {
         if (options_.count == 0) return Exit::timed_out;  // an end that was asked for
-        complain(fmt::format("listen as {}: no message came within {} ({} of {} received)",
-                             options_.name, human_seconds(*options_.timeout), received_,
-                             options_.count));
+        complain(fmt::format("{}: no message came within {} ({} of {} received)", what(),
+                             human_seconds(*options_.timeout), received_, options_.count));
         return Exit::timed_out;
     }
 
@@ -88,11 +112,19 @@ private:
         } else {
             out_.append(fmt::format("{}: {}\n", shown(message.from()), shown(message.text())));
         }
-        return out_.exit_of(out_.flush());
+        const Written written = out_.flush();
+        if (written == Written::broken_pipe) {
+            complain(
+                fmt::format("{}: a message of {} was received and not printed: its reader is "
+                            "gone",
+                            what(), shown(message.from())));
+        }
+        return out_.exit_of(written);
     }
 
     const Options& options_;
     Process me_;
+    WaitSet set_;
     Output out_;
     std::uint64_t received_ = 0;
 };
@@ -101,19 +133,22 @@ Exit listen(const Options& options) {
     if (!can_print()) return Exit::failed;
     if (Output::standard().reader_gone()) return Exit::broken_pipe;
     catch_stop_signals();
+    const std::string what = "listen as " + options.name;
+    Result<WaitSet> set = WaitSet::create();
+    if (!set) return complain(what, set.error());
     Result<Process> me = Process::join(options.name, options.join);
-    if (!me) return complain("listen as " + options.name, me.error());
-    return Listening{options, std::move(*me)}.run();
+    if (!me) return not_joined(what, options.name, me.error());
+    return Listening{options, std::move(*me), std::move(*set)}.run();
 }
 
 void add_options(CLI::App& verb, Options& options) {
-    verb.add_option("--name", options.name, "The name to join under")
+    verb.add_option("NAME,--name", options.name, "The name to join under")
         ->required()
-        ->type_name("NAME");
+        ->type_name("");
     verb.add_option("--count", options.count, "End after so many messages [no end]")
         ->check(whole_number(1, UINT64_MAX));
-    add_seconds(verb, "--timeout", options.timeout,
-                "The longest wait for the next message; then status 0, with --count 3");
+    add_time(verb, "--timeout", options.timeout,
+             "The longest wait for the next message; then status 0, with --count 3");
     CLI::Option* json = verb.add_flag(
         "--json", options.json,
         "A JSON object for each message, on a line: who sent it, the kernel's word on "
@@ -135,19 +170,25 @@ void add_options(CLI::App& verb, Options& options) {
 void add_listen(CLI::App& app, Chosen& chosen) {
     const auto options = std::make_shared<Options>();
     CLI::App* verb = app.add_subcommand(
-        "listen", "listen --name NAME: Join under a name and print what others tell it");
+        "listen", "listen NAME: Join under a name and print what others tell it");
     add_options(*verb, *options);
     verb->footer(
         "One process at a time has a name; whoever had it and died loses it at once. Each message "
-        "is\nprinted behind the name of its sender, with control characters spelled out (\\x1b).\n"
-        "Example:\n  stoa listen --name alice --count 1 & stoa tell alice hello");
+        "is\nprinted behind the name of its sender, with control characters spelled out (\\x1b). "
+        "When "
+        "nobody\nreads the output any more it takes no further message, gives the name back and "
+        "ends by SIGPIPE\n(in a shell: exit status 141).\n"
+        "Example:\n  stoa listen alice --count 1 & stoa tell alice hello");
     verb->callback([&chosen, options] {
         for (const std::string& text : options->attributes) {
             const std::size_t equals = text.find('=');
             if (equals == 0 || equals == std::string::npos) {
                 throw CLI::ValidationError("--attribute", text + " is not KEY=TEXT");
             }
-            options->join.attributes[text.substr(0, equals)] = text.substr(equals + 1);
+            const std::string key = text.substr(0, equals);
+            if (!options->join.attributes.emplace(key, text.substr(equals + 1)).second) {
+                throw CLI::ValidationError("--attribute", key + " is given twice");
+            }
         }
         chosen.run = [options] { return listen(*options); };
     });

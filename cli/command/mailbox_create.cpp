@@ -135,11 +135,9 @@ void add_delivery_options(CLI::App& verb, const std::shared_ptr<Options>& option
     verb.add_option("--priorities", mailbox.priorities,
                     "How many priorities there are, 1 to 32; the highest goes first [1]")
         ->check(whole_number(1, 32));
-    add_seconds(
-        verb, "--ageing", options->ageing,
-        "A waiting message gains a priority each time so long has passed; 0: never [never]");
-    add_seconds(verb, "--ttl", options->time_to_live,
-                "Messages expire after that; 0: never [never]");
+    add_time(verb, "--ageing", options->ageing,
+             "A waiting message gains a priority each time so long has passed; 0: never [never]");
+    add_time(verb, "--ttl", options->time_to_live, "Messages expire after that; 0: never [never]");
     verb.add_flag("--keep-expired", mailbox.keep_expired, "Expired messages become dead letters");
     verb.add_flag("--receipts", mailbox.receipts,
                   "Receipts and times to live also for sharings that lanes would carry; broadcast: "

@@ -150,7 +150,7 @@ void add_mailbox_watch(CLI::App& mailbox, Chosen& chosen) {
     CLI::App* verb = mailbox.add_subcommand(
         "watch", "A line each second: depth, rates, drops, the oldest message, who waits for what");
     add_name(*verb, options->name);
-    add_seconds(*verb, "--every", options->every, "Between two lines [1]");
+    add_time(*verb, "--every", options->every, "Between two lines [1]");
     verb->add_option("--count", options->count, "So many lines [until Ctrl-C]")
         ->check(whole_number(1, UINT64_MAX));
     verb->add_flag("--json", options->json, "A JSON object per line");

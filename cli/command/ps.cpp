@@ -1,4 +1,4 @@
-// stoa ps
+// stoa ps [NAME ...]
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -71,31 +71,62 @@ std::string text_of(const std::vector<ProcessInfo>& all) {
     return text;
 }
 
-Exit list(bool json) {
-    const Result<std::vector<ProcessInfo>> all = list_processes();
-    if (!all) return complain("ps", all.error());
-    if (json) {
+struct Options {
+    std::vector<std::string> names;
+    bool json = false;
+};
+
+// Keeps those alone; says which of them nobody has.
+Exit select(std::vector<ProcessInfo>& all, const std::vector<std::string>& names) {
+    Exit ended = Exit::done;
+    for (const std::string& name : names) {
+        if (std::ranges::find(all, name, &ProcessInfo::name) != all.end()) continue;
+        const Result<void> good = check_process_name(name);
+        if (good) complain(fmt::format("ps: nobody has the name {}", name));
+        ended = good ? Exit::no_such_name : complain("ps " + name, good.error());
+    }
+    std::erase_if(all, [&](const ProcessInfo& seen) {
+        return std::ranges::find(names, seen.name) == names.end();
+    });
+    return ended;
+}
+
+Exit show(const std::vector<ProcessInfo>& all, const Options& options) {
+    if (options.json) {
         Json array = Json::array();
-        for (const ProcessInfo& seen : *all) array.push_back(json_of(seen));
+        for (const ProcessInfo& seen : all) array.push_back(json_of(seen));
         return print_json(array);
     }
-    return print(all->empty() ? "nobody has joined\n" : text_of(*all));
+    if (all.empty() && !options.names.empty()) return Exit::done;
+    return print(all.empty() ? "nobody has joined\n" : text_of(all));
+}
+
+Exit list(const Options& options) {
+    Result<std::vector<ProcessInfo>> all = list_processes();
+    if (!all) return complain("ps", all.error());
+    const Exit ended = options.names.empty() ? Exit::done : select(*all, options.names);
+    const Exit shown = show(*all, options);
+    return shown == Exit::done ? ended : shown;
 }
 
 }  // namespace
 
 void add_ps(CLI::App& app, Chosen& chosen) {
-    const auto json = std::make_shared<bool>(false);
+    const auto options = std::make_shared<Options>();
     CLI::App* verb = app.add_subcommand(
-        "ps", "List who has joined under a name: process, links, messages that wait for it");
-    verb->add_flag("--json", *json, "Print JSON");
+        "ps",
+        "ps [NAME ...]: List who has joined under a name: process, links, messages that wait for "
+        "it");
+    verb->add_option("NAME", options->names, "These alone; exit status 4 where nobody has one")
+        ->type_name("");
+    verb->add_flag("--json", options->json, "Print JSON");
     verb->footer(
         "A name belongs to a process that joined (stoa listen, stoa chat, Process::join); when "
         "that\nends in any way, the name is free at once. QUEUED counts messages that others sent "
         "and it has\nnot received. A process that is only stopped (Ctrl-Z) keeps its name. What "
         "only dead processes\nused is removed on the way.\n"
-        "Example:\n  stoa listen --name alice & stoa ps");
-    verb->callback([&chosen, json] { chosen.run = [json] { return list(*json); }; });
+        "Example:\n  stoa listen alice & stoa ps");
+    verb->callback([&chosen, options] { chosen.run = [options] { return list(*options); }; });
 }
 
 }  // namespace stoa::cli

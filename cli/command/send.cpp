@@ -240,8 +240,8 @@ void add_send(CLI::App& app, Chosen& chosen) {
                      "Do not wait while the mailbox is full (exit status 3)");
     verb->add_option("--priority", options->priority, "0 is the lowest; the highest goes first [0]")
         ->check(whole_number(0, 31));
-    add_seconds(*verb, "--ttl", options->time_to_live,
-                "Expires if nobody took it by then; 0: as the mailbox has it [0]");
+    add_time(*verb, "--ttl", options->time_to_live,
+             "Expires if nobody took it by then; 0: as the mailbox has it [0]");
     verb->add_option("--key", options->key, "key_affine: equal keys go to one receiver [0]")
         ->check(whole_number(0, UINT64_MAX));
     CLI::Option* receipt =

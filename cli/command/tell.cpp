@@ -4,6 +4,7 @@
 
 #include "cli/command/command.hpp"
 #include "cli/command/flow.hpp"
+#include "cli/command/joining.hpp"
 #include "cli/framing.hpp"
 #include "cli/output.hpp"
 #include "cli/say.hpp"
@@ -104,12 +105,27 @@ private:
         if (error.code == Errc::too_big) return too_big();
         if (error.code == Errc::not_found) {
             complain(
-                fmt::format("tell {}: nobody has that name; start `stoa listen --name {}`, or "
-                            "tell it with --wait-for-join",
+                fmt::format("tell {}: nobody has that name; start `stoa listen {}`, or tell "
+                            "it with --wait-for-join",
                             options_.name, options_.name));
             return Exit::no_such_name;
         }
+        const bool left = error.code == Errc::closed || error.code == Errc::gone;
+        if (error.code == Errc::peer_died || left) return ended(left ? "left" : "died");
         return complain(what(), error);
+    }
+
+    // Who had the name; another process may have it by now.
+    Exit ended(std::string_view how) const {
+        const std::string before =
+            number_ < 2 ? ""
+                        : fmt::format("; what it had not read of the {} before is lost with it",
+                                      counted(number_ - 1, "message", "messages"));
+        complain(
+            fmt::format("{} was not sent: {} {}{}; start `stoa listen {}` (or look for it with "
+                        "`stoa ps`), then tell it from there on",
+                        what(), options_.name, how, before, options_.name));
+        return Exit::failed;
     }
 
     Exit too_big() {
@@ -129,7 +145,7 @@ Exit tell(const Options& options) {
     catch_stop_signals();
     const std::string as = options.as.empty() ? fmt::format("tell-{}", ::getpid()) : options.as;
     Result<Process> me = Process::join(as, options.join);
-    if (!me) return complain("tell " + options.name + " as " + as, me.error());
+    if (!me) return not_joined("tell " + options.name + " as " + as, as, me.error());
     Telling telling{options, std::move(*me)};
     return options.messages.empty() ? telling.standard_input() : telling.arguments();
 }
@@ -159,7 +175,7 @@ void add_options(CLI::App& verb, Options& options) {
     verb.add_flag("--wait-for-join", options.wait_for_join,
                   "Where nobody has the name: wait until somebody joins");
     CLI::Option* timeout =
-        add_seconds(verb, "--timeout", options.timeout, "The longest wait, for each message");
+        add_time(verb, "--timeout", options.timeout, "The longest wait, for each message");
     verb.add_flag("--no-wait", options.no_wait, "Do not wait for room (exit status 3)")
         ->excludes(timeout);
     verb.add_flag("--null", options.null, "Input: a zero byte ends a message, not a newline");
@@ -185,11 +201,19 @@ void add_tell(CLI::App& app, Chosen& chosen) {
         "Direct communication: sender and receiver name each other, and one link is between them. "
         "A\nmessage waits there until NAME receives it, also when the sender has ended; it is "
         "delivered to\nthe very process that has the name now, or to nobody.\n"
-        "Example:\n  stoa listen --name alice & stoa tell alice hello\n"
+        "The messages of one tell arrive in their order. Each tell is a sender of its own, also "
+        "under the\nsame --as: what several of them send may arrive in any order. So let one tell "
+        "send what must stay\nin order: several MESSAGEs, or lines of standard input.\n"
+        "Example:\n  stoa listen alice & stoa tell alice hello\n"
+        "  stoa tell alice --as build 'step 1' 'step 2' 'step 3'\n"
         "  df -h | stoa tell alice --as disks --wait-for-join --timeout 10");
     verb->callback([&chosen, verb, options] {
         chosen.takes_verbatim = true;
         take_messages(*verb, chosen, *options);
+        if (options->as == options->name) {
+            throw CLI::ValidationError(
+                "--as", "that is NAME itself, and a process does not send to itself");
+        }
         options->join.links.capacity = parse_capacity(options->capacity, options->quota_bytes);
         if (options->max_bytes < 1 || options->max_bytes > std::uint64_t{1} << 29U) {
             throw CLI::ValidationError("--max-bytes", "it is 1 byte to 512MiB");

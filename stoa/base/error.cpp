@@ -31,12 +31,14 @@ constexpr std::array kTexts{
     Text{Errc::limit_reached, "limit_reached",
          "a limit of this process is reached; raise it (ulimit -n, ulimit -v) or close something"},
     Text{Errc::not_found, "not_found",
-         "nothing has this name; create it first, or look for it with `stoa mailbox ls` or `stoa "
-         "region ls`"},
+         "nothing has this name; create it first, or look for it with `stoa mailbox ls`, `stoa "
+         "region ls` or, of processes, `stoa ps`"},
     Text{Errc::exists, "exists", "the name is taken; open it, or choose another name"},
     Text{Errc::in_use, "in_use",
-         "another one has it; `stoa mailbox info` and `stoa locks` name it; wait until it lets go"},
-    Text{Errc::peer_died, "peer_died", "the process on the other side died; open again"},
+         "another one has it; `stoa mailbox info`, `stoa locks` or, of process names, `stoa ps` "
+         "shows which; wait until it lets go"},
+    Text{Errc::peer_died, "peer_died",
+         "the process on the other side died; open again, or send to who takes its name next"},
     Text{Errc::gone, "gone", "the object was destroyed; create or open it again"},
     Text{Errc::end_of_stream, "end_of_stream", "nothing more will come; close this handle"},
     Text{Errc::forked, "forked",
@@ -49,13 +51,15 @@ constexpr std::array kTexts{
          "the domain folder must be yours, with mode 0700, or made for a group of yours (`stoa "
          "domain create --group`), in a folder that exists; name another with STOA_DOMAIN"},
     Text{Errc::bad_name, "bad_name",
-         "the name breaks the rules; of mailboxes: 1 to 200 of A-Z a-z 0-9 . _ - and no dot or "
-         "dash first"},
+         "the name breaks the rules: 1 to 200 (of processes: 1 to 63) of A-Z a-z 0-9 . _ - and no "
+         "dot or dash first"},
     Text{Errc::bad_argument, "bad_argument",
          "it is out of range or not possible here; change the call"},
     Text{Errc::too_big, "too_big",
-         "it is larger than max_bytes; ask for less, or create it with a larger max_bytes"},
-    Text{Errc::wrong_type, "wrong_type", "it holds another type; open it with the type it holds"},
+         "it is larger than max_bytes, or than the 2024 bytes of a process's attributes; ask for "
+         "less, or create it with a larger max_bytes"},
+    Text{Errc::wrong_type, "wrong_type",
+         "it is of another type; open or receive it as the type that it is of"},
     Text{Errc::wrong_size, "wrong_size", "the sizes differ; use the size that it has"},
     Text{Errc::bad_layout, "bad_layout",
          "this is no stoa object, or it is damaged; check the name; if it is yours and damaged: "
@@ -70,7 +74,8 @@ constexpr std::array kTexts{
     Text{Errc::owner_gone, "owner_gone",
          "its owner closed it or died, and it ended with it; open again when it is created again"},
     Text{Errc::closed, "closed",
-         "it was closed for sending; what is in it can be received; create a new one to send"},
+         "it was closed for sending, or the process there has left; what is in it can be received; "
+         "create or open a new one to send"},
     Text{Errc::quota_reached, "quota_reached",
          "it holds as many bytes as its quota; receive something, or create it with a larger "
          "quota"},

@@ -44,6 +44,7 @@ TEST_F(HelpTest, WrongUsageIsASentenceAndStatusTwo) {
         {{"send", "m", "--timeout", "soon"}, "number of seconds"},
         {{"send", "m", "--timeout", "-1"}, "number of seconds"},
         {{"send", "m", "--timeout", "nan"}, "number of seconds"},
+        {{"send", "m", "--timeout", "5 apples"}, "nor 500ms, 3m or 1h"},
         {{"send", "m", "--timeout", "1", "--no-wait"}, "excludes"},
         {{"recv", "m", "--count", "0"}, "of at least 1"},
         {{"recv", "m", "--json", "--length-prefixed"}, "excludes"},
