@@ -52,6 +52,21 @@ CLI::Option* add_name(CLI::App& verb, std::string& name) {
     return verb.add_option("NAME", name, "The mailbox")->required()->type_name("");
 }
 
+std::vector<std::string> take_messages(const CLI::App& verb, Chosen& chosen) {
+    std::vector<std::string> messages;
+    for (const std::string& word : verb.remaining()) {
+        if (word.size() > 1 && word[0] == '-' && (word[1] < '0' || word[1] > '9')) {
+            throw CLI::ParseError("unknown option " + word +
+                                      "; a message that begins with - goes behind -- (stoa " +
+                                      verb.get_name() + " NAME -- " + word + ")",
+                                  CLI::ExitCodes::ExtrasError);
+        }
+        messages.push_back(word);
+    }
+    for (std::string& word : chosen.verbatim) messages.push_back(std::move(word));
+    return messages;
+}
+
 void example(CLI::App& verb, const std::string& text) {
     verb.footer("Example:\n  " + text);
 }

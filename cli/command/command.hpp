@@ -47,6 +47,9 @@ CLI::Option* add_name(CLI::App& verb, std::string& name);  // the mailbox, requi
 Capacity parse_capacity(const std::string& text, std::uint64_t quota_bytes);
 // Permissions in octal; throws CLI::ValidationError.
 std::uint32_t parse_mode(const std::string& text);
+// The words that the parser of a verb NAME [MESSAGE ...] left over, then what stood behind "--";
+// throws CLI::ParseError for one that looks like an option.
+std::vector<std::string> take_messages(const CLI::App& verb, Chosen& chosen);
 void example(CLI::App& verb, const std::string& text);
 // A verb whose description begins with its name and arguments, as in "send NAME [MESSAGE ...]: ",
 // has these as its usage.

@@ -208,19 +208,8 @@ Exit send(const Options& options) {
     return sent == Exit::done && options.close ? sending.close() : sent;
 }
 
-// The words that the parser left over: messages, unless they look like an option.
 void take_messages(const CLI::App& verb, Chosen& chosen, Options& options) {
-    for (const std::string& word : verb.remaining()) {
-        if (word.size() > 1 && word[0] == '-' && (word[1] < '0' || word[1] > '9')) {
-            throw CLI::ParseError("unknown option " + word +
-                                      "; a message that begins with - goes "
-                                      "behind -- (stoa send NAME -- " +
-                                      word + ")",
-                                  CLI::ExitCodes::ExtrasError);
-        }
-        options.messages.push_back(word);
-    }
-    for (std::string& word : chosen.verbatim) options.messages.push_back(std::move(word));
+    options.messages = take_messages(verb, chosen);
     if (!options.messages.empty() && (options.null || options.length_prefixed)) {
         throw CLI::ParseError(
             "--null and --length-prefixed are for standard input; here the "

@@ -150,19 +150,8 @@ Exit tell(const Options& options) {
     return options.messages.empty() ? telling.standard_input() : telling.arguments();
 }
 
-// The words that the parser left over: messages, unless they look like an option.
 void take_messages(const CLI::App& verb, Chosen& chosen, Options& options) {
-    for (const std::string& word : verb.remaining()) {
-        if (word.size() > 1 && word[0] == '-' && (word[1] < '0' || word[1] > '9')) {
-            throw CLI::ParseError("unknown option " + word +
-                                      "; a message that begins with - goes behind -- (stoa tell "
-                                      "NAME -- " +
-                                      word + ")",
-                                  CLI::ExitCodes::ExtrasError);
-        }
-        options.messages.push_back(word);
-    }
-    for (std::string& word : chosen.verbatim) options.messages.push_back(std::move(word));
+    options.messages = take_messages(verb, chosen);
     if (!options.messages.empty() && options.null) {
         throw CLI::ParseError("--null is for standard input; here the messages are arguments",
                               CLI::ExitCodes::ExcludesError);

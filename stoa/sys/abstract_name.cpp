@@ -15,20 +15,6 @@ namespace {
 
 static_assert(sizeof(sockaddr_un::sun_path) == kMaxAbstractName + 1);
 
-struct Address {
-    sockaddr_un bytes{};
-    socklen_t length = 0;
-
-    explicit Address(std::string_view name) noexcept {
-        bytes.sun_family = AF_UNIX;
-        std::memcpy(bytes.sun_path + 1, name.data(), name.size());  // behind a zero byte: abstract
-        length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-    }
-    [[nodiscard]] const sockaddr* get() const noexcept {
-        return reinterpret_cast<const sockaddr*>(&bytes);
-    }
-};
-
 bool is_name(std::string_view name) noexcept {
     return !name.empty() && name.size() <= kMaxAbstractName;
 }
@@ -88,7 +74,7 @@ Result<Fd> make_name_socket() noexcept {
 
 Result<void> hold_name(const Fd& socket, std::string_view name) noexcept {
     if (!is_name(name)) return fail(Errc::bad_name, "bind");
-    const Address address{name};
+    const AbstractAddress address{name};
     if (::bind(socket.get(), address.get(), address.length) == 0) return {};
     if (errno == EADDRINUSE) return fail(Errc::exists, "create");
     return fail_errno("bind");
@@ -101,7 +87,7 @@ Result<bool> is_held(std::string_view name) noexcept {
         if (no_descriptor_left(errno)) return fail(Errc::limit_reached, "socket", errno);
         return false;
     }
-    const Address address{name};
+    const AbstractAddress address{name};
     // Whatever else it says (another type, no right to talk to it): there is a socket.
     return ::connect(socket.get(), address.get(), address.length) == 0 || errno != ECONNREFUSED;
 }

@@ -12,7 +12,12 @@
 // Source:     unix(7), abstract addresses; proc(5), net/unix.
 #pragma once
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +28,21 @@
 namespace stoa::sys {
 
 inline constexpr std::size_t kMaxAbstractName = 107;
+
+// For calls that take an address; `name` has at most kMaxAbstractName bytes. unix(7).
+struct AbstractAddress {
+    sockaddr_un bytes{};
+    socklen_t length = 0;
+
+    explicit AbstractAddress(std::string_view name) noexcept {
+        bytes.sun_family = AF_UNIX;
+        std::memcpy(bytes.sun_path + 1, name.data(), name.size());  // behind a zero byte: abstract
+        length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    }
+    [[nodiscard]] const sockaddr* get() const noexcept {
+        return reinterpret_cast<const sockaddr*>(&bytes);
+    }
+};
 
 // A socket that can hold one name and receives nothing.
 // Errors: not_supported: this process may not have unix sockets; limit_reached

@@ -15,20 +15,6 @@ namespace {
 
 constexpr int kFlags = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
 
-struct Address {
-    sockaddr_un bytes{};
-    socklen_t length = 0;
-
-    explicit Address(std::string_view name) noexcept {
-        bytes.sun_family = AF_UNIX;
-        std::memcpy(bytes.sun_path + 1, name.data(), name.size());  // behind a zero byte: abstract
-        length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-    }
-    [[nodiscard]] const sockaddr* get() const noexcept {
-        return reinterpret_cast<const sockaddr*>(&bytes);
-    }
-};
-
 Result<Fd> make_socket() noexcept {
     Fd socket{::socket(AF_UNIX, kFlags, 0)};
     if (socket.valid()) return socket;
@@ -50,7 +36,7 @@ Result<Fd> listen_at(std::string_view name) noexcept {
     if (!good_name(name)) return fail(Errc::bad_name, "listen");
     Result<Fd> socket = make_socket();
     if (!socket) return socket;
-    const Address address{name};
+    const AbstractAddress address{name};
     if (::bind(socket->get(), address.get(), address.length) != 0) {
         if (errno == EADDRINUSE) return fail(Errc::exists, "bind", errno);
         return fail_errno("bind");
@@ -63,7 +49,7 @@ Result<Fd> connect_to(std::string_view name) noexcept {
     if (!good_name(name)) return fail(Errc::bad_name, "connect");
     Result<Fd> socket = make_socket();
     if (!socket) return socket;
-    const Address address{name};
+    const AbstractAddress address{name};
     while (::connect(socket->get(), address.get(), address.length) != 0) {
         if (errno == EINTR) continue;
         if (errno == ECONNREFUSED) return fail(Errc::not_found, "connect", errno);
