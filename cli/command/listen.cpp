@@ -104,10 +104,10 @@ private:
                       {"message", std::string{message.text()}},
                       {"bytes", message.text().size()},
                       {"call", message.is_call()}};
-            if (const Result<sys::Credentials> who = message.credentials()) {
-                json["pid"] = who->pid;
-                json["uid"] = who->uid;
-            }
+            const Result<sys::Credentials> who = message.credentials();
+            json["pid"] = who ? Json(who->pid) : Json(nullptr);
+            json["uid"] = who ? Json(who->uid) : Json(nullptr);
+            json["gid"] = who ? Json(who->gid) : Json(nullptr);
             out_.append(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
         } else {
             out_.append(fmt::format("{}: {}\n", shown(message.from()), shown(message.text())));
@@ -152,7 +152,7 @@ void add_options(CLI::App& verb, Options& options) {
     CLI::Option* json = verb.add_flag(
         "--json", options.json,
         "A JSON object for each message, on a line: who sent it, the kernel's word on "
-        "its pid and uid; what is no UTF-8 is replaced");
+        "its pid, uid and gid (null where there are no sockets); what is no UTF-8 is replaced");
     CLI::Option* plain =
         verb.add_flag("--plain", options.plain, "The messages alone, byte for byte, a line each");
     plain->excludes(json);

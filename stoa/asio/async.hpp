@@ -41,7 +41,7 @@ namespace detail {
 struct OfHandler {};
 
 [[nodiscard]] constexpr bool is_not_yet(Errc code) noexcept {
-    return code == Errc::empty || code == Errc::full || code == Errc::quota_reached;
+    return code == Errc::empty || code == Errc::full;
 }
 
 // Call: Outcome(const Ready*), tried until it is not empty() by `is_not_yet`; What: Waitable().

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <optional>
 #include <unordered_map>
 
@@ -54,7 +55,12 @@ void count_links(const Domain& domain, std::unordered_map<std::uint64_t, Process
         if (!ends) continue;
         for (int seat = 0; seat < 2; ++seat) {  // what seat 0 sent waits for seat 1
             const auto at = by_id.find(ends->ids[1 - seat]);
-            if (at != by_id.end()) at->second->queued += depths->sent_by[seat];
+            if (at == by_id.end()) continue;
+            LinkHeader last;
+            static_assert(sizeof last == sizeof depths->last_of[0]);
+            std::memcpy(&last, depths->last_of[seat].data(), sizeof last);
+            const bool has_left = depths->sent_by[seat] > 0 && last.kind == LinkKind::end;
+            at->second->queued += depths->sent_by[seat] - (has_left ? 1 : 0);
         }
     }
 }

@@ -296,6 +296,27 @@ TEST_F(AsyncLink, ACallThatCannotBeMadeSaysWhy) {
     EXPECT_EQ(left.take(), Errc::gone);
 }
 
+// As send says it; memory comes back when the other one receives, but nobody promises that.
+TEST_F(AsyncLink, ASendToALinkAtItsQuotaSaysSoAndDoesNotSpin) {
+    Process a = Process::join("quota-a").value();
+    Process b = Process::join("quota-b").value();
+    const LinkOptions small{.capacity = unbounded(1U << 20U)};
+    Link link = a.link("quota-b", small).value();
+    const std::string text(1000, 'x');
+    while (link.try_send(text)) {
+    }
+    EXPECT_EQ(link.try_send(text).error().code, Errc::quota_reached);
+    Executor executor = Executor::create().value();
+    const auto send = [&]() -> Task<> {
+        const Result<void> sent = co_await async_send(link, text);
+        EXPECT_EQ(sent.error().code, Errc::quota_reached);
+        const auto reply = co_await async_call<int>(link, text);
+        EXPECT_EQ(reply.error().code, Errc::quota_reached);
+    };
+    executor.spawn(send());
+    EXPECT_TRUE(executor.run_for(10s));
+}
+
 TEST_F(AsyncLink, RequestsAndRepliesAreOfEachKind) {
     Process server = Process::join("server").value();
     Link link = me_.link("server").value();

@@ -86,6 +86,87 @@ TEST_F(HostileLinks, GarbageAndStrangersAtTheSocketAreNotBelieved) {
     EXPECT_EQ(message->credentials()->pid, static_cast<std::uint32_t>(getpid()));
 }
 
+TEST_F(HostileLinks, AStrangerWhoLivesAndNamesAnotherOneIsNotBelieved) {
+    const std::string where = socket_of(me_);
+    const std::uint64_t my_id = Process::find("me")->join_id;
+    Process peer = Process::join("peer").value();
+    const std::uint64_t peer_id = Process::find("peer")->join_id;
+    std::array<int, 2> ends{};
+    ASSERT_EQ(pipe(ends.data()), 0);
+    const sys::Fd said{ends[0]};
+    const sys::Fd says{ends[1]};
+    kit::Child stranger{[&] {
+        const sys::Fd socket = sys::connect_to(where).value();
+        const LinkHello lie{.magic = kLinkHelloMagic, .from = peer_id, .to = my_id};
+        const LinkDescriptors batch{.batch = 1};
+        const sys::Fd file = sys::make_memory("stranger").value();
+        const std::array<int, 1> fds{file.get()};
+        EXPECT_TRUE(sys::send_packet(socket, std::as_bytes(std::span{&lie, 1})));
+        EXPECT_TRUE(sys::send_packet(socket, std::as_bytes(std::span{&batch, 1}), fds));
+        EXPECT_EQ(write(says.get(), "x", 1), 1);
+        for (;;) pause();
+    }};
+    char word = 0;
+    ASSERT_EQ(read(said.get(), &word, 1), 1);
+    const sys::Fd mine = sys::make_memory("mine").value();
+    ASSERT_EQ(write(mine.get(), "mine", 4), 4);
+    const std::array<int, 1> fds{mine.get()};
+    ASSERT_TRUE(peer.send("me", 1, {.fds = fds}));
+    auto message = me_.receive<int>("peer");
+    ASSERT_TRUE(message) << describe(message.error());
+    char text[4]{};
+    EXPECT_EQ(pread(message->fds().at(0).get(), text, 4, 0), 4);
+    EXPECT_EQ(std::string(text, 4), "mine");
+    EXPECT_EQ(message->credentials()->pid, static_cast<std::uint32_t>(getpid()));
+    stranger.kill_and_wait();
+}
+
+// One process says hello in the names of many.
+TEST_F(HostileLinks, AFloodOfHellosDoesNotPushOutALivePeer) {
+    const std::string where = socket_of(me_);
+    const std::uint64_t my_id = Process::find("me")->join_id;
+    Process peer = Process::join("peer").value();
+    const std::array<int, 1> fds{STDIN_FILENO};
+    ASSERT_TRUE(peer.send("me", 1, {.fds = fds}));
+    std::array<int, 2> ends{};
+    ASSERT_EQ(pipe(ends.data()), 0);
+    const sys::Fd said{ends[0]};
+    const sys::Fd says{ends[1]};
+    kit::Child stranger{[&] {
+        std::vector<sys::Fd> open;
+        for (std::uint64_t i = 1; i <= 300; ++i) {
+            open.push_back(sys::connect_to(where).value());
+            const LinkHello hello{.magic = kLinkHelloMagic, .from = i, .to = my_id};
+            EXPECT_TRUE(sys::send_packet(open.back(), std::as_bytes(std::span{&hello, 1})));
+        }
+        EXPECT_EQ(write(says.get(), "x", 1), 1);
+        for (;;) pause();
+    }};
+    char word = 0;
+    ASSERT_EQ(read(said.get(), &word, 1), 1);
+    // Somebody who is not there is looked for: all that wait are accepted.
+    sys::Credentials told;
+    EXPECT_FALSE(me_.core().take_connection(1U << 20U, 1, told).valid());
+    const auto message = me_.receive<int>("peer");
+    ASSERT_TRUE(message) << describe(message.error());
+    stranger.kill_and_wait();
+}
+
+TEST_F(HostileLinks, AfterTheSocketWasFullOfDeadOnesDescriptorsTravelAgain) {
+    const std::string where = socket_of(me_);
+    Process peer = Process::join("peer").value();
+    constexpr int kMore = 1 << 14;  // than may wait there
+    int count = 0;
+    while (count < kMore && sys::connect_to(where)) ++count;
+    ASSERT_LT(count, kMore);
+    ASSERT_TRUE(peer.send("me", 1));
+    ASSERT_TRUE(me_.receive<int>("peer"));  // the knock is heard, and the socket is emptied
+    const std::array<int, 1> fds{STDIN_FILENO};
+    const Result<void> sent = peer.send("me", 2, {.fds = fds});
+    ASSERT_TRUE(sent) << describe(sent.error());
+    EXPECT_EQ(me_.receive<int>("peer")->fds().size(), 1U);
+}
+
 TEST_F(HostileLinks, StrangersWhoSayNothingDoNotPushOutOneWhoSaidHello) {
     Process peer = Process::join("peer").value();
     const std::array<int, 1> fds{STDIN_FILENO};

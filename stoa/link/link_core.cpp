@@ -33,6 +33,14 @@ LinkCore::LinkCore(ProcessCore& process, Peer peer, RawMailbox box)
 }
 
 LinkCore::PeerState LinkCore::peer_state() noexcept {
+    if (peer_state_ != PeerState::here) return peer_state_;
+    const PeerState state = look_at_peer();
+    // Of one that nobody can be asked about it is a guess: it may just be leaving.
+    if (state != PeerState::died || peer_.identity.pid != 0) peer_state_ = state;
+    return state;
+}
+
+LinkCore::PeerState LinkCore::look_at_peer() noexcept {
     if (peer_.holder != 0 && peer_.region->is_owned_by(peer_.holder)) {
         const bool gone = peer_.watch != nullptr && peer_.watch->gone();
         return gone ? PeerState::died : PeerState::here;
@@ -56,21 +64,47 @@ Result<void> LinkCore::look() {
 // What a caller is told when the mailbox says that the other side ended.
 Error LinkCore::end_of(Error error, bool sends) noexcept {
     if (!ends(error.code)) return error;
-    if (process_ == nullptr || !box_) return {.code = Errc::gone, .step = "link (it has left)"};
+    if (process_ == nullptr || !box_) return without_box(sends);
+    const PeerState state = peer_state();
+    if (peer_state_ == PeerState::here) {  // the mailbox knew it first
+        const bool dead = error.code == Errc::peer_died || state == PeerState::died;
+        const bool said_so = error.code == Errc::end_of_stream;
+        peer_state_ = dead && !said_so ? PeerState::died : PeerState::left;
+    }
     // What it sent may still be there: only a receive knows that it is over.
-    if (!std::exchange(sends ? peer_is_gone_ : over_, true)) touch_waits();
-    if (error.code == Errc::peer_died || peer_state() == PeerState::died) {
+    if (!std::exchange(sends ? told_ : over_, true)) touch_waits();
+    told_ = true;
+    if (peer_state_ == PeerState::died) {
         return {.code = Errc::peer_died, .step = sends ? "send" : "receive"};
     }
     return sends ? Error{.code = Errc::closed, .step = "send (the other process has left)"}
                  : Error{.code = Errc::end_of_stream, .step = "receive"};
 }
 
+// Of a link that this process has left, or forgotten when the peer was gone.
+Error LinkCore::without_box(bool sends) const noexcept {
+    if (!forgotten_) return {.code = Errc::gone, .step = "link (this process has left)"};
+    if (peer_state_ == PeerState::died) {
+        return {.code = Errc::peer_died, .step = sends ? "send" : "receive"};
+    }
+    return sends ? Error{.code = Errc::closed, .step = "send (the other process has left)"}
+                 : Error{.code = Errc::end_of_stream, .step = "receive"};
+}
+
+Error LinkCore::late_call() const noexcept {
+    const bool calls = std::ranges::any_of(aside_, [](const LinkIncoming& incoming) {
+        return incoming.header.kind == LinkKind::call;
+    });
+    const char* const what = calls ? "call (%s has not replied; a call of its own waits here)"
+                                   : "call (%s has not replied)";
+    return {.code = Errc::timed_out, .step = step_text(what, peer_.name.c_str())};
+}
+
 // --- sending ------------------------------------------------------------------------------------
 
 Result<void> LinkCore::send(LinkHeader header, Bytes payload, Deadline deadline,
                             std::span<const int> fds) {
-    if (process_ == nullptr || !box_) return fail(Errc::gone, "send (this process has left)");
+    if (process_ == nullptr || !box_) return std::unexpected(without_box(true));
     if (Result<void> good = process_->check(); !good) return good;
     if (Result<void> there = look(); !there) {
         return std::unexpected(end_of(there.error(), true));
@@ -104,7 +138,7 @@ Result<void> LinkCore::send(LinkHeader header, Bytes payload, Deadline deadline,
 }
 
 Result<RawLoan> LinkCore::lend(std::uint64_t bytes, Deadline deadline) {
-    if (process_ == nullptr || !box_) return fail(Errc::gone, "loan (this process has left)");
+    if (process_ == nullptr || !box_) return std::unexpected(without_box(true));
     if (Result<void> good = process_->check(); !good) return std::unexpected(good.error());
     if (!seems_here()) {
         if (Result<void> there = look(); !there) {
@@ -119,6 +153,12 @@ Result<RawLoan> LinkCore::lend(std::uint64_t bytes, Deadline deadline) {
 Result<void> LinkCore::commit(RawLoan& loan, const LinkHeader& header, std::uint64_t bytes,
                               Deadline deadline) {
     if (loan.room().size() < sizeof header) return fail(Errc::not_owner, "commit");
+    if (process_ == nullptr || !box_) return std::unexpected(without_box(true));
+    if (!seems_here()) {
+        if (Result<void> there = look(); !there) {
+            return std::unexpected(end_of(there.error(), true));
+        }
+    }
     std::memcpy(loan.room().data(), &header, sizeof header);
     if (Result<void> sent = loan.commit(sizeof header + bytes, deadline); !sent) {
         return std::unexpected(end_of(sent.error(), true));
@@ -139,6 +179,10 @@ Result<LinkOptions> LinkCore::options() const {
 
 // Before the message that names them: who receives it finds them there.
 Result<void> LinkCore::send_fds(LinkHeader& header, std::span<const int> fds, Deadline deadline) {
+    // The other one made this link, or its socket was not to be had then.
+    if (!out_.valid() && process_ != nullptr) {
+        if (Result<void> greeted = process_->greet(*this); !greeted) return greeted;
+    }
     if (!out_.valid()) {
         return fail(Errc::not_supported, "send (no socket leads there: descriptors cannot travel)");
     }
@@ -230,7 +274,7 @@ Result<LinkIncoming> LinkCore::sort(RawMessage raw, const LinkWanted& wanted, bo
 Result<LinkIncoming> LinkCore::next(const LinkWanted& wanted, Deadline deadline,
                                     std::optional<Result<RawMessage>> first) {
     for (;;) {
-        if (!box_) return fail(Errc::gone, "receive (this process has left)");
+        if (!box_) return std::unexpected(without_box(false));
         Result<RawMessage> raw = first ? std::move(*first) : box_->receive_with(deadline);
         first.reset();
         if (!raw && raw.error().code == Errc::empty && peer_state() != PeerState::here) {
@@ -283,9 +327,7 @@ Result<void> LinkCore::wait(Deadline deadline) {
 
 Result<std::vector<sys::Fd>> LinkCore::take_fds(const LinkHeader& header) {
     constexpr int kMostPackets = 4096;
-    if (!in_.valid() && process_ != nullptr) {
-        in_ = process_->take_connection(peer_.join_id, peer_.identity.pid);
-    }
+    meet();
     for (int n = 0; n < kMostPackets; ++n) {
         const auto at = std::ranges::find(batches_in_, header.batch, &Batch::number);
         if (at != batches_in_.end()) {
@@ -308,12 +350,16 @@ Result<std::vector<sys::Fd>> LinkCore::take_fds(const LinkHeader& header) {
 }
 
 Result<sys::Credentials> LinkCore::credentials() {
-    if (out_.valid()) return sys::peer_credentials(out_);
-    if (!in_.valid() && process_ != nullptr) {
-        in_ = process_->take_connection(peer_.join_id, peer_.identity.pid);
-    }
-    if (in_.valid()) return sys::peer_credentials(in_);
+    if (!credentials_) meet();
+    if (credentials_) return *credentials_;
     return fail(Errc::not_supported, "credentials (no socket leads there)");
+}
+
+void LinkCore::meet() {
+    if (in_.valid() || process_ == nullptr) return;
+    sys::Credentials told;
+    in_ = process_->take_connection(peer_.join_id, peer_.identity.pid, told);
+    if (in_.valid() && !credentials_) credentials_ = told;
 }
 
 // The last message wakes a receiver that sleeps on the lane; what it empties wakes a sender that
@@ -342,6 +388,20 @@ void LinkCore::hang_up() noexcept {
     touch_waits();
 }
 
+void LinkCore::forget() noexcept {
+    forgotten_ = true;
+    hang_up();
+}
+
+bool LinkCore::is_used_up() {
+    if (is_over()) return true;
+    if (!told_ || peer_state() == PeerState::here) return false;
+    // No such call: whatever is there is set aside.
+    constexpr LinkWanted kNone{.type = 0, .anything = true, .reply = UINT64_MAX};
+    static_cast<void>(next(kNone, Deadline::immediately(), std::nullopt));
+    return is_over();
+}
+
 // --- pulses -------------------------------------------------------------------------------------
 
 Result<RawMailbox*> LinkCore::pulses() {
@@ -354,7 +414,7 @@ Result<RawMailbox*> LinkCore::pulses() {
 }
 
 Result<void> LinkCore::pulse(std::uint64_t value) {
-    if (process_ == nullptr) return fail(Errc::gone, "pulse (this process has left)");
+    if (process_ == nullptr) return std::unexpected(without_box(true));
     if (Result<void> good = process_->check(); !good) return good;
     if (Result<void> there = look(); !there) return std::unexpected(end_of(there.error(), true));
     const Result<RawMailbox*> box = pulses();

@@ -81,10 +81,12 @@ public:
     }
 
     [[nodiscard]] const Peer& peer() const noexcept { return peer_; }
+    // Whoever has gone never comes back to this link.
     [[nodiscard]] PeerState peer_state() noexcept;
     // One load, a look at the processor's clock, and now and then a system call.
     [[nodiscard]] bool seems_here() noexcept {
-        return peer_.holder != 0 && peer_.region->is_owned_by(peer_.holder) &&
+        return peer_state_ == PeerState::here && peer_.holder != 0 &&
+               peer_.region->is_owned_by(peer_.holder) &&
                (peer_.watch == nullptr || !peer_.watch->gone());
     }
     [[nodiscard]] RawMailbox* box() noexcept { return box_ ? &*box_ : nullptr; }
@@ -176,12 +178,27 @@ public:
     [[nodiscard]] Waitable progress_of(std::uint64_t number, std::uint64_t bytes);
     // Of who made the connection, or accepted it. Errors: not_supported
     [[nodiscard]] Result<sys::Credentials> credentials();
-    void connected(sys::Fd socket) noexcept { out_ = std::move(socket); }
+    void connected(sys::Fd socket, const sys::Credentials& told) noexcept {
+        out_ = std::move(socket);
+        credentials_ = told;
+    }
+    // Takes the connection that the peer made, if it did and none was taken yet.
+    void meet();
+    // Of a call whose deadline passed: who has not answered.
+    [[nodiscard]] Error late_call() const noexcept;
 
     // This process leaves: the peer learns the end, and what it may still send goes nowhere.
     void hang_up() noexcept;
-    // The peer is gone, and all is drained.
-    [[nodiscard]] bool is_over() noexcept { return over_; }
+    // The same to a peer that is gone: handles of this link go on to say so.
+    void forget() noexcept;
+    [[nodiscard]] Error tell_of_its_death() noexcept {
+        told_ = true;
+        return {.code = Errc::peer_died, .step = "send"};
+    }
+    // The peer is gone, that was told, and all is drained.
+    [[nodiscard]] bool is_over() const noexcept { return over_ && aside_.empty(); }
+    // The peer is gone, a call said so, and nothing of it is left to be received.
+    [[nodiscard]] bool is_used_up();
 
 private:
     friend class LinkWait;
@@ -190,7 +207,9 @@ private:
     [[nodiscard]] Result<LinkIncoming> as_reply(LinkIncoming incoming,
                                                 const LinkWanted& wanted) const;
     void touch_waits() noexcept;
+    [[nodiscard]] PeerState look_at_peer() noexcept;
     [[nodiscard]] Error end_of(Error error, bool sends) noexcept;
+    [[nodiscard]] Error without_box(bool sends) const noexcept;
     [[nodiscard]] Result<LinkIncoming> from_aside(const LinkWanted& wanted, bool& found);
     [[nodiscard]] Result<LinkIncoming> next(const LinkWanted& wanted, Deadline deadline,
                                             std::optional<Result<RawMessage>> first);
@@ -223,11 +242,14 @@ private:
     std::unordered_map<std::uint64_t, OpenCall> open_calls_;
     std::vector<Touched*> entries_;  // of sets that wait for messages or room
     std::uint64_t batches_ = 0;
-    bool over_ = false;
-    bool peer_is_gone_ = false;  // a send or a wait set found that
+    PeerState peer_state_ = PeerState::here;  // never `here` again once it is not
+    bool over_ = false;                       // a receive found that all is drained
+    bool told_ = false;                       // any call said that the peer is gone
+    bool forgotten_ = false;
     std::deque<LinkIncoming> aside_;
-    sys::Fd out_;  // to the peer's socket
-    sys::Fd in_;   // from the peer, accepted
+    sys::Fd out_;                                  // to the peer's socket
+    sys::Fd in_;                                   // from the peer, accepted
+    std::optional<sys::Credentials> credentials_;  // of the peer, as the kernel told them
     struct Batch {
         std::uint64_t number = 0;
         std::vector<sys::Fd> fds;

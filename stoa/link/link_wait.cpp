@@ -15,7 +15,7 @@ public:
 
     [[nodiscard]] bool ready() noexcept override {
         LinkCore& link = *link_;
-        if (!link.box_ || link.over_ || link.peer_is_gone_) return true;
+        if (!link.box_ || link.over_ || link.peer_state_ != LinkCore::PeerState::here) return true;
         if (call_ == 0) {
             return room() != nullptr ? room()->ready() : !link.aside_.empty() || message()->ready();
         }
@@ -37,8 +37,10 @@ public:
         return one().set_watch(whom);
     }
     Result<void> look_around() noexcept override {
-        Result<void> looked = one().look_around();
-        if (!looked) link_->peer_is_gone_ = true;
+        const Result<void> looked = one().look_around();
+        // All that wait for the link are told.
+        if (!looked) [[maybe_unused]]
+            const LinkCore::PeerState known = link_->peer_state();
         return looked;
     }
     // Also of one that has not heard of the link yet.

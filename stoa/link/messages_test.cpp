@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "stoa/link/process.hpp"
 #include "stoa/sys/memfd.hpp"
+#include "stoa/wait/wait_set.hpp"
 #include "tests/kit/process.hpp"
 #include "tests/kit/temp.hpp"
 #include "tests/kit/wait_until.hpp"
@@ -229,6 +231,38 @@ TEST_F(Messages, APulseNeverBlocks) {
         EXPECT_EQ(pulse.value, i);
     }
     EXPECT_EQ(a_.pulse("nobody", 1).error().code, Errc::not_found);
+}
+
+TEST_F(Messages, APulseIsSomethingToWaitFor) {
+    WaitSet set = WaitSet::create().value();
+    const WaitId pulses = set.add(b_.pulse_readable(), 7).value();
+    ASSERT_TRUE(set.add(b_.readable()));
+    EXPECT_EQ(set.try_wait().error().code, Errc::empty);
+    kit::Child peer{[] {
+        Process me = Process::join("peer").value();
+        EXPECT_TRUE(me.pulse("b", 42));
+    }};
+    for (;;) {  // also ready: somebody knocks
+        const auto ready = set.wait().value();
+        if (std::ranges::any_of(ready, [&](const Ready& one) { return one.id == pulses; })) break;
+        EXPECT_FALSE(b_.try_receive<Bytes>());
+    }
+    EXPECT_EQ(b_.try_receive_pulse()->value, 42U);
+    EXPECT_TRUE(peer.wait().ok());
+    b_.leave();
+    EXPECT_EQ(WaitSet::create()->add(b_.pulse_readable()).error().code, Errc::gone);
+}
+
+TEST_F(Messages, TwoWhoseCallsCrossAreToldWhoHasNotReplied) {
+    // Of one thread: the call of the other one is made by hand.
+    auto theirs = b_.pending_call<int>("a", 1);
+    EXPECT_EQ(theirs.try_receive().error().code, Errc::empty);
+    const Error late = a_.call_for<int>("b", 2, 1ms).error();
+    EXPECT_EQ(late.code, Errc::timed_out);
+    EXPECT_EQ(std::string{late.step}, "call (b has not replied; a call of its own waits here)");
+    EXPECT_TRUE(a_.receive<int>("b")->reply(3));
+    EXPECT_EQ(theirs.try_receive()->value(), 3);
+    EXPECT_EQ(std::string{a_.call_for<int>("b", 2, 1ms).error().step}, "call (b has not replied)");
 }
 
 TEST_F(Messages, ABoundedLinkIsFullAndAnUnboundedOneIsNot) {

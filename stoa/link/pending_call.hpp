@@ -61,9 +61,7 @@ public:
         Result<LinkIncoming> reply = try_once();
         if (!reply) {
             const Errc code = reply.error().code;
-            const bool waits =
-                code == Errc::empty || code == Errc::full || code == Errc::quota_reached;
-            if (!waits) end();
+            if (code != Errc::empty && code != Errc::full) end();
             return std::unexpected(reply.error());
         }
         end();
@@ -92,7 +90,7 @@ private:
             state_ = State::sent;
             link_->call_is_sent(call_);
         }
-        if (!sent && sent.error().code != Errc::full && sent.error().code != Errc::quota_reached) {
+        if (!sent && sent.error().code != Errc::full) {
             return std::unexpected(sent.error());
         }
         // Also unsent: who is to make room may itself wait for room, for its replies to others.

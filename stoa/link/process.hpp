@@ -190,7 +190,9 @@ public:
     }
 
     // Sends, and waits for the reply to this very message. Other messages wait meanwhile, in their
-    // order. Errors: as send and receive; peer_died: also of one that died before it replied;
+    // order: also a call of the peer, so two whose calls cross wait until their deadlines.
+    // Give a deadline, or await the calls (async_call). Errors: as send and receive; timed_out: the
+    // step names who has not replied; peer_died: also of one that died before it replied;
     // unanswered: it let go of the message; wrong_type: the reply is of another type
     template <detail::LinkReceivable R, typename T>
     Result<Received<R>> call(const T& request, const TalkOptions& talk = {}) {
@@ -295,6 +297,9 @@ Result<Received<R>> Link::call_with(const T& request, Deadline deadline, const T
     LinkWanted wanted = detail::wanted<R>();
     wanted.reply = call;
     Result<LinkIncoming> reply = link_->receive(wanted, deadline);
+    if (!reply && reply.error().code == Errc::timed_out) {
+        return std::unexpected(link_->late_call());
+    }
     if (!reply) return std::unexpected(reply.error());
     return Received<R>::make(link_, std::move(*reply));
 }
@@ -335,7 +340,10 @@ public:
         return Link{LinkRef{*link}};
     }
 
-    // To the process that has the name. Errors: as link() and Link::send
+    // To the process that has the name. Of one that died every send, call and pulse says peer_died
+    // until a receive has told its end, then not_found; of one that left, not_found. As soon as
+    // another one has the name they reach that one, and with wait_for_join they wait for it.
+    // Errors: as link() and Link::send
     template <typename T>
     Result<void> send(std::string_view name, const T& value, const TalkOptions& talk = {}) {
         return send_with(name, value, Deadline::never(), talk);
@@ -363,8 +371,8 @@ public:
     }
 
     // From that process (symmetric naming). One that died is received from until all is drained,
-    // then told once as peer_died; after that the name is whoever's took it. Errors: as link() and
-    // Link::receive
+    // then told once as peer_died (with wait_for_join not if a call has told it); after that the
+    // name is whoever's took it. Errors: as link() and Link::receive
     template <detail::LinkReceivable T>
     Result<Received<T>> receive(std::string_view name, const TalkOptions& talk = {}) {
         return receive_with<T>(name, Deadline::never(), talk);
@@ -441,6 +449,8 @@ public:
         std::string from;
         std::uint64_t value = 0;
     };
+    // For a WaitSet: whether try_receive_pulse() finds one.
+    [[nodiscard]] Waitable pulse_readable() { return core_->pulse_readable(); }
     Result<Pulse> receive_pulse() { return receive_pulse_with(Deadline::never()); }
     Result<Pulse> try_receive_pulse() { return receive_pulse_with(Deadline::immediately()); }
     Result<Pulse> receive_pulse_for(std::chrono::nanoseconds wait) {
@@ -473,7 +483,8 @@ public:
         return link ? link->writable() : Waitable{link.error()};
     }
     // The same as a descriptor for other loops: readable when try_receive() is worth a call; call
-    // it until it says empty. It belongs to this process handle. Errors: limit_reached, forked
+    // it until it says empty. It belongs to this process handle, and takes the place of its
+    // readable() in a set: a process has one or the other. Errors: limit_reached, forked, in_use
     [[nodiscard]] Result<int> ready_fd() { return core_->ready_fd(); }
     // The death of the process that has the name now, for a WaitSet.
     [[nodiscard]] Waitable died(std::string_view name) {

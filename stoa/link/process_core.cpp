@@ -20,7 +20,7 @@ namespace stoa {
 namespace {
 
 constexpr std::size_t kMostStrangers = 64;
-constexpr std::size_t kMostGreeted = 1024;
+constexpr std::size_t kMostGreeted = 256;
 constexpr int kTurns = 100;  // of calls that meet a name or a link which comes and goes
 
 void append_hex(std::string& text, std::uint64_t value) {
@@ -43,6 +43,19 @@ std::string pulse_file(std::uint64_t join_id) {
 // If it is there; else another one removed it, or it never was.
 void remove_file(const Domain& domain, const std::string& file) {
     [[maybe_unused]] const Result<void> gone = RawMailbox::destroy_file(domain, file);
+}
+
+// A lack of this process or of the machine, which says nothing about the other side.
+bool is_for_now(Errc code) noexcept {
+    return remedy(code) == Remedy::free_something;
+}
+
+Result<void> check_attribute(std::string_view key, std::string_view value) noexcept {
+    if (!key.empty() && key.find('\0') == std::string_view::npos &&
+        value.find('\0') == std::string_view::npos) {
+        return {};
+    }
+    return fail(Errc::bad_argument, "attribute (a key, and no zeroes in either)");
 }
 
 std::uint64_t wall_clock_ns() noexcept {
@@ -105,6 +118,11 @@ ProcessCore::ProcessCore(Domain domain, std::string name, const JoinOptions& opt
 Result<std::unique_ptr<ProcessCore>> ProcessCore::join(std::string_view name,
                                                        const JoinOptions& options) {
     if (Result<void> good = check_process_name(name); !good) return std::unexpected(good.error());
+    for (const auto& [key, value] : options.attributes) {
+        if (Result<void> good = check_attribute(key, value); !good) {
+            return std::unexpected(good.error());
+        }
+    }
     Result<Domain> domain = Domain::open(options.domain);
     if (!domain) return std::unexpected(domain.error());
     std::unique_ptr<ProcessCore> made{
@@ -179,10 +197,7 @@ void ProcessCore::leave() noexcept {
 
 Result<void> ProcessCore::set_attribute(std::string_view key, std::string_view value) {
     if (Result<void> good = check(); !good) return good;
-    if (key.empty() || key.find('\0') != std::string_view::npos ||
-        value.find('\0') != std::string_view::npos) {
-        return fail(Errc::bad_argument, "attribute (a key, and no zeroes in either)");
-    }
+    if (Result<void> good = check_attribute(key, value); !good) return good;
     Attributes next = attributes_;
     next[std::string{key}] = value;
     Result<void> shown = region_->show(join_id_, joined_ns_, next);
@@ -271,7 +286,31 @@ LinkCore* ProcessCore::add(LinkCore::Peer peer, RawMailbox box) {
         at->second = link;
     }
     all_.push_back(link);
+    forget_older_lives(*link);
     return link.get();
+}
+
+// A socket to the peer; none: it has none, or accepts nobody now. Errors: limit_reached
+Result<sys::Fd> ProcessCore::say_hello(const LinkCore::Peer& peer, sys::Credentials& told) {
+    Result<sys::Fd> socket = sys::connect_to(socket_name(peer.join_id));
+    if (!socket && socket.error().code == Errc::limit_reached) return socket;
+    if (!socket) return sys::Fd{};
+    const LinkHello hello{.magic = kLinkHelloMagic, .from = join_id_, .to = peer.join_id};
+    const Result<sys::Credentials> who = sys::peer_credentials(*socket);
+    const bool is_peer = who && (who->pid == 0 || who->pid == peer.identity.pid);
+    if (!is_peer || !sys::send_packet(*socket, std::as_bytes(std::span{&hello, 1}))) {
+        return sys::Fd{};
+    }
+    told = *who;
+    return socket;
+}
+
+Result<void> ProcessCore::greet(LinkCore& link) {
+    sys::Credentials told;
+    Result<sys::Fd> socket = say_hello(link.peer(), told);
+    if (!socket) return std::unexpected(socket.error());
+    if (socket->valid()) link.connected(std::move(*socket), told);
+    return {};
 }
 
 Result<LinkCore*> ProcessCore::connect(std::string_view name, const LinkOptions& options) {
@@ -282,18 +321,9 @@ Result<LinkCore*> ProcessCore::connect(std::string_view name, const LinkOptions&
             return fail(Errc::bad_argument, "link (to itself: nobody receives what he sent)");
         }
         const Holder holder = peer->holder;
-        const std::uint64_t peer_id = peer->join_id;
-        Result<sys::Fd> socket = sys::connect_to(socket_name(peer_id));  // K1
-        if (socket) {
-            const LinkHello hello{.magic = kLinkHelloMagic, .from = join_id_, .to = peer_id};
-            const Result<sys::Credentials> told = sys::peer_credentials(*socket);
-            const bool is_peer = told && (told->pid == 0 || told->pid == peer->identity.pid);
-            if (!is_peer || !sys::send_packet(*socket, std::as_bytes(std::span{&hello, 1}))) {
-                *socket = sys::Fd{};
-            }
-        } else if (socket.error().code == Errc::limit_reached) {
-            return std::unexpected(socket.error());
-        }
+        sys::Credentials told;
+        Result<sys::Fd> socket = say_hello(*peer, told);  // K1
+        if (!socket) return std::unexpected(socket.error());
         STOA_CRASH_POINT("link.connect.greeted");
         Result<RawMailbox> box = make_box(*peer, options);  // K2
         if (!box) return std::unexpected(box.error());
@@ -308,7 +338,7 @@ Result<LinkCore*> ProcessCore::connect(std::string_view name, const LinkOptions&
         // It left, and may not have heard us; or it has, and sent something before that. So this
         // link is one of those that are drained and then removed.
         if (!is_here) continue;
-        if (socket && socket->valid()) link->connected(std::move(*socket));
+        if (socket->valid()) link->connected(std::move(*socket), told);
         return link;
     }
     return fail(Errc::not_found, "process (it comes and goes)");
@@ -347,14 +377,14 @@ Result<LinkCore*> ProcessCore::link_to(std::string_view name, const TalkOptions&
     if (Result<void> good = check_process_name(name); !good) return std::unexpected(good.error());
     hear_knocks();
     const auto at = links_.find(name);
-    const bool known = at != links_.end();
-    if (known && at->second->peer_state() == LinkCore::PeerState::here) return at->second.get();
+    const LinkRef known = at != links_.end() ? at->second : LinkRef{};
+    if (known && known->peer_state() == LinkCore::PeerState::here) return known.get();
     for (;;) {
         Result<LinkCore*> link = connect(name, options != nullptr ? *options : options_.links);
         if (link || link.error().code != Errc::not_found) return link;
         // Whom it knew is dead, and nobody has taken the name since.
-        if (known && at->second->peer_state() == LinkCore::PeerState::died && !talk.wait_for_join) {
-            return fail(Errc::peer_died, "send");
+        if (known && known->peer_state() == LinkCore::PeerState::died && !talk.wait_for_join) {
+            return std::unexpected(known->tell_of_its_death());
         }
         if (!talk.wait_for_join) return link;
         if (Result<void> joined = wait_for_owner(name, deadline); !joined) {
@@ -371,11 +401,16 @@ Result<LinkCore*> ProcessCore::link_from(std::string_view name, const TalkOption
         hear_knocks();
         // An older life of that name first, until it is drained and its end was told.
         for (const LinkRef& link : all_) {
-            if (link->peer().name == name && !link->is_over()) return link.get();
+            if (link->peer().name == name && !link->is_used_up()) return link.get();
         }
         const Result<LinkCore::Peer> peer = find_peer(name);
         if (!peer) {
             if (peer.error().code != Errc::not_found || !talk.wait_for_join) {
+                // A call was told that it died; a receive was not yet.
+                const auto at = links_.find(name);
+                const bool dead = peer.error().code == Errc::not_found && at != links_.end() &&
+                                  at->second->peer_state() == LinkCore::PeerState::died;
+                if (dead) return at->second.get();
                 return std::unexpected(peer.error());
             }
             if (Result<void> joined = wait_for_owner(name, deadline); !joined) {
@@ -426,9 +461,13 @@ void ProcessCore::hear_knocks() {
 
 // True: nothing more is to be done for that knock.
 bool ProcessCore::hear(std::uint64_t peer_id) {
-    const bool known = std::ranges::any_of(
+    if (peer_id == join_id_) return true;
+    const auto known = std::ranges::find_if(
         all_, [&](const LinkRef& link) { return link->peer().join_id == peer_id; });
-    if (known || peer_id == join_id_) return true;
+    if (known != all_.end()) {
+        (*known)->meet();
+        return true;
+    }
     std::string name;
     Result<RawMailbox> box = open_box(peer_id, name);
     // Only what is not there, or no link, is forgotten: else messages wait there, until a limit of
@@ -439,21 +478,20 @@ bool ProcessCore::hear(std::uint64_t peer_id) {
                code == Errc::wrong_type;
     }
     Result<LinkCore::Peer> peer = find_peer(name);
+    if (!peer && is_for_now(peer.error().code)) return false;
     if (!peer || peer->join_id != peer_id) {
         // Its maker has gone; what it sent is there. Who it was is told by its place in the link.
-        LinkCore::Peer gone{.name = name, .join_id = peer_id};
-        add(std::move(gone), std::move(*box));
-        return true;
+        peer = LinkCore::Peer{.name = name, .join_id = peer_id};
     }
-    add(std::move(*peer), std::move(*box));
+    add(std::move(*peer), std::move(*box))->meet();
     return true;
 }
 
-void ProcessCore::accept_all() {
+// True: there may be more. Who says hello at once is never pushed out by who does not.
+bool ProcessCore::accept_some() {
     constexpr int kMost = 1024;
-    if (!listener_.valid()) return;
-    // True: nothing more is to come. Who says hello at once is never pushed out by who does not.
-    const auto has_spoken = [&](Greeted& stranger) {
+    if (!listener_.valid()) return false;
+    const auto has_spoken = [&](Greeted& stranger) {  // or nothing more is to come
         LinkHello hello{};
         std::vector<sys::Fd> fds;
         const Result<std::size_t> length =
@@ -464,14 +502,13 @@ void ProcessCore::accept_all() {
             return true;
         }
         stranger.from = hello.from;
-        if (greeted_.size() >= kMostGreeted) greeted_.erase(greeted_.begin());
-        greeted_.push_back(std::move(stranger));
+        keep(std::move(stranger));
         return true;
     };
     std::erase_if(strangers_, has_spoken);
     for (int n = 0; n < kMost; ++n) {
         Result<sys::Fd> socket = sys::accept_one(listener_.fd());
-        if (!socket) break;
+        if (!socket) return false;
         const Result<sys::Credentials> told = sys::peer_credentials(*socket);
         if (!told) continue;
         Greeted stranger{.socket = std::move(*socket), .credentials = *told};
@@ -479,20 +516,48 @@ void ProcessCore::accept_all() {
         if (strangers_.size() >= kMostStrangers) strangers_.erase(strangers_.begin());
         strangers_.push_back(std::move(stranger));
     }
+    return true;
 }
 
-sys::Fd ProcessCore::take_connection(std::uint64_t from, std::uint32_t pid) {
-    for (int turn = 0; turn < 2; ++turn) {
-        for (auto at = greeted_.begin(); at != greeted_.end(); ++at) {
-            // Whoever names another one's join id is not believed: the kernel says who it is.
-            if (at->from != from || (at->credentials.pid != 0 && at->credentials.pid != pid)) {
-                continue;
-            }
+// Those who said hello have made their links, or soon will, or died before that. Where they are too
+// many it is one of those who has most of them who goes, the oldest one: a live peer has one.
+void ProcessCore::keep(Greeted greeted) {
+    if (greeted_.size() >= kMostGreeted) {
+        std::erase_if(greeted_, [](const Greeted& one) { return sys::hung_up(one.socket); });
+    }
+    if (greeted_.size() >= kMostGreeted) {
+        std::unordered_map<std::uint32_t, std::size_t> count;
+        for (const Greeted& one : greeted_) ++count[one.credentials.pid];
+        const auto most = std::ranges::max_element(
+            greeted_, {}, [&](const Greeted& one) { return count[one.credentials.pid]; });
+        greeted_.erase(most);
+    }
+    greeted_.push_back(std::move(greeted));
+}
+
+sys::Fd ProcessCore::take_connection(std::uint64_t from, std::uint32_t pid,
+                                     sys::Credentials& told) {
+    // Whoever names another one's join id is not believed: the kernel says who it is.
+    const auto is_meant = [&](const Greeted& one) {
+        return one.from == from &&
+               (pid == 0 || one.credentials.pid == 0 || one.credentials.pid == pid);
+    };
+    constexpr int kTurnsOfAccept = 5;  // all that may wait there
+    bool more = true;
+    for (int turn = 0; turn < kTurnsOfAccept; ++turn) {
+        const auto at = std::ranges::find_if(greeted_, is_meant);
+        if (at != greeted_.end() && (pid != 0 || !more)) {
+            const bool differ = std::ranges::any_of(at, greeted_.end(), [&](const Greeted& one) {
+                return is_meant(one) && one.credentials.pid != at->credentials.pid;
+            });
+            if (differ && pid == 0) return {};
+            told = at->credentials;
             sys::Fd socket = std::move(at->socket);
             greeted_.erase(at);
             return socket;
         }
-        accept_all();
+        if (!more) break;
+        more = accept_some();
     }
     return {};
 }
@@ -505,8 +570,19 @@ void ProcessCore::forget(LinkCore* link) {
     if (at != links_.end() && at->second.get() == link) links_.erase(at);
     const LinkRef keep{link};
     std::erase_if(all_, [&](const LinkRef& other) { return other.get() == link; });
-    link->hang_up();
+    link->forget();
     remove_file(domain_, link_file(join_id_, peer_id));
+}
+
+// Of those with whom no receive is concerned any more: else who only sends to a process that is
+// started again and again would keep a link of each life.
+void ProcessCore::forget_older_lives(const LinkCore& newest) {
+    std::vector<LinkRef> used_up;
+    for (const LinkRef& link : all_) {
+        if (link.get() == &newest || link->peer().name != newest.peer().name) continue;
+        if (link->is_used_up()) used_up.push_back(link);
+    }
+    for (const LinkRef& link : used_up) forget(link.get());
 }
 
 LinkRef ProcessCore::one_that_is_ready(bool looks_for_deaths) {
@@ -580,14 +656,25 @@ Result<RawMailbox> open_pulses(const Domain& domain, std::uint64_t join_id, Role
     return fail(Errc::exists, "pulse");
 }
 
-Result<LinkPulse> ProcessCore::receive_pulse(Deadline deadline) {
+Result<RawMailbox*> ProcessCore::pulses() {
     if (Result<void> good = check(); !good) return std::unexpected(good.error());
     if (!pulses_) {
         Result<RawMailbox> box = open_pulses(domain_, join_id_, Role::receives);
         if (!box) return std::unexpected(box.error());
         pulses_ = std::move(*box);
     }
-    Result<RawMessage> raw = pulses_->receive_with(deadline);
+    return &*pulses_;
+}
+
+Waitable ProcessCore::pulse_readable() {
+    const Result<RawMailbox*> box = pulses();
+    return box ? (*box)->readable() : Waitable{box.error()};
+}
+
+Result<LinkPulse> ProcessCore::receive_pulse(Deadline deadline) {
+    const Result<RawMailbox*> box = pulses();
+    if (!box) return std::unexpected(box.error());
+    Result<RawMessage> raw = (*box)->receive_with(deadline);
     if (!raw) return std::unexpected(raw.error());
     LinkPulse pulse;
     if (raw->bytes().size() != sizeof pulse) return fail(Errc::corrupt, "pulse");

@@ -97,10 +97,16 @@ public:
         sys::Fd socket;
         sys::Credentials credentials;
     };
-    [[nodiscard]] sys::Fd take_connection(std::uint64_t from, std::uint32_t pid);
+    // `pid`: of who has that join id; 0: it has gone, and the kernel's word on who said hello in
+    // its name is taken if it is the same of all of them.
+    [[nodiscard]] sys::Fd take_connection(std::uint64_t from, std::uint32_t pid,
+                                          sys::Credentials& told);
+    // Says hello over a socket to the peer, if one is to be had. Errors: limit_reached
+    [[nodiscard]] Result<void> greet(LinkCore& link);
 
     // Errors: empty, timed_out, as RawMailbox
     [[nodiscard]] Result<LinkPulse> receive_pulse(Deadline deadline);
+    [[nodiscard]] Waitable pulse_readable();
 
     // Whether a receive from anyone has something to look at.
     [[nodiscard]] Waitable readable();
@@ -109,6 +115,7 @@ public:
     // Something happened that their marks do not tell.
     void touch_waits() noexcept;
     [[nodiscard]] Result<int> ready_fd();
+    [[nodiscard]] bool gives_ready_fd() const noexcept { return ready_set_ != nullptr; }
     [[nodiscard]] bool has_something() {
         return region_->knocked() != knocks_heard_ || anyone_ready();
     }
@@ -142,7 +149,11 @@ private:
     [[nodiscard]] Result<void> wait_for_owner(std::string_view name, Deadline deadline);
     void hear_knocks();
     [[nodiscard]] bool hear(std::uint64_t peer_id);
-    void accept_all();
+    [[nodiscard]] Result<sys::Fd> say_hello(const LinkCore::Peer& peer, sys::Credentials& told);
+    [[nodiscard]] bool accept_some();
+    void keep(Greeted greeted);
+    [[nodiscard]] Result<RawMailbox*> pulses();
+    void forget_older_lives(const LinkCore& newest);
     [[nodiscard]] Result<void> wait_for_anyone(Deadline deadline);
     [[nodiscard]] bool anyone_ready();
     [[nodiscard]] LinkRef one_that_is_ready(bool looks_for_deaths);

@@ -163,6 +163,14 @@ TEST_F(ProcessNames, AttributesAreReadByOthersAndEndWithTheirOwner) {
 }
 
 // The copy that it began to read is written again meanwhile.
+TEST_F(ProcessNames, AttributesThatAreGivenToJoinAreCheckedAsLaterOnes) {
+    for (const Attributes& bad : {Attributes{{"", "x"}}, Attributes{{std::string{"a\0b", 3}, "x"}},
+                                  Attributes{{"a", std::string{"x\0y", 3}}}}) {
+        EXPECT_EQ(Process::join("me", {.attributes = bad}).error().code, Errc::bad_argument);
+    }
+    EXPECT_TRUE(domain_.entries().empty());
+}
+
 TEST_F(ProcessNames, AReaderOfAttributesBeginsAgainWhenTheyChange) {
     Process me = Process::join("me").value();
     ASSERT_TRUE(me.set_attribute("first", "1"));

@@ -50,7 +50,9 @@ public:
     }
     Result<void> set_watch(const WatchWord& whom) noexcept override {
         if (!has_joined() || core_->region().set_watch(whom)) return {};
-        return fail(Errc::in_use, "wait set (another set waits for this process)");
+        return fail(Errc::in_use, core_->gives_ready_fd()
+                                      ? "wait set (this process has given out ready_fd())"
+                                      : "wait set (another set waits for this process)");
     }
     Result<void> look_around() noexcept override {
         return has_joined() ? core_->look_around() : Result<void>{};

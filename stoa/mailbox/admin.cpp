@@ -252,12 +252,16 @@ Result<LinkDepths> look_at_link(const Domain& domain, const std::string& file) {
             continue;
         }
         const LaneDoor* door = layout_at<LaneDoor>(region->content(), plan->door_offset(seat));
-        const Result<LaneCounts> counts =
-            count_lane(region->content().subspan(plan->lanes_offset + seat * plan->lane_stride,
-                                                 plan->lane_stride),
-                       door->end_position());
+        const std::span<std::byte> lane = region->content().subspan(
+            plan->lanes_offset + seat * plan->lane_stride, plan->lane_stride);
+        const std::uint64_t end = door->end_position();
+        const Result<LaneCounts> counts = count_lane(lane, end);
         if (!counts) return std::unexpected(counts.error());
         depths.sent_by[seat] = counts->depth;
+        if (counts->depth == 0) continue;
+        const Result<std::uint64_t> last =
+            peek_lane(lane, counts->depth - 1, depths.last_of[seat], end);
+        if (!last) depths.last_of[seat] = {};  // it was taken meanwhile
     }
     return depths;
 }

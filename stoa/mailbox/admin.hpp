@@ -10,6 +10,8 @@
 // Source:     stoa/life/participants.hpp, PoolRing::counts(), count_lane().
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -65,6 +67,8 @@ struct MailboxFacts {
 struct LinkDepths {
     std::string text;
     std::uint64_t sent_by[2]{};  // index: seat
+    // How the last message of each begins, if it lies in a lane.
+    std::array<std::byte, 32> last_of[2]{};
 };
 // Errors: as look_at_mailbox
 [[nodiscard]] Result<LinkDepths> look_at_link(const Domain& domain, const std::string& file);

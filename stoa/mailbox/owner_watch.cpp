@@ -3,14 +3,6 @@
 #include "stoa/sys/cpu.hpp"
 
 namespace stoa {
-namespace {
-
-// At most 20 us at 2.5 GHz: a loop that sends without a pause asks so seldom that it does not feel
-// it, and nobody can learn of a death and call within that time: a kill and a wait(2) take longer.
-constexpr std::uint64_t kAskAgainTicks = 50'000;
-
-}  // namespace
-
 Result<std::unique_ptr<OwnerWatch>> OwnerWatch::of(const sys::Identity& owner) {
     const Result<sys::Identity> own = sys::self();
     if (!own) return std::unexpected(own.error());
@@ -30,12 +22,15 @@ Result<std::unique_ptr<OwnerWatch>> OwnerWatch::of(const sys::Identity& owner) {
 }
 
 bool OwnerWatch::gone() noexcept {
+    if (gone_) return true;
     const std::uint64_t now = sys::processor_ticks();
-    if (now - asked_at_ < kAskAgainTicks) return false;  // a clock that went back asks as well
-    const bool dead =
-        process_.valid() ? sys::ended(process_) : sys::probe(owner_) == sys::Life::dead;
-    if (!dead) asked_at_ = now;
-    return dead;
+    const std::uint32_t told = sys::g_deaths_told.load(kRelaxed);
+    // A clock that went back asks as well.
+    if (now - asked_at_ < g_ask_again_ticks && told == deaths_told_) return false;
+    gone_ = process_.valid() ? sys::ended(process_) : sys::probe(owner_) == sys::Life::dead;
+    asked_at_ = now;
+    deaths_told_ = told;
+    return gone_;
 }
 
 }  // namespace stoa

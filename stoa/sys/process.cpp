@@ -284,7 +284,10 @@ Result<Identity> self() noexcept {
 }
 
 Life probe(const Identity& identity) noexcept {
-    return judge(identity, true);
+    const Life life = judge(identity, true);
+    // relaxed: what is told to other threads orders itself.
+    if (life == Life::dead) g_deaths_told.fetch_add(1, kRelaxed);
+    return life;
 }
 
 Life probe_by_start_ticks(const Identity& identity) noexcept {
@@ -341,7 +344,9 @@ Result<Fd> open_child(int pid) noexcept {
 
 bool ended(const Fd& process) noexcept {
     const KeepErrno keep;
-    return has_ended(process);
+    const bool dead = has_ended(process);
+    if (dead) g_deaths_told.fetch_add(1, kRelaxed);
+    return dead;
 }
 
 bool uses_pidfs_handles() noexcept {

@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "stoa/base/atomic.hpp"
 #include "stoa/base/error.hpp"
 #include "stoa/sys/fd.hpp"
 
@@ -87,6 +88,10 @@ enum class Life : std::uint8_t {
 [[nodiscard]] Result<Fd> open_child(int pid) noexcept;
 // One system call. Precondition: the descriptor is valid.
 [[nodiscard]] bool ended(const Fd& process) noexcept;
+
+// How often ended() and probe() said so in this process. Who asks only now and then asks again when
+// it has changed: whoever was told of a death is not told otherwise by a call that follows.
+inline constinit Atomic<std::uint32_t> g_deaths_told{0};
 
 // True when probe uses pidfs handles in this process. Precondition: self() has succeeded.
 [[nodiscard]] bool uses_pidfs_handles() noexcept;

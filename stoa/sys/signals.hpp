@@ -40,9 +40,11 @@ public:
     constexpr SignalSet(std::initializer_list<int> numbers) noexcept {
         for (const int number : numbers) add(number);
     }
-    // Numbers that no signal has are left out, and is_valid() is false.
+    // Numbers that no signal has are left out, and is_valid() is false; so it is with those that
+    // nobody can block: SIGKILL, SIGSTOP, and the two that the C library keeps for itself.
     constexpr void add(int number) noexcept {
-        valid_ = valid_ && number >= 1 && number <= 64;
+        valid_ = valid_ && number >= 1 && number <= 64 && number != SIGKILL && number != SIGSTOP &&
+                 number != 32 && number != 33;
         if (number >= 1 && number <= 64) bits_ |= bit(number);
     }
     [[nodiscard]] constexpr bool has(int number) const noexcept {

@@ -80,6 +80,11 @@ Result<Credentials> peer_credentials(const Fd& socket) noexcept {
                        .gid = static_cast<std::uint32_t>(told.gid)};
 }
 
+bool hung_up(const Fd& socket) noexcept {
+    pollfd what{.fd = socket.get(), .events = 0, .revents = 0};
+    return ::poll(&what, 1, 0) == 1 && (what.revents & POLLHUP) != 0;
+}
+
 Result<void> send_packet(const Fd& socket, std::span<const std::byte> bytes,
                          std::span<const int> fds) noexcept {
     if (fds.size() > kMaxPacketFds)

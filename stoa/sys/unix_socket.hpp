@@ -40,6 +40,9 @@ inline constexpr std::size_t kMaxPacketFds = 64;
 [[nodiscard]] Result<Fd> accept_one(const Fd& listener) noexcept;
 [[nodiscard]] Result<Credentials> peer_credentials(const Fd& socket) noexcept;
 
+// Whether the other end closed; what it sent may still be there.
+[[nodiscard]] bool hung_up(const Fd& socket) noexcept;
+
 // One packet with at most kMaxPacketFds descriptors. Errors: full: the other end does not read;
 // peer_died: it closed; bad_argument: a descriptor is none
 [[nodiscard]] Result<void> send_packet(const Fd& socket, std::span<const std::byte> bytes,

@@ -156,7 +156,7 @@ namespace detail {
 
 // The call could not be done yet, as opposed to: it failed.
 [[nodiscard]] constexpr bool is_not_yet(Errc code) noexcept {
-    return code == Errc::empty || code == Errc::full || code == Errc::quota_reached;
+    return code == Errc::empty || code == Errc::full;
 }
 
 // Tries a call until it is done, and waits for `what()` in between.

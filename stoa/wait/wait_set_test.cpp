@@ -141,7 +141,9 @@ TEST(WaitSet, WhatCannotBeWaitedForIsRefusedAndLeavesNothing) {
     EXPECT_EQ(set.add(FdReady{999'999, EPOLLIN}).error().code, Errc::bad_argument);
     const sys::Fd event = make_event();
     EXPECT_EQ(set.add(FdReady{event.get(), EPOLLIN | EPOLLET}).error().code, Errc::bad_argument);
-    EXPECT_EQ(set.add(Signal{0}).error().code, Errc::bad_argument);
+    for (const int number : {0, 65, SIGKILL, SIGSTOP, 32, 33}) {
+        EXPECT_EQ(set.add(Signal{number}).error().code, Errc::bad_argument) << number;
+    }
     EXPECT_EQ(set.add(Timer::every(0ns)).error().code, Errc::bad_argument);
     EXPECT_EQ(set.add(Timer::every(-1s)).error().code, Errc::bad_argument);
     EXPECT_EQ(set.add(std::shared_ptr<WaitSource>{}).error().code, Errc::bad_argument);

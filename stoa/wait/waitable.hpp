@@ -31,8 +31,9 @@ namespace stoa {
 using sys::SignalInfo;
 
 // A descriptor of anybody: readable (EPOLLIN), writable (EPOLLOUT) or what else epoll_ctl(2) lists.
-// EPOLLERR and EPOLLHUP are always reported. Remove it from the set before you close it. Files of
-// disks are always ready.
+// EPOLLERR and EPOLLHUP are always reported. Remove it from the set before you close it: else, if a
+// copy of it lives (dup, a forked child), the kernel reports it for ever, and every wait returns at
+// once. Files of disks are always ready.
 struct FdReady {
     int fd = -1;
     std::uint32_t events = EPOLLIN;
