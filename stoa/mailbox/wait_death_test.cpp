@@ -88,6 +88,39 @@ TEST_F(WaitDeath, WhatADeadSenderDidNotRingForIsFoundByItsDeath) {
     }
 }
 
+// Also when it comes after the set has looked who is there: it rings once its record is live. Where
+// the set looks while the newcomer stands between the two, either of them would do.
+TEST_F(WaitDeath, WhatADeadNewcomerDidNotRingForIsFoundByItsDeath) {
+    g_wait_slice = 24h;
+    for (const Sharing sharing : {Sharing::any, Sharing::pair, Sharing::single_receiver,
+                                  Sharing::round_robin, Sharing::broadcast}) {
+        for (const char* point : {"participants.join.before_live", "region_image.join.live"}) {
+            Numbers in = make("m", {.sharing = sharing});
+            kit::Child child{[point] {
+                kit::stop_self_at(point);
+                Numbers out = sender("m");
+                kit::kill_self_at("wait_board.ring.before");
+                static_cast<void>(out.send(7));
+            }};
+            ASSERT_TRUE(child.wait_stopped()) << point;
+            WaitSet set = WaitSet::create().value();
+            ASSERT_TRUE(set.add(in.readable()));
+            ASSERT_TRUE(set.fd());  // it counts as asleep: it has looked who is there
+            ASSERT_EQ(set.try_wait().error().code, Errc::empty);
+            child.resume();
+            std::uint64_t got = 0;
+            for (int i = 0; got == 0 && i < 10; ++i) {
+                const Result<std::span<const Ready>> woken = set.wait_for(20s);
+                ASSERT_TRUE(woken) << point << describe(woken.error());
+                got = taken(in);
+            }
+            EXPECT_EQ(got, 7U) << point;
+            EXPECT_EQ(child.wait().signal, SIGKILL);
+            ASSERT_TRUE(Numbers::destroy("m"));
+        }
+    }
+}
+
 TEST_F(WaitDeath, WhatAStoppedSenderDidNotRingForIsFoundByTheTick) {
     for (const Sharing sharing : {Sharing::any, Sharing::single_receiver, Sharing::broadcast}) {
         Numbers in = make("m", {.sharing = sharing});
@@ -123,9 +156,13 @@ TEST_F(WaitDeath, ASenderThatStandsStillInItsRingHoldsBackNobodyElses) {
         ASSERT_EQ(set.try_wait().error().code, Errc::empty);
         kit::Child stopped{[&] {
             Numbers out = sender("m");
+            ::raise(SIGSTOP);
             kit::stop_self_at(point);
             static_cast<void>(out.send(7));
         }};
+        ASSERT_TRUE(stopped.wait_stopped());
+        ASSERT_EQ(set.try_wait().error().code, Errc::empty);  // it knows that one, and sleeps
+        stopped.resume();
         ASSERT_TRUE(stopped.wait_stopped()) << point;
         while (set.try_wait()) static_cast<void>(taken(in));
         kit::Child sends{[] { ASSERT_TRUE(sender("other").send(8)); }};
@@ -147,11 +184,9 @@ TEST_F(WaitDeath, ASenderThatStandsStillInItsRingHoldsBackNobodyElses) {
 
 TEST_F(WaitDeath, ASenderWithoutADescriptorLeftIsFoundByTheTick) {
     Numbers in = make("m");
-    WaitSet set = WaitSet::create().value();
-    ASSERT_TRUE(set.add(in.readable()));
-    ASSERT_EQ(set.try_wait().error().code, Errc::empty);
     kit::Child child{[] {
         Numbers out = sender("m");
+        ::raise(SIGSTOP);  // a set that is there when it opens would have its board opened
         const int next = ::dup(0);
         ASSERT_GE(next, 0);
         ::close(next);
@@ -160,6 +195,11 @@ TEST_F(WaitDeath, ASenderWithoutADescriptorLeftIsFoundByTheTick) {
         ASSERT_TRUE(out.send(7));
         ::pause();
     }};
+    ASSERT_TRUE(child.wait_stopped());
+    WaitSet set = WaitSet::create().value();
+    ASSERT_TRUE(set.add(in.readable()));
+    ASSERT_EQ(set.try_wait().error().code, Errc::empty);
+    child.resume();
     const Result<std::span<const Ready>> woken = set.wait_for(20s);
     ASSERT_TRUE(woken) << describe(woken.error());
     EXPECT_EQ(taken(in), 7U);

@@ -78,6 +78,7 @@ public:
     void for_each_peer(PeerVisitor& visitor) override {
         if (at_ != nullptr) at_->for_each_peer(visitor);
     }
+    [[nodiscard]] bool newcomers_ring() const noexcept override { return true; }
     Result<void> attach(Touched& entry) noexcept override {
         if (at_ == nullptr) return fail(Errc::gone, "wait set (its handle is closed)");
         if (Result<void> good = at_->check(); !good && good.error().code == Errc::forked)

@@ -7,6 +7,7 @@
 #include "stoa/base/crash_point.hpp"
 #include "stoa/base/deadline.hpp"
 #include "stoa/base/size.hpp"
+#include "stoa/sync/wait_board.hpp"
 #include "stoa/sys/file.hpp"
 #include "stoa/sys/file_lock.hpp"
 #include "stoa/sys/memfd.hpp"
@@ -497,7 +498,10 @@ Result<std::uint32_t> RegionImage::join(Role role) {
         if (region.is_segment()) return Result<void>{};
         return sys::reserve(region.file(), region.table_offset_ + offset, bytes);
     };
-    return participants_->join(role, reserve_records, this);
+    Result<std::uint32_t> place = participants_->join(role, reserve_records, this);
+    STOA_CRASH_POINT("region_image.join.live");
+    if (place) ring_for_newcomer(*participants_);
+    return place;
 }
 
 }  // namespace stoa

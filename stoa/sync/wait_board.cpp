@@ -171,10 +171,13 @@ Board* find_board(Boards& list, const sys::Identity& owner, const WatchWord& wor
     return &*place;
 }
 
-void ring(Board& board, std::uint32_t slot) noexcept {
+enum class Told : std::uint32_t { changed = 0, came = 1 };
+
+void ring(Board& board, std::uint32_t slot, Told what) noexcept {
     auto& layout = *layout_at<WaitBoardLayout>(board.mapping.bytes(), 0);
-    const std::uint32_t word = slot / 64;
-    layout.slots[word].fetch_or(1ULL << slot % 64, kSeqCst);  // A1
+    const std::uint32_t bit = 2 * slot + static_cast<std::uint32_t>(what);
+    const std::uint32_t word = bit / 64;
+    layout.slots[word].fetch_or(1ULL << bit % 64, kSeqCst);  // A1
     STOA_CRASH_POINT("wait_board.ring.slot");
     layout.summary[word / 64].fetch_or(1ULL << word % 64, kSeqCst);
     STOA_CRASH_POINT("wait_board.ring.summary");
@@ -185,20 +188,22 @@ void ring(Board& board, std::uint32_t slot) noexcept {
     layout.sleeping.compare_exchange_strong(sleeping, sleeping + 1, kSeqCst);  // A4
 }
 
-// Some record was watched once: whose still are?
-[[gnu::noinline]] void ring_all(const Participants& participants) noexcept {
+// Some record was watched once: whose still are? `but`: nobody of that process.
+[[gnu::noinline]] void ring_all(const Participants& participants, Told what,
+                                const sys::Identity& but) noexcept {
     const std::uint32_t count = participants.places();
     for (std::uint32_t i = 0; i < count; ++i) {
         WatchWord word;
         sys::Identity owner;
         if (!participants.watcher(i, word, owner) || word.slot >= kWaitSlots) continue;
+        if (owner == but) continue;
         STOA_CRASH_POINT("wait_board.ring.before");
         Boards& list = boards();
         const std::lock_guard guard{list.lock};
         Board* const board = find_board(list, owner, word);
         if (board == nullptr) continue;
         board->used = ++list.uses;
-        ring(*board, word.slot);
+        ring(*board, word.slot, what);
     }
 }
 
@@ -216,7 +221,13 @@ void ring_watchers(const void* word) noexcept {
     const Here at = here(word);
     if (at.participants == nullptr || !at.participants->is_watched()) [[likely]]
         return;
-    ring_all(*at.participants);
+    ring_all(*at.participants, Told::changed, {});
+}
+
+void ring_for_newcomer(const Participants& participants) noexcept {
+    if (!participants.is_watched()) return;
+    const Result<sys::Identity> self = sys::self();  // its own death needs nobody to be told
+    ring_all(participants, Told::came, self ? *self : sys::Identity{});
 }
 
 }  // namespace stoa

@@ -1,6 +1,7 @@
 // Wait board: how whoever wakes others in a region also tells the wait sets that watch it.
 //
-// Start here: WaitBoard for the set; ring_watchers() for whoever changed something.
+// Start here: WaitBoard for the set; ring_watchers() for whoever changed something,
+//             ring_for_newcomer() for whoever joins.
 // Threads:    a board serves one thread; any number ring it.
 // Processes:  ringers open board and bell of another process by /proc/PID/fd/N, once, and keep the
 //             two in a cache of their process: of 64 boards. Where that cannot be (another user,
@@ -51,17 +52,18 @@ public:
     void sleep() noexcept;
     // No more. They may be about to.
     void wake() noexcept;
-    // B2. Of the first `slots`, rounded up to 4096.
+    // B2. Of the first `slots`, rounded up to 2048.
     [[nodiscard]] bool anything_rung(std::size_t slots) const noexcept {
-        for (std::size_t s = 0; s * 4096 < slots; ++s) {
+        for (std::size_t s = 0; s * 4096 < 2 * slots; ++s) {
             if (layout_->summary[s].load(kSeqCst) != 0) return true;
         }
         return false;
     }
-    // Calls visit(slot) for each slot that was rung since it was asked last.
+    // Calls visit(slot, came) for each that was rung since it was asked last; came: somebody
+    // takes part there who did not, else something changed.
     template <typename Visit>
-    void take_rung(Visit&& visit) {
-        for (std::uint32_t s = 0; s < kWaitSummaryWords; ++s) {
+    void take_rung(std::size_t slots, Visit&& visit) {
+        for (std::uint32_t s = 0; s * 4096 < 2 * slots; ++s) {
             if (layout_->summary[s].load(kRelaxed) == 0) continue;
             for (auto words = layout_->summary[s].exchange(0, kSeqCst); words != 0;
                  words &= words - 1) {
@@ -69,7 +71,8 @@ public:
                     s * 64 + static_cast<std::uint32_t>(std::countr_zero(words));
                 for (auto bits = layout_->slots[w].exchange(0, kSeqCst); bits != 0;
                      bits &= bits - 1) {
-                    visit(w * 64 + static_cast<std::uint32_t>(std::countr_zero(bits)));
+                    const auto bit = w * 64 + static_cast<std::uint32_t>(std::countr_zero(bits));
+                    visit(bit / 2, bit % 2 != 0);
                 }
             }
         }
@@ -90,5 +93,13 @@ private:
 // and none to a set that is awake. After what changed was written by a seq_cst write, or with the
 // barrier that the sleepers of `word` rely on.
 void ring_watchers(const void* word) noexcept;
+
+// Tells every set of other processes that watches this region that the caller has joined it: after
+// its record is LIVE, before it writes anything else there. Two more words and two more sides:
+//   newcomer  record LIVE               read the flag, then the watch words
+//   set       flag, then watch word     read the records
+// One of the two sees the other (all seq_cst). A newcomer that dies or stops before it has rung has
+// done nothing there that anybody could wait for.
+void ring_for_newcomer(const Participants& participants) noexcept;
 
 }  // namespace stoa

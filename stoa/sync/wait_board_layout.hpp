@@ -1,4 +1,4 @@
-// Memory image of a wait board, format v1. docs/formats/wait_board.md holds this table; a test
+// Memory image of a wait board, format v2. docs/formats/wait_board.md holds this table; a test
 // compares. It is a memfd of its own, of exactly this size, that nothing on disk names.
 //
 // WaitBoardLayout
@@ -12,8 +12,9 @@
 //       64     8 bell_inode  owner    of that pipe
 //      128     8 sleeping    both     odd: it sleeps, or is about to; stored by the owner. Ringers
 //                                     CAS an odd one one up, once they have written their byte
-//      192   128 summary     both     a bit for each word of slots; ringers set, the owner clears
-//      320  8192 slots       both     a bit for each slot: something changed there; as summary
+//      192   256 summary     both     a bit for each word of slots; ringers set, the owner clears
+//      448 16384 slots       both     two bits for each slot: something changed there; somebody
+//                                     came, who takes part in it from now on; as summary
 #pragma once
 
 #include <cstddef>
@@ -26,9 +27,9 @@
 namespace stoa {
 
 inline constexpr std::uint64_t kWaitBoardMagic = magic_of("STOAWBD1");
-inline constexpr std::uint32_t kWaitBoardVersion = 1;
+inline constexpr std::uint32_t kWaitBoardVersion = 2;
 inline constexpr std::uint32_t kWaitSlots = 1U << 16U;
-inline constexpr std::uint32_t kWaitSlotWords = kWaitSlots / 64;
+inline constexpr std::uint32_t kWaitSlotWords = 2 * kWaitSlots / 64;
 inline constexpr std::uint32_t kWaitSummaryWords = kWaitSlotWords / 64;
 
 struct WaitBoardLayout {
@@ -48,11 +49,11 @@ static_assert(offsetof(WaitBoardLayout, turn) == 12 && offsetof(WaitBoardLayout,
 static_assert(offsetof(WaitBoardLayout, bell) == 56 && offsetof(WaitBoardLayout, unused) == 60);
 static_assert(offsetof(WaitBoardLayout, bell_inode) == 64);
 static_assert(offsetof(WaitBoardLayout, sleeping) == 128);
-static_assert(offsetof(WaitBoardLayout, summary) == 192 && offsetof(WaitBoardLayout, slots) == 320);
+static_assert(offsetof(WaitBoardLayout, summary) == 192 && offsetof(WaitBoardLayout, slots) == 448);
 static_assert(std::is_standard_layout_v<WaitBoardLayout>);
 
 // Of the file: whole pages.
-inline constexpr std::uint64_t kWaitBoardBytes = 12288;
+inline constexpr std::uint64_t kWaitBoardBytes = 20480;
 static_assert(sizeof(WaitBoardLayout) <= kWaitBoardBytes);
 
 }  // namespace stoa

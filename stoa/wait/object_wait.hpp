@@ -68,6 +68,7 @@ public:
         if (is_there()) look_at_holder();
     }
     void for_each_peer(PeerVisitor& visitor) final;
+    [[nodiscard]] bool newcomers_ring() const noexcept final { return true; }
     Result<void> attach(Touched& entry) noexcept final;
     void detach() noexcept final { entry_ = nullptr; }
 

@@ -59,17 +59,24 @@ Result<std::uint32_t> SharedWaits::enter(std::uint32_t slot, WaitSource& source)
         return std::unexpected(set.error());
     }
     there.members.push_back({slot, &source});
-    if (there.members.size() == 1 && !there.is_stranger) {
-        there.is_stranger = true;
-        strangers_.push_back(*place);
+    if (there.members.size() == 1) {
+        be_stranger(*place);
+        if (!source.newcomers_ring()) silent_.push_back(*place);
     }
     return place;
+}
+
+// Its peers are looked for before the set sleeps again.
+void SharedWaits::be_stranger(std::uint32_t place) {
+    if (std::exchange(places_[place].is_stranger, true)) return;
+    strangers_.push_back(place);
 }
 
 void SharedWaits::give_place(std::uint32_t place) noexcept {
     place_of_.erase(places_[place].watched_as);
     places_[place] = {.is_stranger = places_[place].is_stranger};
     free_places_.push_back(place);
+    std::erase(silent_, place);
 }
 
 void SharedWaits::leave(std::uint32_t slot, std::uint32_t place, bool closed) noexcept {
@@ -125,7 +132,7 @@ void SharedWaits::drop_peer(std::uint32_t number) noexcept {
     peer = {};
 }
 
-// Who takes part by now. Those who came since the last look die unseen till then: a tick.
+// Who takes part by now. Those who come after this ring (ADR 0019), or are found by the tick.
 std::size_t SharedWaits::look_for_peers(std::uint32_t place) {
     seen_.clear();
     Collect collect{seen_};
@@ -150,9 +157,9 @@ std::size_t SharedWaits::look_for_peers(std::uint32_t place) {
 
 void SharedWaits::look_for_newcomers() {
     std::size_t met = 0;
-    for (std::uint32_t n = 0; n < kLookedForPeers && n < places_.size() && met < kMet; ++n) {
-        next_for_peers_ = next_for_peers_ + 1 < places_.size() ? next_for_peers_ + 1 : 0;
-        if (!places_[next_for_peers_].members.empty()) met += look_for_peers(next_for_peers_);
+    for (std::uint32_t n = 0; n < kLookedForPeers && n < silent_.size() && met < kMet; ++n) {
+        next_silent_ = next_silent_ + 1 < silent_.size() ? next_silent_ + 1 : 0;
+        met += look_for_peers(silent_[next_silent_]);
     }
 }
 

@@ -4,7 +4,8 @@
 // Threads:    one at a time.
 // Processes:  its board is rung by others (stoa/sync/wait_board.hpp).
 // Death:      of those who take part in what is watched: their pidfds are in the set's epoll, up to
-//             kMostPeers; the tick finds the others, and whoever died or stopped before it rang.
+//             kMostPeers, of newcomers from their ring on; the tick finds the others, and whoever
+//             died or stopped before it rang.
 // Blocking:   never.
 // Lifetime:   as its set.
 // Units:      slots of the set; places: what is told as one.
@@ -29,7 +30,7 @@ class SharedWaits {
 public:
     static constexpr std::uint32_t kMostPeers = 256;
     // In a tick:
-    static constexpr std::uint32_t kLookedForPeers = 256;  // places
+    static constexpr std::uint32_t kLookedForPeers = 256;  // places where newcomers do not ring
     static constexpr std::size_t kMet = 2048;              // peers of them
     static constexpr std::uint32_t kLookedAround = 8;      // places that are swept in any case
     static constexpr std::size_t kHolders = 64;            // of each of them
@@ -56,8 +57,9 @@ public:
     void take_rung(Visit&& visit) {
         if (!anything_rung()) [[likely]]
             return;
-        board_.take_rung([&](std::uint32_t place) {
+        board_.take_rung(places_.size(), [&](std::uint32_t place, bool came) {
             if (place >= places_.size()) return;
+            if (came) return be_stranger(place);
             for (const Member& member : places_[place].members) visit(member.slot);
         });
     }
@@ -77,16 +79,17 @@ public:
     }
     void wake() noexcept { board_.wake(); }
 
-    // Learns who takes part by now in the next places, and looks for deaths there: in a few also of
-    // those whose pidfd is not to be had. visit(slot): somebody died, or an error ended it.
+    // Looks for deaths in the next few places, also of those whose pidfd is not to be had and of
+    // newcomers that could not ring. visit(slot): somebody died, or an error ended it.
     template <typename Visit>
     void look_around(Visit&& visit) {
+        if (!strangers_.empty()) meet_strangers();  // of a set that never sleeps
         look_for_newcomers();
-        look_at_deaths(visit);
         for (std::uint32_t n = 0; n < kLookedAround && n < places_.size(); ++n) {
             next_place_ = next_place_ + 1 < places_.size() ? next_place_ + 1 : 0;
             Place& place = places_[next_place_];
             if (place.members.empty()) continue;
+            look_for_peers(next_place_);
             for (std::size_t m = 0; m < kHolders && m < place.members.size(); ++m) {
                 place.next = place.next + 1 < place.members.size() ? place.next + 1 : 0;
                 place.members[place.next].source->look_for_holder();
@@ -94,11 +97,15 @@ public:
             if (place.members.front().source->look_around()) continue;
             for (const Member& member : place.members) visit(member.slot);
         }
+        look_at_deaths(visit);
     }
     // The event of a peer: if it is dead, all that it had a part in is swept and visited.
     template <typename Visit>
     void peer_event(std::uint32_t number, Visit&& visit) {
-        for (const std::uint32_t place : places_of_dead(number)) look_at_death(place, visit);
+        for (const std::uint32_t place : places_of_dead(number)) {
+            look_at_death(place, visit);
+            be_stranger(place);  // it is swept: its place among kMostPeers is free for others
+        }
     }
 
 private:
@@ -110,7 +117,7 @@ private:
         const void* watched_as = nullptr;
         std::vector<Member> members{};
         std::vector<std::uint32_t> peers{};
-        bool is_stranger = false;  // its peers are not known yet, it is in strangers_
+        bool is_stranger = false;  // not all of its peers are known, it is in strangers_
         std::size_t next = 0;      // member
     };
     struct Peer {
@@ -140,6 +147,7 @@ private:
     [[nodiscard]] Result<std::uint32_t> take_place(const void* watched_as);
     void give_place(std::uint32_t place) noexcept;
     std::size_t look_for_peers(std::uint32_t place);
+    void be_stranger(std::uint32_t place);
     void look_for_newcomers();
     void meet_strangers();
     [[nodiscard]] std::uint32_t find_peer(const sys::Identity& identity);
@@ -154,8 +162,9 @@ private:
     std::unordered_map<const void*, std::uint32_t> place_of_;
     std::vector<Peer> peers_;
     std::uint32_t next_place_ = 0;
-    std::uint32_t next_for_peers_ = 0;
-    std::vector<std::uint32_t> strangers_;  // places whose peers are not known yet
+    std::vector<std::uint32_t> silent_;  // places whose newcomers do not ring
+    std::size_t next_silent_ = 0;
+    std::vector<std::uint32_t> strangers_;  // places with peers that are not known yet
     std::vector<std::uint32_t> deaths_;     // places that a dead one has a part in
     std::vector<sys::Identity> seen_;       // room for look_for_peers
 };

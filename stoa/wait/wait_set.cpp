@@ -144,13 +144,21 @@ void WaitSetState::tick() {
     if (now_.count() < next_tick_ns_) [[likely]]
         return;
     next_tick_ns_ = Deadline::after(g_wait_slice).since_boot().count();
-    for (std::size_t n = 0; n < kLooks && n < sources_.size(); ++n) {
+    look_at_states();
+    shared_->look_around([this](std::uint32_t slot) { entries_[slot].touch(); });
+    take_rung();  // what looking around found
+}
+
+// What it costs does not grow with the set, so what a stopped ringer left is found later in a large
+// one: after as many ticks as the set has things for each that fits in.
+void WaitSetState::look_at_states() {
+    const std::uint64_t end_ns = sys::steady_ns() + kLooksNs;
+    for (std::size_t n = 0; n < sources_.size(); ++n) {
+        if (n >= kLeastLooks && n % 8 == 0 && sys::steady_ns() >= end_ns) return;
         next_look_ = next_look_ + 1 < sources_.size() ? next_look_ + 1 : 0;
         WaitEntry& entry = entries_[sources_[next_look_]];
         if (!entry.listed_ && entry.source->ready()) entry.touch();
     }
-    shared_->look_around([this](std::uint32_t slot) { entries_[slot].touch(); });
-    take_rung();  // what looking around found
 }
 
 // The epoll is asked as often as the clock ticks, however much memory has to say.

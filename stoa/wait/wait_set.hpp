@@ -4,8 +4,8 @@
 // Threads:    a set, and the handles whose things are in it, serve one thread at a time.
 // Processes:  a set belongs to the process that made it: a forked child's copy says `forked`.
 // Death:      of the one who waits: nothing is left behind. Of whoever would have woken it: told by
-//             its pidfd, and found by looking at the state, 256 things every 100 ms. Who is stopped
-//             before he wakes it is found by that look alone: later when there are more things.
+//             its pidfd, and by looks at states, some 60 to 100 every 100 ms. Who is stopped before
+//             he wakes it is found by those alone: among ten thousand things in 10 to 17 s.
 // Blocking:   wait until something is ready; try_wait never; wait_for and wait_until until then.
 // Lifetime:   what is in a set stays in it until it is removed or closed, or is a timer that has
 //             fired once. Descriptors are borrowed, and removed by the user before they are closed.

@@ -75,8 +75,10 @@ private:
     static constexpr std::uint32_t kMaxSlots = 1U << kSlotBits;
     static constexpr std::uint32_t kTurns = 1U << (32 - kSlotBits);
     static constexpr std::size_t kMaxEvents = 256;
-    static constexpr std::size_t kFew = 16;     // sources at whose state a wait spins
-    static constexpr std::size_t kLooks = 256;  // at states, in a tick
+    static constexpr std::size_t kFew = 16;  // sources at whose state a wait spins
+    // At states, in a tick: this many, and more of them as long as it takes no longer than this.
+    static constexpr std::size_t kLeastLooks = 16;
+    static constexpr std::uint64_t kLooksNs = 30'000;
 
     WaitSetState(sys::Epoll epoll, sys::Fd bell, sys::Fd timer);
 
@@ -109,6 +111,7 @@ private:
     [[nodiscard]] bool spins();
     void take_rung();
     void tick();
+    void look_at_states();
     [[nodiscard]] bool may_skip_epoll() noexcept;
     void take_timers();
     // Until something happens or the deadline passes; true when pending entries must be looked at.

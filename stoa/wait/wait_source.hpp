@@ -83,6 +83,9 @@ public:
     // Whether who has it is gone: ready() says so from now on. For each thing of a participant.
     virtual void look_for_holder() noexcept {}
     virtual void for_each_peer(PeerVisitor& /*visitor*/) {}
+    // Whether those who come rings for it: they join the region that it watches. Else its set asks
+    // for_each_peer in each tick.
+    [[nodiscard]] virtual bool newcomers_ring() const noexcept { return false; }
     // From now on the thing's own calls touch this one. Errors: in_use: it serves one already
     virtual Result<void> attach(Touched& entry) noexcept = 0;
     virtual void detach() noexcept = 0;

@@ -32,8 +32,36 @@ SETS = (
         "wait_death_test", (_DEATH, "--gtest_filter=*FoundByItsDeath"),
     ),
     Mutant(
-        "newcomers_met_late",
-        "who joined since the last look is met as fast as states are looked at",
+        "newcomer_rings_nobody",
+        "whoever joins a region tells the sets that watch it",
+        "stoa/shm/region_image.cpp",
+        "    if (place) ring_for_newcomer(*participants_);\n",
+        "",
+        "wait_death_test", (_DEATH, "--gtest_filter=*ADeadNewcomer*"),
+    ),
+    Mutant(
+        "newcomer_rings_before_it_is_there",
+        "whoever joins rings when its record is live: a set that looks earlier misses it",
+        "stoa/shm/region_image.cpp",
+        "    Result<std::uint32_t> place = participants_->join(role, reserve_records, this);\n"
+        "    STOA_CRASH_POINT(\"region_image.join.live\");\n"
+        "    if (place) ring_for_newcomer(*participants_);\n",
+        "    ring_for_newcomer(*participants_);\n"
+        "    Result<std::uint32_t> place = participants_->join(role, reserve_records, this);\n"
+        "    STOA_CRASH_POINT(\"region_image.join.live\");\n",
+        "wait_death_test", (_DEATH, "--gtest_filter=*ADeadNewcomer*"),
+    ),
+    Mutant(
+        "newcomers_not_looked_for",
+        "a set that is told that somebody came looks who takes part",
+        "stoa/wait/shared_waits.hpp",
+        "            if (came) return be_stranger(place);\n",
+        "            if (came) return;\n",
+        "wait_death_test", (_DEATH, "--gtest_filter=*ADeadNewcomer*"),
+    ),
+    Mutant(
+        "silent_newcomers_met_late",
+        "who comes without a ring, as to a link, is met by one tick",
         "stoa/wait/shared_waits.hpp",
         "kLookedForPeers = 256;",
         "kLookedForPeers = 8;",

@@ -2,6 +2,7 @@
 //
 // What a ring that is cut short costs is not seen here: wait_death_test stands still between all of
 // its writes. Here every instruction of it is cut, and the mailbox judged.
+#include "stoa/sys/memfd.hpp"
 #include "stoa/wait/wait_set.hpp"
 #include "tests/crash/scenarios/mailbox_scenario.hpp"
 #include "tests/crash/scenarios/scenarios.hpp"
@@ -48,6 +49,15 @@ void victim_sends(RawMailbox& box) {
     outcome(Role::victim).values[1] = send(box, kVictimsNumber) ? 1 : 0;
 }
 
+// Joins, and tells the set that somebody came.
+void victim_opens(const sys::Fd& file) {
+    Result<sys::Fd> own = sys::duplicate(file);
+    Result<RawMailbox> box = own ? RawMailbox::attach(std::move(*own), {.role = ::stoa::Role::both})
+                                 : Result<RawMailbox>{std::unexpected(own.error())};
+    if (!box) return fault();
+    victim_sends(*box);
+}
+
 void add(Scenarios& list, MailboxCase details) {
     list.push_back(std::make_unique<MailboxScenario>(std::move(details)));
 }
@@ -81,6 +91,7 @@ void add_wait_set_scenarios(Scenarios& list) {
                .prepared = 2,
                .operation = victim_arms_to_send});
     add(list, {.name = "set_any.ring", .operation = victim_sends, .crowd = 1, .watched = true});
+    add(list, {.name = "set_any.open", .opens = victim_opens, .crowd = 1, .watched = true});
 }
 
 }  // namespace stoa::crash
