@@ -318,7 +318,7 @@ MUTANTS = (
         "owner_death_not_looked_for",
         "each call on another process's mailbox asks whether its owner lives",
         "stoa/mailbox/owner_watch.cpp",
-        "    return dead;\n",
+        "    return gone_;\n",
         "    return false;\n",
         "owned_mailbox_test", ("stoa/mailbox/owned_mailbox_test", "--gtest_filter=*EveryCall*"),
     ),

@@ -34,8 +34,8 @@ ASYNC = (
         "executor_report_believed",
         "a report is a hint: the call is tried, and waits on when it has nothing",
         "stoa/wait/executor.cpp",
-        "        if (!operation->attempt(reports_[i].ready)) continue;\n",
-        "        (void)operation->attempt(reports_[i].ready);\n",
+        "        if (!operation->attempt(reports_[i].ready)) {\n",
+        "        if (!operation->attempt(reports_[i].ready) && operation->is_late_) {\n",
         "coroutine_test", ("stoa/mailbox/coroutine_test", "--gtest_filter=*SeveralTasks*"),
     ),
     Mutant(
