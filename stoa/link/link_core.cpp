@@ -398,8 +398,8 @@ bool LinkCore::is_used_up() {
     if (!told_ || peer_state() == PeerState::here) return false;
     // No such call: whatever is there is set aside.
     constexpr LinkWanted kNone{.type = 0, .anything = true, .reply = UINT64_MAX};
-    static_cast<void>(next(kNone, Deadline::immediately(), std::nullopt));
-    return is_over();
+    const auto none = next(kNone, Deadline::immediately(), std::nullopt);
+    return !none && is_over();
 }
 
 // --- pulses -------------------------------------------------------------------------------------

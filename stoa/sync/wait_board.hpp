@@ -63,7 +63,7 @@ public:
     // takes part there who did not, else something changed.
     template <typename Visit>
     void take_rung(std::size_t slots, Visit&& visit) {
-        for (std::uint32_t s = 0; s * 4096 < 2 * slots; ++s) {
+        for (std::uint32_t s = 0; std::size_t{s} * 4096 < 2 * slots; ++s) {
             if (layout_->summary[s].load(kRelaxed) == 0) continue;
             for (auto words = layout_->summary[s].exchange(0, kSeqCst); words != 0;
                  words &= words - 1) {
