@@ -61,6 +61,15 @@ Result<void> LinkCore::look() {
     return {};
 }
 
+// How a call on a link that ended says so.
+Error LinkCore::end_told(bool sends) const noexcept {
+    if (peer_state_ == PeerState::died) {
+        return {.code = Errc::peer_died, .step = sends ? "send" : "receive"};
+    }
+    return sends ? Error{.code = Errc::closed, .step = "send (the other process has left)"}
+                 : Error{.code = Errc::end_of_stream, .step = "receive"};
+}
+
 // What a caller is told when the mailbox says that the other side ended.
 Error LinkCore::end_of(Error error, bool sends) noexcept {
     if (!ends(error.code)) return error;
@@ -74,21 +83,13 @@ Error LinkCore::end_of(Error error, bool sends) noexcept {
     // What it sent may still be there: only a receive knows that it is over.
     if (!std::exchange(sends ? told_ : over_, true)) touch_waits();
     told_ = true;
-    if (peer_state_ == PeerState::died) {
-        return {.code = Errc::peer_died, .step = sends ? "send" : "receive"};
-    }
-    return sends ? Error{.code = Errc::closed, .step = "send (the other process has left)"}
-                 : Error{.code = Errc::end_of_stream, .step = "receive"};
+    return end_told(sends);
 }
 
 // Of a link that this process has left, or forgotten when the peer was gone.
 Error LinkCore::without_box(bool sends) const noexcept {
     if (!forgotten_) return {.code = Errc::gone, .step = "link (this process has left)"};
-    if (peer_state_ == PeerState::died) {
-        return {.code = Errc::peer_died, .step = sends ? "send" : "receive"};
-    }
-    return sends ? Error{.code = Errc::closed, .step = "send (the other process has left)"}
-                 : Error{.code = Errc::end_of_stream, .step = "receive"};
+    return end_told(sends);
 }
 
 Error LinkCore::late_call() const noexcept {
@@ -102,13 +103,17 @@ Error LinkCore::late_call() const noexcept {
 
 // --- sending ------------------------------------------------------------------------------------
 
-Result<void> LinkCore::send(LinkHeader header, Bytes payload, Deadline deadline,
-                            std::span<const int> fds) {
+// Whatever sends asks this first.
+Result<void> LinkCore::check_sends() {
     if (process_ == nullptr || !box_) return std::unexpected(without_box(true));
     if (Result<void> good = process_->check(); !good) return good;
-    if (Result<void> there = look(); !there) {
-        return std::unexpected(end_of(there.error(), true));
-    }
+    if (Result<void> there = look(); !there) return std::unexpected(end_of(there.error(), true));
+    return {};
+}
+
+Result<void> LinkCore::send(LinkHeader header, Bytes payload, Deadline deadline,
+                            std::span<const int> fds) {
+    if (Result<void> good = check_sends(); !good) return good;
     if (!fds.empty()) {
         if (Result<void> sent = send_fds(header, fds, deadline); !sent) return sent;
     }
@@ -138,13 +143,7 @@ Result<void> LinkCore::send(LinkHeader header, Bytes payload, Deadline deadline,
 }
 
 Result<RawLoan> LinkCore::lend(std::uint64_t bytes, Deadline deadline) {
-    if (process_ == nullptr || !box_) return std::unexpected(without_box(true));
-    if (Result<void> good = process_->check(); !good) return std::unexpected(good.error());
-    if (!seems_here()) {
-        if (Result<void> there = look(); !there) {
-            return std::unexpected(end_of(there.error(), true));
-        }
-    }
+    if (Result<void> good = check_sends(); !good) return std::unexpected(good.error());
     Result<RawLoan> loan = box_->loan(sizeof(LinkHeader) + bytes, deadline);
     if (!loan) return std::unexpected(end_of(loan.error(), true));
     return loan;
@@ -153,12 +152,7 @@ Result<RawLoan> LinkCore::lend(std::uint64_t bytes, Deadline deadline) {
 Result<void> LinkCore::commit(RawLoan& loan, const LinkHeader& header, std::uint64_t bytes,
                               Deadline deadline) {
     if (loan.room().size() < sizeof header) return fail(Errc::not_owner, "commit");
-    if (process_ == nullptr || !box_) return std::unexpected(without_box(true));
-    if (!seems_here()) {
-        if (Result<void> there = look(); !there) {
-            return std::unexpected(end_of(there.error(), true));
-        }
-    }
+    if (Result<void> good = check_sends(); !good) return good;
     std::memcpy(loan.room().data(), &header, sizeof header);
     if (Result<void> sent = loan.commit(sizeof header + bytes, deadline); !sent) {
         return std::unexpected(end_of(sent.error(), true));
@@ -414,9 +408,7 @@ Result<RawMailbox*> LinkCore::pulses() {
 }
 
 Result<void> LinkCore::pulse(std::uint64_t value) {
-    if (process_ == nullptr) return std::unexpected(without_box(true));
-    if (Result<void> good = process_->check(); !good) return good;
-    if (Result<void> there = look(); !there) return std::unexpected(end_of(there.error(), true));
+    if (Result<void> good = check_sends(); !good) return good;
     const Result<RawMailbox*> box = pulses();
     if (!box) return std::unexpected(box.error());
     LinkPulse pulse{.from = process_->join_id(), .value = value, .name = {}};

@@ -210,6 +210,9 @@ private:
     [[nodiscard]] PeerState look_at_peer() noexcept;
     [[nodiscard]] Error end_of(Error error, bool sends) noexcept;
     [[nodiscard]] Error without_box(bool sends) const noexcept;
+    [[nodiscard]] Error end_told(bool sends) const noexcept;
+    // Errors: gone: this process has left; forked; peer_died; closed
+    [[nodiscard]] Result<void> check_sends();
     [[nodiscard]] Result<LinkIncoming> from_aside(const LinkWanted& wanted, bool& found);
     [[nodiscard]] Result<LinkIncoming> next(const LinkWanted& wanted, Deadline deadline,
                                             std::optional<Result<RawMessage>> first);
